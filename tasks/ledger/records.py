@@ -1,0 +1,125 @@
+"""What the ledger takes and what it gives back: plain values, detached from the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from tasks.errors import Charged
+from tasks.ledger.money import from_micro, nearest_micro, to_micro
+from tasks.ledger.states import LIVE, State, Weight, weigh
+
+__all__ = ["Attempt", "Run", "Totals", "Wanted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One take that a run wants to have.
+
+    `price_usd` is what it would cost, exact to the micro-dollar. `request` is kept as a record and redacted
+    on the way in. `replaces` is the `task_uuid` of an attempt of the same key whose clip is lost, or that
+    came to nothing: only what is newer than it is adopted, so that a clip is bought again when a person asks
+    for it, and once.
+
+    Raises:
+        ValueError: a price that is no amount of money or finer than a micro-dollar, an empty key, a take
+            below 1.
+    """
+
+    content_key: str
+    shot: str
+    take: int
+    model: str
+    price_usd: Decimal
+    request: Mapping[str, Any]
+    replaces: str | None = None
+
+    def __post_init__(self) -> None:
+        to_micro(self.price_usd)
+        if not self.content_key:
+            raise ValueError("a wanted take needs a content key")
+        if self.take < 1:
+            raise ValueError(f"takes are numbered from 1, not {self.take}")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One paid try at a take: one row.
+
+    `number` counts the attempts at one content key from 1. `run_id` is the run whose budget holds the money.
+    `charged` is set once the attempt is over, and on success. `posts` is how often the request left. Times
+    are UTC.
+    """
+
+    task_uuid: str
+    number: int
+    provider: str
+    account: str
+    run_id: str
+    storyboard: str
+    shot: str
+    take: int
+    model: str
+    content_key: str
+    state: State
+    request: Mapping[str, Any]
+    reserved_usd: Decimal
+    cost_usd: Decimal | None
+    charged: Charged | None
+    posts: int
+    result: Mapping[str, Any] | None
+    error: Mapping[str, Any] | None
+    error_code: str | None
+    created_at: datetime
+    updated_at: datetime
+    submitted_at: datetime | None = None
+    accepted_at: datetime | None = None
+    finished_at: datetime | None = None
+    stored_at: datetime | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it holds its content key."""
+        return self.state in LIVE
+
+    @property
+    def totals(self) -> Totals:
+        """What it holds of its run's money."""
+        cost = None if self.cost_usd is None else nearest_micro(self.cost_usd)
+        return Totals.of(weigh(self.state, self.charged, to_micro(self.reserved_usd), cost))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a storyboard. `budget_usd` is `None` where nothing limits it. Times are UTC."""
+
+    run_id: str
+    provider: str
+    account: str
+    storyboard: str
+    budget_usd: Decimal | None
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A run's money in USD: held for what is under way, settled, and of which nobody knows what became."""
+
+    reserved_usd: Decimal
+    spent_usd: Decimal
+    unknown_usd: Decimal
+
+    @classmethod
+    def of(cls, weight: Weight) -> Totals:
+        """The same money in USD."""
+        return cls(from_micro(weight.reserved), from_micro(weight.spent), from_micro(weight.unknown))
+
+    @property
+    def held_usd(self) -> Decimal:
+        """All three together: what counts against the budget."""
+        return from_micro(sum(map(to_micro, (self.reserved_usd, self.spent_usd, self.unknown_usd))))

@@ -1,0 +1,132 @@
+"""Rows of the database and the values that they stand for."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from tasks.errors import Charged, LedgerError
+from tasks.ledger.budget import weight_of
+from tasks.ledger.money import from_micro
+from tasks.ledger.records import Attempt, Run
+from tasks.ledger.schema import attempts, runs
+from tasks.ledger.states import State, Weight, weigh
+
+__all__ = [
+    "attempt_of",
+    "by_keys",
+    "find_attempt",
+    "find_run",
+    "now_us",
+    "read_json",
+    "run_of",
+    "run_weight",
+    "write_json",
+]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CHUNK = 500  # databases limit how many values one statement may carry
+
+
+def now_us() -> int:
+    """Microseconds since 1970, UTC."""
+    return time.time_ns() // 1000
+
+
+def write_json(value: Mapping[str, Any]) -> str:
+    """JSON text; a `Decimal` becomes a string. `TypeError` or `ValueError` for what JSON cannot say."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+
+
+def read_json(text: str | None) -> Any:
+    """What `write_json` wrote; numbers with a point come back as `Decimal`."""
+    return None if text is None else json.loads(text, parse_float=Decimal)
+
+
+def attempt_of(row: Mapping[Any, Any]) -> Attempt:
+    """The attempt that a row of `attempts` stands for."""
+    values = dict(row)
+    cost_micro, charged, state = (values.pop(name) for name in ("cost_micro", "charged", "state"))
+    reserved_micro = values.pop("reserved_micro")
+    for name in ("created_at", "updated_at", "submitted_at", "accepted_at", "finished_at", "stored_at"):
+        values[name] = _time(values[name])
+    for name in ("request", "result", "error"):
+        values[name] = read_json(values[name])
+    return Attempt(
+        **values,
+        state=State(state),
+        reserved_usd=from_micro(reserved_micro),
+        cost_usd=None if cost_micro is None else from_micro(cost_micro),
+        charged=None if charged is None else Charged(charged),
+    )
+
+
+def run_of(row: Mapping[Any, Any]) -> Run:
+    """The run that a row of `runs` stands for."""
+    values = dict(row)
+    budget_micro = values.pop("budget_micro")
+    for name in ("started_at", "finished_at"):
+        values[name] = _time(values[name])
+    return Run(**values, budget_usd=None if budget_micro is None else from_micro(budget_micro))
+
+
+def find_attempt(connection: Connection, task_uuid: str) -> Attempt | None:
+    """The attempt of this `task_uuid`, if there is one."""
+    found = connection.execute(select(attempts).where(attempts.c.task_uuid == task_uuid)).mappings().first()
+    return None if found is None else attempt_of(found)
+
+
+def find_run(connection: Connection, run_id: str, *, lock: bool = False) -> Run:
+    """The run of this id; with `lock`, nobody else locks it before this transaction ends.
+
+    Raises:
+        LedgerError: there is none.
+    """
+    query = select(runs).where(runs.c.run_id == run_id)
+    found = connection.execute(query.with_for_update() if lock else query).mappings().first()
+    if found is None:
+        raise LedgerError(f"the ledger knows no run {run_id}: it was never begun")
+    return run_of(found)
+
+
+def by_keys(connection: Connection, provider: str, keys: Iterable[str]) -> dict[str, list[Attempt]]:
+    """All attempts at the given content keys, a list a key, oldest first. A key without any is absent."""
+    wanted, found = sorted(set(keys)), dict[str, list[Attempt]]()
+    for start in range(0, len(wanted), _CHUNK):
+        query = (
+            select(attempts)
+            .where(
+                attempts.c.provider == provider, attempts.c.content_key.in_(wanted[start : start + _CHUNK])
+            )
+            .order_by(attempts.c.content_key, attempts.c.number)
+        )
+        for row in connection.execute(query).mappings():
+            found.setdefault(row["content_key"], []).append(attempt_of(row))
+    return found
+
+
+def run_weight(connection: Connection, run_id: str) -> Weight:
+    """What all attempts of a run hold of its money."""
+    query = select(attempts.c.state, attempts.c.charged, attempts.c.reserved_micro, attempts.c.cost_micro)
+    return weight_of(
+        weigh(State(state), None if charged is None else Charged(charged), reserved, cost)
+        for state, charged, reserved, cost in connection.execute(query.where(attempts.c.run_id == run_id))
+    )
+
+
+def _time(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no place in JSON")
