@@ -1,0 +1,1 @@
+"""What people deploy and run: thin, one flow a file."""

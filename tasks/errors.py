@@ -6,6 +6,7 @@
     │   ├── SettingsError           2     no         no    a flag, a parameter or an environment variable
     │   └── LedgerTooNew            2     no         no
     ├── OverBudget                  3     no         no
+    ├── ApprovalNeeded              4     no         no
     ├── Incomplete                  5     no         see its shots
     ├── Unreachable                 6     yes        no    the provider, a storage or Prefect does not answer
     │   ├── StorageUnreachable      6     yes        no
@@ -21,6 +22,7 @@
     │   ├── ProviderTimeout         5     yes        unknown
     │   ├── ProviderFailed          5     yes        unknown
     │   ├── OutcomeUnknown          5     no         unknown   a request left and nobody can tell what became of it
+    │   ├── ResultGone              5     no         yes   the result's address expired; a fresh one can be asked for
     │   └── ClipLost                5     no         yes   paid for, and gone from the store and from the provider
     ├── MediaError                  5     no         no    ffmpeg or a decoder refused a file
     │   └── ClipDamaged             5     no         yes
@@ -40,6 +42,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 __all__ = [
+    "ApprovalNeeded",
     "BadInput",
     "Charged",
     "ClipDamaged",
@@ -62,6 +65,7 @@ __all__ = [
     "ProviderUnreachable",
     "RateLimited",
     "RequestRejected",
+    "ResultGone",
     "SettingsError",
     "ShotchainError",
     "StorageUnreachable",
@@ -211,10 +215,36 @@ class OverBudget(ShotchainError):
     exit_code = 3
 
 
+class ApprovalNeeded(ShotchainError):
+    """More would be spent than may be without asking, and nobody said yes. Nothing was submitted."""
+
+    exit_code = 4
+
+
 class Incomplete(ShotchainError):
-    """Some shots failed, or money is unknown; everything that was made is kept."""
+    """Some shots failed, or money is unknown; everything that was made is kept.
+
+    Args:
+        message: See `ShotchainError`.
+        failures: What failed, each with its shot.
+        summary: The run's outcome in numbers, as `--json` shows it.
+        **fields: See `ShotchainError`.
+    """
 
     exit_code = 5
+
+    def __init__(
+        self, message: str, *, failures: Sequence[ShotchainError], summary: dict[str, Any], **fields: Any
+    ) -> None:
+        super().__init__(message, **fields)
+        self.failures = tuple(failures)
+        self.summary = summary
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *(str(failure) for failure in self.failures)])
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**super().as_dict(), "failures": [failure.as_dict() for failure in self.failures]}
 
 
 class Unreachable(ShotchainError):
@@ -326,6 +356,12 @@ class ProviderFailed(ProviderError):
 
 class OutcomeUnknown(ProviderError):
     """A request left, and neither the provider nor we can tell what became of it."""
+
+
+class ResultGone(ProviderError):
+    """A result's address has expired. The provider can be asked for a fresh one."""
+
+    charged = Charged.YES
 
 
 class ClipLost(ProviderError):

@@ -1,0 +1,29 @@
+"""Plan and price a storyboard; spend nothing, send nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from prefect import flow
+from pydantic import Field
+
+from tasks.plan.task import plan_film
+from tasks.settings import resolve_settings
+from tasks.storyboard.task import read
+
+__all__ = ["estimate"]
+
+
+@flow(name="estimate", log_prints=False)
+async def estimate(
+    storyboard: Annotated[str, Field(description="Path or URL of the storyboard (YAML or JSON).")],
+    provider: Annotated[Literal["runware", "emulator"], Field(description="Whose prices and whose clips.")] = "runware",
+    base_url: Annotated[
+        str | None, Field(description="Another address of the Runware API, version path included.")
+    ] = None,
+) -> dict[str, Any]:
+    """Plan a storyboard: modes, dependencies, frames and prices, as JSON and as a table artifact."""
+    settings = resolve_settings(provider=provider, base_url=base_url, needs_key=False)
+    boards = await read(storyboard, settings.cache)
+    plan = await plan_film(boards, settings.identity)
+    return plan.as_dict()

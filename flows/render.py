@@ -1,0 +1,86 @@
+"""The main job: a storyboard becomes a published film."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any, Literal
+
+from prefect import flow
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from flows.production import produce
+from flows.studio import open_studio
+from tasks.plan.task import plan_film
+from tasks.progress import observer
+from tasks.publish.targets import targets_of
+from tasks.settings import parse_usd, resolve_settings
+from tasks.storyboard.task import read
+
+__all__ = ["render"]
+
+
+@flow(name="render", log_prints=False, retries=0)
+async def render(
+    storyboard: Annotated[str, Field(description="Path or URL of the storyboard (YAML or JSON).")],
+    output: Annotated[
+        str, Field(description="Where the film goes: a name ending in .mp4, or a folder; any fsspec URL.")
+    ],
+    provider: Annotated[
+        Literal["runware", "emulator"],
+        Field(description="Who generates: Runware, for money, or the embedded emulator, for free."),
+    ] = "runware",
+    base_url: Annotated[
+        str | None, Field(description="Another address of the Runware API, version path included.")
+    ] = None,
+    budget_usd: Annotated[
+        str | None, Field(description='At most so many dollars for this run, such as "12.50".')
+    ] = None,
+    approve_above_usd: Annotated[
+        str | None, Field(description="More dollars than these are spent only if approved.")
+    ] = None,
+    approved: Annotated[bool, Field(description="Approve whatever the budget allows.")] = False,
+    max_in_flight: Annotated[
+        int, Field(description="At most so many clips at the provider at once.", ge=1, le=1000)
+    ] = 8,
+    retries: Annotated[
+        int | None,
+        Field(description="Further attempts a take after failures that may pass; else the storyboard's.", ge=0, le=10),
+    ] = None,
+    work: Annotated[str | None, Field(description="The clip store: a folder or any fsspec URL.")] = None,
+    ledger: Annotated[str | None, Field(description="The ledger: a file or a SQLAlchemy URL.")] = None,
+    rebuy_lost: Annotated[
+        bool, Field(description="Pay again for a paid clip that is gone from the store and from the provider.")
+    ] = False,
+) -> dict[str, Any]:
+    """Render a storyboard to a film.
+
+    Every take that is not in the clip store is generated once, paid for once and kept. Run again after whatever
+    happened, it goes on where it stopped.
+
+    Returns:
+        The outcome in numbers; see `flows.production.produce`.
+    """
+    settings = resolve_settings(
+        provider=provider,
+        base_url=base_url,
+        work=work,
+        ledger=ledger,
+        max_in_flight=max_in_flight,
+        retries=retries,
+    )
+    budget = parse_usd(budget_usd, "budget_usd")
+    approved_usd = None if approved else parse_usd(approve_above_usd, "approve_above_usd")
+    targets = targets_of(output)
+    boards = await read(storyboard, settings.cache)
+    plan = await plan_film(boards, settings.identity)
+    async with open_studio(
+        settings,
+        plan,
+        boards[1],
+        run_id=str(flow_run.get_id() or uuid.uuid4()),
+        budget_usd=budget,
+        rebuy_lost=rebuy_lost,
+        observe=observer(),
+    ) as studio:
+        return await produce(studio, plan, targets, approved_usd)

@@ -1,0 +1,126 @@
+"""Opens everything that a run works with, and closes it again, in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from tasks.clips.attempt import Driver
+from tasks.clips.generate import Generator
+from tasks.clips.inputs import Inputs
+from tasks.clips.slots import Slots
+from tasks.clips.store import ClipStore
+from tasks.ledger import open_ledger
+from tasks.ledger.ledger import Ledger
+from tasks.plan.model import Plan
+from tasks.progress import Event, Observer, Stage
+from tasks.runware.client import RunwareClient
+from tasks.runware.poller import Poller
+from tasks.settings import Settings
+from tasks.storyboard.inputs import InputFacts
+
+__all__ = ["Studio", "open_studio"]
+
+_DEFAULT_RETRIES = 2
+
+
+@dataclass(frozen=True)
+class Studio:
+    """What one run works with."""
+
+    settings: Settings
+    run_id: str
+    ledger: Ledger
+    store: ClipStore
+    generator: Generator
+    scratch: Path
+    observe: Observer
+    started_at: datetime
+
+    @property
+    def conformed(self) -> Path:
+        """Local folder of conformed clips, kept for the next run."""
+        return self.settings.cache / "conformed"
+
+
+@asynccontextmanager
+async def open_studio(
+    settings: Settings,
+    plan: Plan,
+    facts: Mapping[str, InputFacts],
+    *,
+    run_id: str,
+    budget_usd: Decimal | None,
+    rebuy_lost: bool,
+    observe: Observer,
+) -> AsyncIterator[Studio]:
+    """Open the ledger, the clip store, the client and, if it is the provider, the embedded emulator.
+
+    At the end, whatever happens, what was reserved and never submitted is given back.
+
+    Raises:
+        SettingsError: A place cannot be used.
+        StorageUnreachable: The ledger or the store does not answer.
+    """
+    async with AsyncExitStack() as stack:
+        ledger = await asyncio.to_thread(open_ledger, settings.ledger)
+        stack.callback(ledger.close)
+        scratch = Path(tempfile.mkdtemp(prefix="shotchain-"))
+        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        base_url = settings.base_url
+        if settings.identity == "emulator":
+            base_url = await _start_emulator(settings, stack)
+        client = await stack.enter_async_context(RunwareClient(base_url, settings.api_key))
+        poller = Poller(client, say=lambda text: observe(Event(Stage.NOTE, message=text)))
+        stack.push_async_callback(poller.close)
+        store = ClipStore(settings.work, settings.cache)
+        retries = next((count for count in (settings.retries, plan.retries) if count is not None), _DEFAULT_RETRIES)
+        generator = Generator(
+            plan=plan,
+            run_id=run_id,
+            client=client,
+            driver=Driver(settings, client, poller, ledger, observe),
+            ledger=ledger,
+            store=store,
+            inputs=Inputs(client, facts, plan.clip_rate, settings.cache),
+            slots=Slots(settings.max_in_flight),
+            scratch=scratch,
+            retries=retries,
+            rebuy_lost=rebuy_lost,
+            observer=observe,
+        )
+        await asyncio.to_thread(
+            ledger.begin_run,
+            run_id=run_id,
+            provider=settings.identity,
+            account=settings.account,
+            storyboard=plan.title,
+            budget_usd=budget_usd,
+        )
+        outcome = "stopped"
+        try:
+            yield Studio(settings, run_id, ledger, store, generator, scratch, observe, datetime.now(UTC))
+            outcome = "done"
+        except Exception as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            ledger.release_unsubmitted(run_id)
+            ledger.finish_run(run_id, outcome)
+
+
+async def _start_emulator(settings: Settings, stack: AsyncExitStack) -> str:
+    from tasks.emulator.server import EmulatorServer
+    from tasks.emulator.settings import EmulatorSettings
+
+    server = EmulatorServer(EmulatorSettings(state_dir=settings.emulator_state, latency_s=0.0))
+    await asyncio.to_thread(server.start)
+    stack.push_async_callback(asyncio.to_thread, server.stop)
+    return str(server.base_url)

@@ -1,0 +1,1 @@
+"""One take of one shot: submitted once, waited for, downloaded, verified, kept."""

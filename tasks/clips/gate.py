@@ -1,0 +1,91 @@
+"""The gate: what is in the store already costs nothing; the rest is reserved, all of it or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tasks.clips.store import ClipStore
+from tasks.errors import ApprovalNeeded, UnpinnedInput
+from tasks.ledger import Attempt, State, Wanted
+from tasks.ledger.ledger import Ledger
+from tasks.plan.model import Plan, PlannedShot, PlannedTake
+
+__all__ = ["Reserved", "open_gate", "refuse_unpinned", "wanted_take"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What the gate found and held: keys that are in the store, and the money for those that are not."""
+
+    reused: frozenset[str]
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def held_usd(self) -> Decimal:
+        """Dollars reserved for what was not submitted yet."""
+        waiting = (attempt for attempt in self.attempts if attempt.state is State.RESERVED)
+        return sum({item.task_uuid: item.reserved_usd for item in waiting}.values(), Decimal(0))
+
+
+def refuse_unpinned(plan: Plan) -> None:
+    """Refuse to pay for what is not known.
+
+    Raises:
+        UnpinnedInput: An input could not be read.
+    """
+    if plan.unpinned:
+        first = plan.unpinned[0]
+        more = f" (and {len(plan.unpinned) - 1} more inputs)" if len(plan.unpinned) > 1 else ""
+        raise UnpinnedInput(
+            f"{first.uri} cannot be read ({first.reason}){more}, so it is not known what would be paid for",
+            shot=first.shot,
+            file=plan.file,
+            advice="Nothing was spent. Make it readable from here, or give a local file.",
+        )
+
+
+def wanted_take(plan: Plan, shot: PlannedShot, take: PlannedTake, replaces: str | None = None) -> Wanted:
+    """A take as the ledger reserves it."""
+    return Wanted(
+        content_key=take.content_key,
+        shot=shot.id,
+        take=take.number,
+        model=plan.model,
+        price_usd=shot.price_usd,
+        request=shot.request,
+        replaces=replaces,
+    )
+
+
+async def open_gate(
+    plan: Plan, store: ClipStore, ledger: Ledger, run_id: str, approved_usd: Decimal | None = None
+) -> Reserved:
+    """Reserve the whole plan, less what is in the store, in one transaction.
+
+    Args:
+        plan: What is to be made.
+        store: What is there already.
+        ledger: Where the money is held.
+        run_id: The run that pays.
+        approved_usd: What may be spent without asking; None for whatever the budget allows.
+
+    Raises:
+        UnpinnedInput: An input could not be read.
+        ApprovalNeeded: It would cost more than `approved_usd`.
+        OverBudget: The budget has no room. Either way nothing was reserved and nothing sent.
+    """
+    refuse_unpinned(plan)
+    takes = [(shot, take) for shot in plan.shots for take in shot.takes]
+    reused = await store.has({take.content_key for _, take in takes})
+    wanted = [wanted_take(plan, shot, take) for shot, take in takes if take.content_key not in reused]
+    to_pay_usd = sum((take.price_usd for take in wanted), Decimal(0))
+    if approved_usd is not None and to_pay_usd > approved_usd:
+        raise ApprovalNeeded(
+            f"${to_pay_usd} would be spent, and no more than ${approved_usd} may be without approval",
+            advice="Nothing was spent. Approve it, or raise the sum that needs no approval.",
+            cost_usd=to_pay_usd,
+        )
+    attempts = await asyncio.to_thread(ledger.reserve, run_id, wanted) if wanted else []
+    return Reserved(frozenset(reused), tuple(attempts))

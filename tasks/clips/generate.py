@@ -1,0 +1,256 @@
+"""One take of one shot becomes one clip: from the store, from a paid attempt, or by paying for it once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tasks.clips.attempt import Driver, Order
+from tasks.clips.gate import wanted_take
+from tasks.clips.inputs import Inputs
+from tasks.clips.slots import Slots
+from tasks.clips.store import Clip, ClipStore, Origin
+from tasks.errors import ClipDamaged, ClipLost, ProviderUnreachable, ResultGone, ShotchainError
+from tasks.ledger import Attempt, State
+from tasks.ledger.ledger import Ledger
+from tasks.ledger.states import OVER
+from tasks.media.frames import DecodedFacts, decode_whole
+from tasks.plan.model import Input, Plan, PlannedShot, PlannedTake
+from tasks.plan.request import fill_inputs
+from tasks.progress import Event, Observer, Stage
+from tasks.runware.client import RunwareClient
+from tasks.runware.download import Download, download_result
+from tasks.runware.messages import VideoResult
+
+__all__ = ["Generator", "Taken"]
+
+_SUFFIXES = {".mp4", ".mov", ".webm"}
+_DOWNLOADS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A take that is in the store. `paid_usd` is what this run paid for it: nothing where it was reused."""
+
+    shot: str
+    take: int
+    clip: Clip
+    reused: bool
+    paid_usd: Decimal
+
+
+class Generator:
+    """Makes clips for one run of one plan.
+
+    Args:
+        plan: What is to be made.
+        run_id: The run's name in the ledger.
+        client: Speaks to the provider.
+        driver: Drives attempts.
+        ledger: Remembers.
+        store: Keeps clips.
+        inputs: Resolves inputs.
+        slots: Limits how many are at the provider at once.
+        scratch: Local folder for downloads under way.
+        retries: At most so many further attempts a take, after failures that are over and may pass.
+        rebuy_lost: Whether to pay again for a paid clip that is gone everywhere.
+        observer: Is told of each step.
+    """
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        run_id: str,
+        client: RunwareClient,
+        driver: Driver,
+        ledger: Ledger,
+        store: ClipStore,
+        inputs: Inputs,
+        slots: Slots,
+        scratch: Path,
+        retries: int,
+        rebuy_lost: bool,
+        observer: Observer,
+    ) -> None:
+        self._plan = plan
+        self._run_id = run_id
+        self._client = client
+        self._driver = driver
+        self._ledger = ledger
+        self._store = store
+        self._inputs = inputs
+        self._slots = slots
+        self._scratch = scratch
+        self._retries = retries
+        self._rebuy_lost = rebuy_lost
+        self._observe = observer
+
+    async def take(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
+        """Have one take.
+
+        Args:
+            shot: As planned.
+            take: Which of its takes.
+            clips: The selected clips of the shots that it depends on, by id.
+
+        Raises:
+            ShotchainError: It could not be had; the error says whether money may have been spent.
+        """
+        try:
+            found = await self._store.find(take.content_key)
+            if found is not None:
+                self._tell(Stage.REUSED, shot, take)
+                return Taken(shot.id, take.number, found, reused=True, paid_usd=Decimal(0))
+            return await self._have(shot, take, clips)
+        except ShotchainError as error:
+            error.shot = error.shot or shot.id
+            raise
+
+    async def _have(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
+        order = Order(shot.id, take.number, lambda: self._build(shot, clips))
+        attempt = await self._reserve(shot, take)
+        began = attempt.run_id == self._run_id
+        if attempt.state is State.STORED:
+            try:
+                clip = await self._fetch(attempt, await self._result(attempt), shot, take)
+                return Taken(shot.id, take.number, clip, reused=True, paid_usd=Decimal(0))
+            except ClipLost:
+                if not self._rebuy_lost:
+                    raise
+                attempt = await self._reserve(shot, take, replaces=attempt.task_uuid)
+                began = True
+        attempt, result = await self._drive(attempt, order, shot, take)
+        clip = await self._fetch(attempt, result, shot, take)
+        paid = clip.origin.cost_usd if began else Decimal(0)
+        return Taken(shot.id, take.number, clip, reused=not began, paid_usd=paid)
+
+    async def _reserve(self, shot: PlannedShot, take: PlannedTake, replaces: str | None = None) -> Attempt:
+        wanted = wanted_take(self._plan, shot, take, replaces)
+        return (await asyncio.to_thread(self._ledger.reserve, self._run_id, [wanted]))[0]
+
+    async def _drive(
+        self, attempt: Attempt, order: Order, shot: PlannedShot, take: PlannedTake
+    ) -> tuple[Attempt, VideoResult]:
+        """Drive an attempt, and further ones where a failure is over, may pass, and tries are left."""
+        tries = 0
+        while True:
+            try:
+                async with self._slots.take(self._plan.priority[shot.id]):
+                    return await self._driver.drive(attempt, order)
+            except ShotchainError as error:
+                current = await asyncio.to_thread(self._ledger.attempt, attempt.task_uuid)
+                if current is None or current.state not in OVER:
+                    raise
+                if current.state is State.RELEASED and current.posts == 0:
+                    # Another run that had reserved it ended without sending it.
+                    attempt = await self._reserve(shot, take)
+                    continue
+                if not error.transient or isinstance(error, ProviderUnreachable) or tries >= self._retries:
+                    raise
+                tries += 1
+                self._tell(Stage.RETRYING, shot, take, message=f"{error.message}; try {tries + 1}")
+                await asyncio.sleep(min(30.0, 2.0**tries) * random.uniform(0.5, 1.0))  # noqa: S311
+                attempt = await asyncio.to_thread(self._ledger.retry, self._run_id, current, shot.price_usd)
+
+    async def _build(self, shot: PlannedShot, clips: Mapping[str, Clip]) -> Mapping[str, Any]:
+        if not shot.inputs:
+            return shot.request
+        filled: dict[Input, str] = await self._inputs.resolve(shot.inputs, clips)
+        return {**shot.request, "inputs": fill_inputs(shot.inputs, filled.__getitem__)}
+
+    # -- fetching --------------------------------------------------------------------------------------------------
+
+    async def _result(self, attempt: Attempt) -> VideoResult:
+        result = await self._driver.ask_again(attempt)
+        if result is None:
+            raise _lost(attempt)
+        return result
+
+    async def _fetch(self, attempt: Attempt, result: VideoResult, shot: PlannedShot, take: PlannedTake) -> Clip:
+        """Bring a paid clip into the store. A failing download asks for the file again, never for another clip."""
+        self._tell(Stage.DOWNLOADING, shot, take)
+        damage: ClipDamaged | None = None
+        for _ in range(_DOWNLOADS):
+            try:
+                download = await self._download(result, take)
+            except ResultGone:
+                result = await self._result(attempt)
+                continue
+            try:
+                facts = await asyncio.to_thread(decode_whole, download.path)
+                return await self._keep(attempt, result, shot, take, download, facts)
+            except ClipDamaged as error:
+                damage = error
+                kept = await self._store.set_aside(take.content_key, download.path)
+                self._tell(Stage.NOTE, shot, take, message=f"a damaged download was kept aside: {kept}")
+            finally:
+                download.path.unlink(missing_ok=True)
+        if damage is None:
+            raise _lost(attempt)
+        raise ClipDamaged(
+            f"the paid clip cannot be decoded, however often it is fetched: {damage.message}",
+            advice="It is kept aside in the clip store for inspection. It will not be bought again by itself.",
+            shot=shot.id,
+            task_uuid=attempt.task_uuid,
+            cost_usd=attempt.cost_usd,
+        )
+
+    async def _download(self, result: VideoResult, take: PlannedTake) -> Download:
+        suffix = Path(urlsplit(result.video_url).path).suffix.lower()
+        name = f"{take.content_key[:16]}-{uuid.uuid4().hex[:8]}{suffix if suffix in _SUFFIXES else '.mp4'}"
+        return await download_result(self._client, result.video_url, self._scratch / name)
+
+    async def _keep(
+        self,
+        attempt: Attempt,
+        result: VideoResult,
+        shot: PlannedShot,
+        take: PlannedTake,
+        download: Download,
+        facts: DecodedFacts,
+    ) -> Clip:
+        cost_usd = attempt.reserved_usd if attempt.cost_usd is None else attempt.cost_usd
+        origin = Origin(
+            provider=attempt.provider,
+            model=attempt.model,
+            task_uuid=attempt.task_uuid,
+            video_uuid=result.video_uuid,
+            cost_usd=cost_usd,
+            seed=result.seed,
+            nsfw=result.nsfw,
+        )
+        clip = await self._store.put(take.content_key, download, facts, origin)
+        if attempt.state is not State.STORED:
+            await asyncio.to_thread(self._ledger.move, attempt.task_uuid, State.STORED, expect={State.SUCCEEDED})
+        self._tell(Stage.STORED, shot, take, cost_usd=cost_usd)
+        return clip
+
+    def _tell(
+        self,
+        stage: Stage,
+        shot: PlannedShot,
+        take: PlannedTake,
+        *,
+        cost_usd: Decimal | None = None,
+        message: str = "",
+    ) -> None:
+        self._observe(Event(stage, shot.id, take.number, cost_usd=cost_usd, message=message))
+
+
+def _lost(attempt: Attempt) -> ClipLost:
+    cost = attempt.reserved_usd if attempt.cost_usd is None else attempt.cost_usd
+    return ClipLost(
+        "this take was paid for, its clip is gone from the store, and the provider no longer has it",
+        advice=f"Bring the file back to the store, or pay ${cost} once more with --rebuy-lost.",
+        shot=attempt.shot,
+        task_uuid=attempt.task_uuid,
+        cost_usd=cost,
+    )

@@ -1,0 +1,115 @@
+"""Turns the inputs of a planned request into what travels: URLs as they are, pictures as data URIs, videos uploaded.
+
+Frames of other shots travel as lossless PNG. The provider takes videos only by URL or UUID, so a video that it
+cannot fetch is uploaded to its media storage, once for all the shots that use it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+
+from tasks.clips.store import Clip
+from tasks.errors import ShotchainError, UnpinnedInput
+from tasks.media.frames import extract_frame
+from tasks.plan.lengths import round_half_up
+from tasks.plan.model import LAST, ClipFrame, Input, WholeClip
+from tasks.runware.client import RunwareClient
+from tasks.storyboard.inputs import InputFacts
+from tasks.storyboard.model import MediaFile
+
+__all__ = ["Inputs", "frame_index"]
+
+_VIDEO_TYPES = {".mp4": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm"}
+
+
+def frame_index(planned: int, planned_rate: Fraction, clip: Clip) -> int:
+    """The frame of a clip that the plan means, by the clip's own rate and length.
+
+    The plan counts at the model's declared rate; a clip that came at another is met at the same moment. A clip that
+    came shorter gives its last frame.
+    """
+    if planned == LAST:
+        return clip.frames - 1
+    return min(round_half_up(planned * clip.rate / planned_rate), clip.frames - 1)
+
+
+class Inputs:
+    """Resolves inputs for one run.
+
+    Args:
+        client: Takes uploads.
+        facts: What is known of each file, by URI.
+        clip_rate: The model's declared frames a second, at which the plan counts.
+        cache: Local folder for decoded frames.
+    """
+
+    def __init__(
+        self, client: RunwareClient, facts: Mapping[str, InputFacts], clip_rate: Fraction, cache: Path
+    ) -> None:
+        self._client = client
+        self._facts = facts
+        self._clip_rate = clip_rate
+        self._cache = cache
+        self._uploads: dict[str, asyncio.Task[str]] = {}
+
+    async def resolve(self, inputs: tuple[Input, ...], clips: Mapping[str, Clip]) -> dict[Input, str]:
+        """What stands in the request for each input.
+
+        Args:
+            inputs: As planned.
+            clips: The selected clips of the shots that are named, by shot id.
+
+        Raises:
+            UnpinnedInput: A file cannot be read any more.
+            ShotchainError: An upload failed, or a clip could not be decoded.
+        """
+        return {item: await self._resolve(item, clips) for item in inputs}
+
+    async def frame(self, clip: Clip, index: int) -> Path:
+        """The `index`-th frame of a clip, as the plan counts, as a PNG file; decoded once."""
+        actual = frame_index(index, self._clip_rate, clip)
+        png = self._cache / "frames" / f"{clip.sha256}-{actual}.png"
+        if not png.is_file():
+            await asyncio.to_thread(extract_frame, clip.path, actual, png)
+        return png
+
+    async def _resolve(self, item: Input, clips: Mapping[str, Clip]) -> str:
+        match item.source:
+            case ClipFrame(shot, index):
+                png = await self.frame(clips[shot], index)
+                return await asyncio.to_thread(_data_uri, png, "image/png")
+            case WholeClip(shot):
+                clip = clips[shot]
+                return await self._upload(clip.sha256, clip.path)
+            case MediaFile(uri):
+                return await self._file(uri, is_video=item.role in {"reference_video", "video"})
+
+    async def _file(self, uri: str, *, is_video: bool) -> str:
+        if uri.startswith(("https://", "http://")):
+            return uri
+        facts = self._facts.get(uri)
+        if facts is None or facts.local is None or facts.sha256 is None or not facts.local.is_file():
+            raise UnpinnedInput(f"{uri} cannot be read any more")
+        if is_video:
+            return await self._upload(facts.sha256, facts.local)
+        if uri.startswith("data:"):
+            return uri
+        return await asyncio.to_thread(_data_uri, facts.local, facts.media_type or "image/png")
+
+    async def _upload(self, sha256: str, path: Path) -> str:
+        if sha256 not in self._uploads:
+            media_type = _VIDEO_TYPES.get(path.suffix.lower(), "video/mp4")
+            self._uploads[sha256] = asyncio.create_task(self._client.upload(path, media_type))
+        try:
+            return await asyncio.shield(self._uploads[sha256])
+        except ShotchainError:
+            self._uploads.pop(sha256, None)
+            raise
+
+
+def _data_uri(path: Path, media_type: str) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(path.read_bytes()).decode()}"

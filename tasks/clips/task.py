@@ -1,0 +1,36 @@
+"""The gate and the takes, as Prefect tasks. Trying again is the ledger's business, so Prefect retries nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.clips.gate import Reserved, open_gate
+from tasks.clips.generate import Generator, Taken
+from tasks.clips.store import ClipStore
+from tasks.ledger.ledger import Ledger
+from tasks.plan.model import Plan, PlannedShot, PlannedTake
+
+__all__ = ["generate", "reserve"]
+
+
+@task(name="reserve", cache_policy=NO_CACHE)
+async def reserve(plan: Plan, store: ClipStore, ledger: Ledger, run_id: str, approved_usd: Decimal | None) -> Reserved:
+    """See `open_gate`."""
+    return await open_gate(plan, store, ledger, run_id, approved_usd)
+
+
+@task(name="generate", task_run_name="{shot.id} · take {take.number}", cache_policy=NO_CACHE)
+async def generate(
+    generator: Generator,
+    shot: PlannedShot,
+    take: PlannedTake,
+    reserved: Reserved,
+    upstream: Mapping[str, Taken],
+) -> Taken:
+    """See `Generator.take`. `reserved` and `upstream` are what it waits for, and so the edges of the graph."""
+    del reserved
+    return await generator.take(shot, take, {needed: taken.clip for needed, taken in upstream.items()})

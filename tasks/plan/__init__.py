@@ -1,0 +1,1 @@
+"""Storyboard + model catalog -> Plan. Pure: facts in, plan out."""

@@ -1,0 +1,360 @@
+"""Storyboard + model + facts about the inputs -> Plan. Pure: the same in, the same out, nothing read or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from tasks.errors import Problem, StoryboardError
+from tasks.plan import graph
+from tasks.plan.boundaries import Joined, join_shots
+from tasks.plan.catalog import Mode, ModelSpec, load_catalog
+from tasks.plan.keys import content_key, take_key
+from tasks.plan.lengths import Length, clip_length_s, edit_length, film_frames, generated_length
+from tasks.plan.model import LAST, ClipFrame, Input, Plan, PlannedShot, PlannedTake, Role, Unpinned, WholeClip
+from tasks.plan.modes import check_film, check_shot, decide_mode
+from tasks.plan.request import build_request
+from tasks.storyboard.inputs import InputFacts
+from tasks.storyboard.model import ClipOf, FrameOf, MediaFile, Picture, Shot, Storyboard, Video
+
+__all__ = ["build_plan"]
+
+
+def build_plan(
+    storyboard: Storyboard,
+    facts: Mapping[str, InputFacts],
+    provider: str,
+    catalog: Mapping[str, ModelSpec] | None = None,
+) -> Plan:
+    """Plan a storyboard.
+
+    Args:
+        storyboard: As read.
+        facts: What was found out about each file that it uses, by URI.
+        provider: Identity of the provider that would be paid.
+        catalog: The models by id; those of `configs/models` if not given.
+
+    Raises:
+        StoryboardError: The model does not allow what the storyboard asks for; every mistake with its line.
+    """
+    catalog = load_catalog() if catalog is None else catalog
+    spec = catalog.get(storyboard.model)
+    if spec is None:
+        raise StoryboardError(
+            [
+                Problem(
+                    f"no model '{storyboard.model}'",
+                    file=storyboard.file,
+                    line=storyboard.lines.get("model"),
+                    key="model",
+                    accepted=", ".join(sorted(catalog)),
+                )
+            ]
+        )
+    return _Planner(storyboard, facts, provider, spec).plan()
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A shot whose inputs, mode and length are settled."""
+
+    joined: Joined
+    mode: Mode
+    prompt: str
+    inputs: tuple[Input, ...]
+    length: Length
+
+
+class _Planner:
+    """One planning of one storyboard."""
+
+    def __init__(self, storyboard: Storyboard, facts: Mapping[str, InputFacts], provider: str, spec: ModelSpec) -> None:
+        self.storyboard = storyboard
+        self.facts = facts
+        self.provider = provider
+        self.spec = spec
+        self.film_rate = Fraction(storyboard.fps) if storyboard.fps else spec.frames.rate
+        self.problems: list[Problem] = []
+        self.measured: dict[str, _Measured] = {}
+        self.keys: dict[str, list[str]] = {}
+
+    def plan(self) -> Plan:
+        board, spec = self.storyboard, self.spec
+        self.problems += check_film(board, spec)
+        joined = join_shots(board, self._content, self.problems)
+        for item in joined:
+            self.problems += check_shot(board, item, spec, self._prompt(item.shot), self._facts_of)
+        depends_on = {item.shot.id: _needs(item) for item in joined}
+        cycle = graph.find_cycle(depends_on)
+        if cycle:
+            self.problems.append(
+                board.problem(board.shot(cycle[0]), "", f"shots wait for each other: {' -> '.join(cycle)}")
+            )
+        self._stop_at_problems()
+        by_id = {item.shot.id: item for item in joined}
+        for shot_id in graph.in_order(depends_on):
+            self._measure(by_id[shot_id])
+        self._stop_at_problems()
+        for shot_id in graph.in_order(depends_on):
+            self._key(self.measured[shot_id])
+        shots = tuple(self._planned(self.measured[item.shot.id], depends_on[item.shot.id]) for item in joined)
+        for shot in shots:
+            if shot.frames < 1:
+                self.problems.append(
+                    board.problem(
+                        board.shot(shot.id),
+                        "duration",
+                        "nothing is left of the shot in the film: its only frame is the one shared with the "
+                        "shot before",
+                        f"a duration of at least {2 / float(spec.frames.rate):.3f} s",
+                    )
+                )
+        self._stop_at_problems()
+        priority = graph.priorities(depends_on)
+        return Plan(
+            title=board.title,
+            file=board.file,
+            provider=self.provider,
+            model=spec.id,
+            width=board.width,
+            height=board.height,
+            rate=self.film_rate,
+            clip_rate=spec.frames.rate,
+            retries=board.retries,
+            shots=shots,
+            critical_path_s=max(priority.values()) * spec.assumed_wait_s,
+            priority=priority,
+            warnings=tuple(self._warnings(joined)),
+            unpinned=tuple(self._unpinned(joined)),
+        )
+
+    def _stop_at_problems(self) -> None:
+        if self.problems:
+            raise StoryboardError(sorted(self.problems, key=lambda problem: problem.line or 0))
+
+    def _prompt(self, shot: Shot) -> str:
+        return f"{shot.prompt} {self.storyboard.style}".strip()
+
+    def _facts_of(self, media: MediaFile) -> InputFacts | None:
+        return self.facts.get(media.uri)
+
+    def _content(self, media: MediaFile) -> str:
+        facts = self._facts_of(media)
+        return facts.sha256 if facts is not None and facts.sha256 else f"unread:{media.uri}"
+
+    # -- lengths ---------------------------------------------------------------------------------------------------
+
+    def _measure(self, joined: Joined) -> None:
+        mode = decide_mode(joined)
+        length = self._edit_length(joined.shot) if mode is Mode.EDIT else self._generated_length(joined, mode)
+        if length is None:
+            return
+        if any(need not in self.measured for need in _needs(joined)):
+            return  # the shot that it needs has said why
+        self.measured[joined.shot.id] = _Measured(
+            joined, mode, self._prompt(joined.shot), tuple(self._inputs(joined)), length
+        )
+
+    def _generated_length(self, joined: Joined, mode: Mode) -> Length | None:
+        shot, spec = joined.shot, self.spec
+        choices = spec.modes[mode].choices_s
+        wanted = Decimal(spec.default_duration_s) if shot.duration_s is None else shot.duration_s
+        length = generated_length(wanted, choices, spec.frames.rate, spec.frames.extra)
+        if length is None:
+            self._refuse(
+                shot,
+                "duration",
+                f"{wanted} s is longer than a {mode.replace('_', ' ')} shot of {spec.name} can be",
+                f"at most {choices[-1]} s; split it into shots with 'boundary: continue'",
+            )
+        elif length.last_kept is not None and joined.last is not None:
+            self._refuse(
+                shot,
+                "duration",
+                f"a shot of {wanted} s would be trimmed from {length.generate_s} s, and lose the last frame that "
+                "it is given",
+                f"{' or '.join(str(choice) for choice in choices)} s, or no last frame",
+            )
+        else:
+            return length
+        return None
+
+    def _edit_length(self, shot: Shot) -> Length | None:
+        source_s = self._source_s(shot.video)
+        if source_s is None:
+            self._refuse(
+                shot,
+                "video",
+                "the length of the source video decides what the edit costs, and cannot be read",
+                "'source_duration' (seconds) on the asset",
+            )
+            return None
+        length = edit_length(source_s, shot.duration_s, self.spec.frames.rate)
+        if length is None:
+            self._refuse(
+                shot,
+                "duration",
+                f"an edit is as long as its source, and {shot.duration_s} s is longer than that",
+                f"at most {source_s} s",
+            )
+        return length
+
+    def _source_s(self, video: Video | None) -> Decimal | None:
+        if isinstance(video, ClipOf):
+            source = self.measured.get(video.shot)
+            return clip_length_s(source.length.clip_frames, self.spec.frames.rate) if source else Decimal(0)
+        if video is None:
+            return None
+        facts = self._facts_of(video)
+        return facts.duration_s if facts is not None and facts.duration_s else video.source_duration_s
+
+    def _refuse(self, shot: Shot, key: str, message: str, accepted: str) -> None:
+        self.problems.append(self.storyboard.problem(shot, key, message, accepted))
+
+    # -- inputs and keys -------------------------------------------------------------------------------------------
+
+    def _inputs(self, joined: Joined) -> list[Input]:
+        shot = joined.shot
+        inputs: list[Input] = []
+
+        def add(role: Role, source: Picture | Video | None) -> None:
+            if source is not None:
+                inputs.append(Input(role, self._source(source)))
+
+        add("first_frame", joined.first)
+        add("last_frame", joined.last)
+        for picture in shot.reference_images:
+            add("reference_image", picture)
+        for video in shot.reference_videos:
+            add("reference_video", video)
+        add("video", shot.video)
+        return inputs
+
+    def _source(self, source: Picture | Video) -> MediaFile | ClipFrame | WholeClip:
+        match source:
+            case FrameOf(shot, "first"):
+                return ClipFrame(shot, 0)
+            case FrameOf(shot, _):
+                last_kept = self.measured[shot].length.last_kept
+                return ClipFrame(shot, LAST if last_kept is None else last_kept)
+            case ClipOf(shot):
+                return WholeClip(shot)
+            case MediaFile():
+                return source
+
+    def _key(self, measured: _Measured) -> None:
+        shot, output = measured.joined.shot, self.spec.output
+        sends_size = self.spec.modes[measured.mode].sends_size
+        given = dict(shot.safety or {})
+        checks = bool(given.get("checkContent", given.get("mode", "none") != "none"))
+        request_key = content_key(
+            provider=self.provider,
+            model=self.spec.id,
+            prompt=measured.prompt,
+            width=self.storyboard.width if sends_size else None,
+            height=self.storyboard.height if sends_size else None,
+            generate_s="source" if measured.mode is Mode.EDIT else str(measured.length.generate_s),
+            inputs=[(item.role, *self._what(item)) for item in measured.inputs],
+            keep_original_sound=bool(shot.keep_original_sound),
+            output_format=shot.output_format or output.default_format,
+            output_quality=shot.output_quality or output.default_quality,
+            safety={"checkContent": checks, "mode": given.get("mode", "fast" if checks else "none")},
+        )
+        self.keys[shot.id] = [take_key(request_key, take) for take in range(1, shot.takes + 1)]
+
+    def _what(self, item: Input) -> tuple[str, ...]:
+        match item.source:
+            case ClipFrame(shot, index):
+                return ("frame", self._selected_key(shot), str(index))
+            case WholeClip(shot):
+                return ("clip", self._selected_key(shot))
+            case MediaFile():
+                return ("file", self._content(item.source))
+
+    def _selected_key(self, shot_id: str) -> str:
+        return self.keys[shot_id][self.measured[shot_id].joined.shot.select - 1]
+
+    # -- the answer ------------------------------------------------------------------------------------------------
+
+    def _planned(self, measured: _Measured, depends_on: tuple[str, ...]) -> PlannedShot:
+        shot, length, joined = measured.joined.shot, measured.length, measured.joined
+        rules = self.spec.modes[measured.mode]
+        width, height = (self.storyboard.width, self.storyboard.height) if rules.sends_size else (None, None)
+        shown = length.kept_frames - joined.seam
+        return PlannedShot(
+            id=shot.id,
+            mode=measured.mode,
+            boundary=joined.boundary,
+            prompt=measured.prompt,
+            width=width,
+            height=height,
+            generate_s=length.generate_s,
+            duration_s=length.duration_s,
+            inputs=measured.inputs,
+            depends_on=depends_on,
+            last_kept=length.last_kept,
+            seam=joined.seam,
+            clip_frames=length.clip_frames,
+            frames=film_frames(shown, self.spec.frames.rate, self.film_rate) if shown > 0 else 0,
+            price_usd=self.spec.price_usd(measured.mode, length.generate_s),
+            takes=tuple(PlannedTake(take, key) for take, key in enumerate(self.keys[shot.id], start=1)),
+            select=shot.select,
+            request=self._request(measured, width, height),
+        )
+
+    def _request(self, measured: _Measured, width: int | None, height: int | None) -> dict[str, Any]:
+        return build_request(
+            measured.joined.shot,
+            model=self.spec.id,
+            prompt=measured.prompt,
+            width=width,
+            height=height,
+            generate_s=None if measured.mode is Mode.EDIT else measured.length.generate_s,
+            inputs=measured.inputs,
+            show=_shown,
+        )
+
+    def _warnings(self, joined: list[Joined]) -> list[str]:
+        board = self.storyboard
+        warnings = []
+        for item in joined:
+            first = item.first if isinstance(item.first, MediaFile) else item.shot.video
+            facts = self._facts_of(first) if isinstance(first, MediaFile) else None
+            if facts is None or not facts.width or not facts.height:
+                continue
+            if abs(Fraction(facts.width, facts.height) / Fraction(board.width, board.height) - 1) > Fraction(1, 100):
+                warnings.append(
+                    f"shot '{item.shot.id}': its clip takes the shape of its input ({facts.width}x{facts.height}) "
+                    f"and will be fitted into the film's {board.width}x{board.height} with bars"
+                )
+        return warnings
+
+    def _unpinned(self, joined: list[Joined]) -> list[Unpinned]:
+        found = []
+        for item in joined:
+            for source in (part.source for part in self.measured[item.shot.id].inputs):
+                facts = self._facts_of(source) if isinstance(source, MediaFile) else None
+                if isinstance(source, MediaFile) and (facts is None or facts.sha256 is None):
+                    reason = (facts.unpinned if facts else None) or "not read"
+                    found.append(Unpinned(item.shot.id, source.uri, reason))
+        return found
+
+
+def _needs(joined: Joined) -> tuple[str, ...]:
+    shot = joined.shot
+    sources = (joined.first, joined.last, *shot.reference_images, *shot.reference_videos, shot.video)
+    return tuple(dict.fromkeys(item.shot for item in sources if isinstance(item, FrameOf | ClipOf)))
+
+
+def _shown(item: Input) -> str:
+    """How a plan shows an input: files by URI, what other shots will give by shot and frame."""
+    match item.source:
+        case MediaFile(uri):
+            return uri if not uri.startswith("data:") else f"{uri[:40]}…"
+        case ClipFrame(shot, index):
+            return f"shot:{shot}/{'last' if index == LAST else index}"
+        case WholeClip(shot):
+            return f"shot:{shot}"

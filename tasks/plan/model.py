@@ -1,0 +1,189 @@
+"""The plan: the priced, ordered, deterministic answer to «what would rendering this do?»."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Literal, TypeAlias
+
+from tasks.plan.catalog import Mode
+from tasks.storyboard.model import Boundary, MediaFile
+
+__all__ = ["LAST", "ClipFrame", "Input", "Plan", "PlannedShot", "PlannedTake", "Role", "Unpinned", "WholeClip"]
+
+LAST = -1
+"""Frame index of a clip's last decoded frame, whatever its number turns out to be."""
+
+Role: TypeAlias = Literal["first_frame", "last_frame", "reference_image", "reference_video", "video"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFrame:
+    """Frame `index` of the selected clip of `shot`, counted from 0 in display order; `LAST` is the last one."""
+
+    shot: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class WholeClip:
+    """The selected clip of `shot`, as a video."""
+
+    shot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input of a request, in the order in which the request names them."""
+
+    role: Role
+    source: MediaFile | ClipFrame | WholeClip
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTake:
+    """One generation wanted: the `number`-th take of its shot, known by its content key."""
+
+    number: int
+    content_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unpinned:
+    """An input that could not be read, and why: it is not known what would be paid for."""
+
+    shot: str
+    uri: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedShot:
+    """What rendering does for one shot.
+
+    `width` and `height` are what the request sends, `None` where the inputs decide. `generate_s` is the length that
+    is generated and paid for, `duration_s` the length wanted. The film keeps the clip's frames 0…`last_kept`, or all
+    of them where that is `None`; where `seam`, its first frame is the one before's last and is shown once.
+    `clip_frames` and `frames` are what to expect: of the whole clip, and in the film.
+    """
+
+    id: str
+    mode: Mode
+    boundary: Boundary
+    prompt: str
+    width: int | None
+    height: int | None
+    generate_s: Decimal
+    duration_s: Decimal
+    inputs: tuple[Input, ...]
+    depends_on: tuple[str, ...]
+    last_kept: int | None
+    seam: bool
+    clip_frames: int
+    frames: int
+    price_usd: Decimal
+    takes: tuple[PlannedTake, ...]
+    select: int
+    request: dict[str, Any]
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """The price of all takes, none reused."""
+        return self.price_usd * len(self.takes)
+
+    @property
+    def selected(self) -> PlannedTake:
+        """The take that the film shows and that other shots take frames of."""
+        return self.takes[self.select - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole plan, shots in the order of the film."""
+
+    title: str
+    file: str
+    provider: str
+    model: str
+    width: int
+    height: int
+    rate: Fraction
+    clip_rate: Fraction
+    retries: int | None
+    shots: tuple[PlannedShot, ...]
+    critical_path_s: int
+    priority: dict[str, int]
+    warnings: tuple[str, ...]
+    unpinned: tuple[Unpinned, ...]
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """The price of everything, none of it reused."""
+        return sum((shot.cost_usd for shot in self.shots), Decimal(0))
+
+    @property
+    def frames(self) -> int:
+        """Expected frames of the film."""
+        return sum(shot.frames for shot in self.shots)
+
+    @property
+    def duration_s(self) -> Decimal:
+        """Expected length of the film in seconds, to the millisecond."""
+        seconds = Fraction(self.frames) / self.rate
+        return (Decimal(seconds.numerator) / Decimal(seconds.denominator)).quantize(Decimal("0.001"))
+
+    def shot(self, shot_id: str) -> PlannedShot:
+        """The planned shot with this id; `KeyError` if there is none."""
+        for shot in self.shots:
+            if shot.id == shot_id:
+                return shot
+        raise KeyError(shot_id)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as JSON-ready fields: dollars as decimal strings, seconds as numbers."""
+        return {
+            "title": self.title,
+            "storyboard": self.file,
+            "provider": self.provider,
+            "model": self.model,
+            "width": self.width,
+            "height": self.height,
+            "fps": number(self.rate),
+            "cost_usd": usd(self.cost_usd),
+            "frames": self.frames,
+            "duration_s": number(self.duration_s),
+            "critical_path_s": self.critical_path_s,
+            "shots": [
+                {
+                    "id": shot.id,
+                    "mode": str(shot.mode),
+                    "boundary": str(shot.boundary),
+                    "depends_on": list(shot.depends_on),
+                    "generate_s": number(shot.generate_s),
+                    "duration_s": number(shot.duration_s),
+                    "clip_frames": shot.clip_frames,
+                    "frames": shot.frames,
+                    "seam": shot.seam,
+                    "takes": [{"number": take.number, "content_key": take.content_key} for take in shot.takes],
+                    "select": shot.select,
+                    "cost_usd": usd(shot.cost_usd),
+                    "request": shot.request,
+                }
+                for shot in self.shots
+            ],
+            "warnings": list(self.warnings),
+            "unpinned": [{"shot": item.shot, "uri": item.uri, "reason": item.reason} for item in self.unpinned],
+        }
+
+
+def usd(amount: Decimal) -> str:
+    """Dollars as a plain decimal string with at least two places: `0.42`, `0.756`, `12.00`."""
+    text = f"{amount.normalize():f}"
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction.ljust(2, '0')}"
+
+
+def number(value: Decimal | Fraction) -> int | float:
+    """Seconds or frames a second as a JSON number; never used for money."""
+    return int(value) if value == int(value) else float(value)

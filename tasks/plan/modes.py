@@ -1,0 +1,192 @@
+"""Decides a shot's mode from its inputs, and checks what the mode and the model allow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+from tasks.errors import Problem
+from tasks.plan.boundaries import Joined
+from tasks.plan.catalog import Mode, ModelSpec
+from tasks.storyboard.inputs import InputFacts
+from tasks.storyboard.model import MediaFile, Shot, Storyboard
+
+__all__ = ["check_film", "check_shot", "decide_mode"]
+
+_EXCLUSIVE = (
+    ("first_frame", "reference_images"),
+    ("first_frame", "reference_videos"),
+    ("first_frame", "video"),
+    ("last_frame", "reference_images"),
+    ("last_frame", "reference_videos"),
+    ("last_frame", "video"),
+    ("reference_videos", "video"),
+)
+
+
+def decide_mode(joined: Joined) -> Mode:
+    """The mode that the inputs of a shot ask for; `check_shot` says whether they may stand together."""
+    shot = joined.shot
+    if shot.video is not None:
+        return Mode.EDIT
+    if shot.reference_videos:
+        return Mode.REFERENCE_VIDEOS
+    if joined.first is not None or joined.last is not None:
+        return Mode.FRAMES
+    return Mode.REFERENCE_IMAGES if shot.reference_images else Mode.TEXT
+
+
+def check_film(storyboard: Storyboard, spec: ModelSpec) -> Iterator[Problem]:
+    """What is wrong with the storyboard as a whole for this model."""
+    size = f"{storyboard.width}x{storyboard.height}"
+    if size not in spec.sizes:
+        yield Problem(
+            f"{spec.name} does not make {size}",
+            file=storyboard.file,
+            line=storyboard.lines.get("size"),
+            key="size",
+            accepted=", ".join(spec.sizes),
+        )
+
+
+def check_shot(
+    storyboard: Storyboard,
+    joined: Joined,
+    spec: ModelSpec,
+    prompt: str,
+    facts: Callable[[MediaFile], InputFacts | None],
+) -> Iterator[Problem]:
+    """Every rule of the model that this shot breaks, at the line that breaks it."""
+    shot = joined.shot
+    present = {
+        "first_frame": joined.first is not None,
+        "last_frame": joined.last is not None,
+        "reference_images": bool(shot.reference_images),
+        "reference_videos": bool(shot.reference_videos),
+        "video": shot.video is not None,
+    }
+    clash = next(((one, two) for one, two in _EXCLUSIVE if present[one] and present[two]), None)
+    # A boundary that brought the frame has already said what excludes what.
+    if clash and (getattr(shot, clash[0]) or clash[0] == "reference_videos"):
+        yield storyboard.problem(shot, clash[1], f"'{clash[0]}' and '{clash[1]}' exclude each other", "one of the two")
+        return
+    if clash:
+        return
+    mode = decide_mode(joined)
+    if mode not in spec.modes:
+        yield storyboard.problem(
+            shot,
+            "",
+            f"{spec.name} has no mode '{mode}'",
+            ", ".join(str(known) for known in spec.modes),
+        )
+        return
+    yield from _check_inputs(storyboard, joined, spec, mode)
+    yield from _check_prompt(storyboard, shot, spec, prompt)
+    yield from _check_output(storyboard, shot, spec)
+    yield from _check_files(storyboard, joined, spec, facts)
+
+
+def _check_inputs(storyboard: Storyboard, joined: Joined, spec: ModelSpec, mode: Mode) -> Iterator[Problem]:
+    shot, rules = joined.shot, spec.modes[mode]
+    if joined.last is not None and joined.first is None and rules.last_needs_first:
+        yield storyboard.problem(
+            shot,
+            "last_frame",
+            "a last frame needs a first frame",
+            "'first_frame' too, or 'boundary: continue' or 'match' with the shot before",
+        )
+    if not rules.images.holds(len(shot.reference_images)):
+        beside = {Mode.EDIT: " beside 'video'", Mode.REFERENCE_VIDEOS: " beside 'reference_videos'"}
+        yield storyboard.problem(
+            shot,
+            "reference_images",
+            f"{len(shot.reference_images)} reference images{beside.get(mode, '')} are too many",
+            f"{rules.images} reference images{beside.get(mode, '')}",
+        )
+    if shot.keep_original_sound and mode not in {Mode.EDIT, Mode.REFERENCE_VIDEOS}:
+        yield storyboard.problem(
+            shot,
+            "keep_original_sound",
+            "there is no original sound to keep without 'video' or 'reference_videos'",
+            "'keep_original_sound' in a shot with 'video' or 'reference_videos'",
+        )
+
+
+def _check_prompt(storyboard: Storyboard, shot: Shot, spec: ModelSpec, prompt: str) -> Iterator[Problem]:
+    if not spec.prompt.min_chars <= len(prompt) <= spec.prompt.max_chars:
+        with_style = " with the storyboard's style" if storyboard.style else ""
+        yield storyboard.problem(
+            shot,
+            "prompt",
+            f"the prompt{with_style} has {len(prompt)} characters",
+            f"{spec.prompt.min_chars} to {spec.prompt.max_chars} characters{with_style}",
+        )
+
+
+def _check_output(storyboard: Storyboard, shot: Shot, spec: ModelSpec) -> Iterator[Problem]:
+    output = spec.output
+    if shot.output_format is not None and shot.output_format not in output.formats:
+        yield storyboard.problem(
+            shot, "output_format", f"no output format '{shot.output_format}'", ", ".join(output.formats)
+        )
+    if shot.output_quality is not None and not output.quality.holds(shot.output_quality):
+        yield storyboard.problem(
+            shot, "output_quality", f"output quality {shot.output_quality} is out of range", str(output.quality)
+        )
+    if shot.ttl is not None and not output.ttl_s.holds(shot.ttl):
+        yield storyboard.problem(shot, "ttl", f"a ttl of {shot.ttl} seconds is out of range", f"{output.ttl_s} seconds")
+    mode = (shot.safety or {}).get("mode")
+    if mode is not None and mode not in output.safety_modes:
+        yield storyboard.problem(shot, "safety", f"no safety mode '{mode}'", ", ".join(output.safety_modes))
+
+
+def _check_files(
+    storyboard: Storyboard, joined: Joined, spec: ModelSpec, facts: Callable[[MediaFile], InputFacts | None]
+) -> Iterator[Problem]:
+    shot = joined.shot
+    pictures = [("first_frame", shot.first_frame), ("last_frame", shot.last_frame)]
+    pictures += [("reference_images", picture) for picture in shot.reference_images]
+    for key, picture in pictures:
+        if isinstance(picture, MediaFile) and (fact := facts(picture)) and fact.sha256:
+            for message, accepted in _picture_faults(fact, spec):
+                yield storyboard.problem(shot, key, f"{_name(picture)}: {message}", accepted)
+    videos = [("video", shot.video)] + [("reference_videos", video) for video in shot.reference_videos]
+    for key, video in videos:
+        if isinstance(video, MediaFile) and (fact := facts(video)) and fact.sha256:
+            for message, accepted in _video_faults(fact, spec):
+                yield storyboard.problem(shot, key, f"{_name(video)}: {message}", accepted)
+
+
+def _picture_faults(fact: InputFacts, spec: ModelSpec) -> Iterator[tuple[str, str]]:
+    limits = spec.pictures
+    kind = (fact.media_type or "").removeprefix("image/").upper()
+    if kind not in limits.formats:
+        yield f"a {kind or 'unknown'} picture", " or ".join(limits.formats)
+    if fact.size_bytes is not None and fact.size_bytes > limits.max_bytes:
+        yield f"{fact.size_bytes:,} bytes are too many", f"at most {limits.max_bytes:,} bytes"
+    if fact.width and fact.height:
+        if min(fact.width, fact.height) < limits.min_side_px:
+            yield (
+                f"{fact.width}x{fact.height} pixels are too few",
+                f"at least {limits.min_side_px} pixels a side",
+            )
+        elif Decimal(max(fact.width, fact.height)) / min(fact.width, fact.height) > limits.max_aspect:
+            yield (
+                f"{fact.width}x{fact.height} is too narrow",
+                f"no side longer than {limits.max_aspect} times the other",
+            )
+
+
+def _video_faults(fact: InputFacts, spec: ModelSpec) -> Iterator[tuple[str, str]]:
+    limits = spec.videos
+    if fact.size_bytes is not None and fact.size_bytes > limits.max_bytes:
+        yield f"{fact.size_bytes:,} bytes are too many", f"at most {limits.max_bytes:,} bytes"
+    # A tenth of a second of slack: a ten-second clip of this very model is 10.04 s long.
+    slack = Decimal("0.1")
+    if fact.duration_s is not None and not limits.min_s - slack <= fact.duration_s <= limits.max_s + slack:
+        yield f"{fact.duration_s} s long", f"{limits.min_s} to {limits.max_s} s"
+
+
+def _name(media: MediaFile) -> str:
+    return f"asset '{media.asset}'" if media.asset else media.uri.rsplit("/", 1)[-1][:80]

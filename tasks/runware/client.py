@@ -1,0 +1,210 @@
+"""One client of the Runware REST API, as thin as money allows.
+
+It sends each request once. What a lost reply means is told by the error: `ProviderUnreachable` says that nothing
+left, `OutcomeUnknown` that the request may have been accepted. Trying again is decided elsewhere, where the ledger
+is at hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from tasks.errors import OutcomeUnknown, ProviderFailed, ProviderUnreachable, SettingsError, ShotchainError
+from tasks.redaction import redact
+from tasks.runware.failures import CONFLICT, failure_from_error, failure_from_status
+from tasks.runware.messages import Reply, VideoResult, parse_reply
+
+__all__ = ["RunwareClient", "is_conflict"]
+
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_CHUNK = 3 * 64 * 1024  # a multiple of 3, so that base64 chunks join without padding
+
+
+class RunwareClient:
+    """A connection to one Runware account. Use as an async context manager.
+
+    Args:
+        base_url: The API's address, version path included.
+        api_key: Sent as a bearer token, and kept out of every message.
+        transport: How requests travel; the seam for tests.
+        timeout_s: For one request. Answers come at once here: waiting for a video is polling.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        timeout_s: float = 60.0,
+    ) -> None:
+        self._base_url = base_url
+        self._secrets = (api_key,)
+        self._http = httpx.AsyncClient(
+            transport=transport,
+            timeout=httpx.Timeout(timeout_s, connect=15.0),
+            headers={"Authorization": f"Bearer {api_key}", "User-Agent": "shotchain"},
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16),
+            follow_redirects=False,
+        )
+        # Results lie on another host, which has no business with our key.
+        self._downloads = httpx.AsyncClient(
+            transport=transport,
+            timeout=httpx.Timeout(timeout_s, connect=15.0),
+            headers={"User-Agent": "shotchain"},
+            follow_redirects=True,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+        await self._downloads.aclose()
+
+    async def submit(self, request: Mapping[str, Any]) -> list[VideoResult]:
+        """Submit one `videoInference` task; returning means that it was accepted.
+
+        Returns:
+            Results that were there at once: none, as a rule.
+
+        Raises:
+            ProviderUnreachable: It surely did not leave.
+            OutcomeUnknown: It may have been accepted.
+            RequestRejected: With code `conflictTaskUUID`: the provider already has a task of this UUID.
+            ShotchainError: Any other refusal, as `failure_from_error` tells them apart.
+        """
+        task_uuid = str(request["taskUUID"])
+        reply = await self._post([request])
+        error = reply.error_of(task_uuid, alone=True)
+        if error is None and reply.data_of(task_uuid):
+            return reply.results_of(task_uuid)
+        failure = failure_from_error(error, secrets=self._secrets) if error else failure_from_status(reply)
+        broken = error is None or reply.status_code >= 500
+        if failure is None or (broken and isinstance(failure, ProviderFailed)):
+            # A server that fails while it answers may have taken the task before.
+            raise OutcomeUnknown(
+                f"the provider's answer (HTTP {reply.status_code}) does not say whether it took the task",
+                task_uuid=task_uuid,
+            )
+        failure.task_uuid = task_uuid
+        raise failure
+
+    async def get_responses(self, task_uuids: Sequence[str]) -> Reply:
+        """Ask about many tasks in one request.
+
+        Raises:
+            ShotchainError: The request as a whole failed; transient or not as the error says.
+        """
+        reply = await self._ask([{"taskType": "getResponse", "taskUUID": task_uuid} for task_uuid in task_uuids])
+        return self._whole(reply)
+
+    async def task_details(self, task_uuid: str) -> Reply:
+        """What the provider keeps of a task that was executed, in the form of a `getResponse` reply.
+
+        Raises:
+            ShotchainError: See `get_responses`.
+        """
+        reply = self._whole(await self._ask([{"taskType": "getTaskDetails", "taskUUID": task_uuid}]))
+        inner = [item.get("response") for item in reply.data_of(task_uuid)]
+        kept = next((item for item in inner if isinstance(item, Mapping)), None)
+        if kept is None:
+            return Reply(reply.status_code, errors=reply.errors)
+        body = json.dumps(kept, default=str).encode()
+        return parse_reply(reply.status_code, body)
+
+    async def upload(self, path: Path, media_type: str) -> str:
+        """Upload a local file to the provider's media storage, streamed, and return its UUID there.
+
+        Raises:
+            ShotchainError: It was not stored.
+        """
+        task_uuid = str(uuid.uuid4())
+        head = json.dumps({"taskType": "mediaStorage", "taskUUID": task_uuid, "operation": "upload"})[:-1]
+        prefix = f'[{head}, "media": "data:{media_type};base64,'.encode()
+        suffix = b'"}]'
+        size = (await asyncio.to_thread(path.stat)).st_size
+        length = len(prefix) + 4 * ((size + 2) // 3) + len(suffix)
+
+        async def body() -> AsyncIterator[bytes]:
+            yield prefix
+            with path.open("rb") as source:
+                while chunk := source.read(_CHUNK):
+                    yield base64.b64encode(chunk)
+            yield suffix
+
+        try:
+            response = await self._http.post(
+                self._base_url,
+                content=body(),
+                headers={"Content-Type": "application/json", "Content-Length": str(length)},
+                timeout=httpx.Timeout(600.0, connect=15.0),
+            )
+        except httpx.HTTPError as error:
+            raise ProviderUnreachable(self._words(f"the upload of {path.name} failed", error)) from error
+        reply = parse_reply(response.status_code, response.content, response.headers.get("Retry-After"))
+        failed = reply.error_of(task_uuid, alone=True)
+        if failed is not None:
+            raise failure_from_error(failed, secrets=self._secrets)
+        for item in reply.data_of(task_uuid):
+            if isinstance(item.get("mediaUUID"), str):
+                return str(item["mediaUUID"])
+        raise failure_from_status(reply) or ProviderFailed(f"the provider did not store {path.name}")
+
+    def download(self, url: str) -> Any:
+        """Open a result for reading: an async context manager giving the `httpx.Response`, not yet read."""
+        return self._downloads.stream("GET", url)
+
+    async def _post(self, tasks: Sequence[Mapping[str, Any]]) -> Reply:
+        try:
+            response = await self._http.post(self._base_url, json=list(tasks))
+        except _NOT_SENT as error:
+            raise ProviderUnreachable(
+                self._words(f"{redact(self._base_url)} cannot be reached", error),
+                advice="Check the network and --base-url, then run the same command again; what is paid is kept.",
+            ) from error
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise SettingsError(self._words("the base URL is not one", error)) from error
+        except httpx.HTTPError as error:
+            raise OutcomeUnknown(self._words("the reply was lost", error)) from error
+        return parse_reply(response.status_code, response.content, response.headers.get("Retry-After"))
+
+    async def _ask(self, tasks: Sequence[Mapping[str, Any]]) -> Reply:
+        """Send what costs nothing, so that a lost reply is only a failed question."""
+        try:
+            return await self._post(tasks)
+        except OutcomeUnknown as error:
+            raise ProviderUnreachable(error.message) from error
+
+    def _whole(self, reply: Reply) -> Reply:
+        """Raise where the reply as a whole is a failure, rather than what it says of some tasks."""
+        if reply.data or any(item.get("taskUUID") for item in reply.errors):
+            return reply
+        if reply.errors:
+            raise failure_from_error(reply.errors[0], secrets=self._secrets)
+        failure = failure_from_status(reply)
+        if failure is None and not reply.readable:
+            failure = ProviderFailed("the provider's answer cannot be read", code=f"http{reply.status_code}")
+        if failure is not None:
+            raise failure
+        return reply
+
+    def _words(self, what: str, error: Exception) -> str:
+        why = redact(str(error), *self._secrets) or type(error).__name__
+        return f"{what}: {why}"
+
+
+def is_conflict(error: ShotchainError) -> bool:
+    """Whether the provider says that it already has a task of this UUID."""
+    return getattr(error, "code", None) == CONFLICT

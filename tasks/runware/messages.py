@@ -1,0 +1,127 @@
+"""What the provider's replies mean: the envelope, the results in it, the errors in it.
+
+Both envelopes are read: `errors` may be absent, empty, or stand beside `data`. Numbers with a point become
+`Decimal`, so that a cost never passes through a float.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+__all__ = ["Reply", "VideoResult", "parse_reply"]
+
+_RUNNING = {"processing", "pending", "queued", "scheduled", "waiting"}
+
+
+@dataclass(frozen=True, slots=True)
+class VideoResult:
+    """One finished video. `raw` is the item as received."""
+
+    task_uuid: str
+    video_uuid: str
+    video_url: str
+    cost_usd: Decimal | None
+    seed: int | None
+    nsfw: bool
+    raw: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply, sorted: `data` items and `errors` items, each as received."""
+
+    status_code: int
+    data: tuple[Mapping[str, Any], ...] = ()
+    errors: tuple[Mapping[str, Any], ...] = ()
+    retry_after_s: float | None = None
+    readable: bool = field(default=True)
+
+    def data_of(self, task_uuid: str) -> list[Mapping[str, Any]]:
+        """The data items of one task; matched by UUID, never by position."""
+        return [item for item in self.data if item.get("taskUUID") == task_uuid]
+
+    def error_of(self, task_uuid: str, *, alone: bool = False) -> Mapping[str, Any] | None:
+        """The first error of one task. With `alone`, errors that name no task are taken as its own."""
+        for item in self.errors:
+            context = item.get("context")
+            named = item.get("taskUUID") or (context.get("taskUUID") if isinstance(context, Mapping) else None)
+            if named == task_uuid or (alone and named is None):
+                return item
+        return None
+
+    def results_of(self, task_uuid: str) -> list[VideoResult]:
+        """The finished videos of one task."""
+        return [result for item in self.data_of(task_uuid) if (result := _result(item)) is not None]
+
+    def is_running(self, task_uuid: str) -> bool:
+        """Whether the reply says that the task is known and not finished."""
+        return any(str(item.get("status", "")).lower() in _RUNNING for item in self.data_of(task_uuid))
+
+
+def parse_reply(status_code: int, body: bytes, retry_after: str | None = None) -> Reply:
+    """Read a reply's body; one that is not the provider's JSON gives a `Reply` that is not `readable`."""
+    try:
+        content: Any = json.loads(body, parse_float=Decimal)
+    except ValueError:
+        return Reply(status_code, retry_after_s=_seconds(retry_after), readable=False)
+    if not isinstance(content, Mapping):
+        return Reply(status_code, retry_after_s=_seconds(retry_after), readable=False)
+    data = tuple(_objects(content.get("data")))
+    errors = [*_objects(content.get("errors")), *_objects(content.get("error"))]
+    # Some replies report a failure inside `data`.
+    for item in data:
+        if str(item.get("status", "")).lower() == "error":
+            inner = item.get("error")
+            details = dict(inner) if isinstance(inner, Mapping) else {}
+            errors.append({**details, "taskUUID": item.get("taskUUID"), "status": "error"})
+    return Reply(
+        status_code,
+        tuple(item for item in data if str(item.get("status", "")).lower() != "error"),
+        tuple(errors),
+        _seconds(retry_after),
+        readable="data" in content or bool(errors),
+    )
+
+
+def _objects(value: Any) -> Iterable[Mapping[str, Any]]:
+    if isinstance(value, Mapping):
+        return [value]
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def _result(item: Mapping[str, Any]) -> VideoResult | None:
+    url, video_uuid = item.get("videoURL"), item.get("videoUUID")
+    if not isinstance(url, str) or str(item.get("status", "success")).lower() != "success":
+        return None
+    seed = item.get("seed")
+    return VideoResult(
+        task_uuid=str(item.get("taskUUID")),
+        video_uuid=str(video_uuid) if video_uuid else url.rsplit("/", 1)[-1].split(".")[0],
+        video_url=url,
+        cost_usd=_money(item.get("cost")),
+        seed=seed if isinstance(seed, int) else None,
+        nsfw=item.get("NSFWContent") is True,
+        raw=item,
+    )
+
+
+def _money(value: Any) -> Decimal | None:
+    if isinstance(value, bool) or value is None:
+        return None
+    try:
+        amount = Decimal(value) if isinstance(value, int | str | Decimal) else None
+    except InvalidOperation:
+        return None
+    return amount if amount is not None and amount.is_finite() and amount >= 0 else None
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        seconds = float(header) if header else None
+    except ValueError:
+        return None
+    return seconds if seconds is not None and 0 <= seconds < 86_400 else None

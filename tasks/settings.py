@@ -1,0 +1,174 @@
+"""Where things are and how hard to try: flags and flow parameters first, then the environment, then defaults.
+
+    RUNWARE_API_KEY     the provider's key
+    RUNWARE_BASE_URL    the provider's address, version path included
+    SHOTCHAIN_WORK      the clip store: a folder or any fsspec URL
+    SHOTCHAIN_LEDGER    the ledger: a file or a SQLAlchemy URL
+    SHOTCHAIN_CACHE     local folder for what can be made again
+
+Defaults are per user, not per folder, so that the same shot is paid once wherever it is rendered from.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
+
+import platformdirs
+
+from tasks.errors import KeyRefused, SettingsError
+from tasks.redaction import fingerprint, redact
+
+__all__ = ["OFFICIAL_BASE_URL", "Provider", "Settings", "parse_usd", "resolve_settings"]
+
+OFFICIAL_BASE_URL = "https://api.runware.ai/v1"
+
+Provider: TypeAlias = Literal["runware", "emulator"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a run needs to know beside the storyboard.
+
+    `identity` names who is paid: `runware` only for the official address, `emulator` for the embedded one, the
+    origin of any other. `grace_s` is how long a lost submission is given to show up before it may be sent again,
+    `deadline_s` how long one result is waited for.
+    """
+
+    provider: Provider
+    identity: str
+    base_url: str
+    api_key: str
+    account: str
+    work: str
+    ledger: str
+    cache: Path
+    emulator_state: Path
+    max_in_flight: int = 8
+    retries: int | None = None
+    grace_s: float = 120.0
+    deadline_s: float = 3600.0
+
+    def __repr__(self) -> str:
+        return f"Settings(provider={self.provider!r}, base_url={redact(self.base_url)!r}, work={redact(self.work)!r})"
+
+
+def resolve_settings(
+    *,
+    provider: str = "runware",
+    base_url: str | None = None,
+    work: str | None = None,
+    ledger: str | None = None,
+    max_in_flight: int = 8,
+    retries: int | None = None,
+    needs_key: bool = True,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Settle the settings of one run.
+
+    Args:
+        provider: `runware`, or `emulator` for the one that runs inside.
+        base_url: Another address of the Runware API.
+        work: The clip store.
+        ledger: The ledger.
+        max_in_flight: At most so many clips at the provider at once.
+        retries: At most so many further attempts a take; None leaves it to the storyboard.
+        needs_key: Whether anything will be sent; planning needs no key.
+        environ: The environment; the process's own if not given.
+
+    Raises:
+        SettingsError: Something cannot be used.
+        KeyRefused: A key is needed and there is none.
+    """
+    env = os.environ if environ is None else environ
+    if provider not in {"runware", "emulator"}:
+        raise SettingsError(f"no provider '{provider}'", advice="Accepted: runware, emulator.")
+    if not 1 <= max_in_flight <= 1000:
+        raise SettingsError(f"max-in-flight {max_in_flight} is out of range", advice="Accepted: 1 to 1000.")
+    if retries is not None and not 0 <= retries <= 10:
+        raise SettingsError(f"retries {retries} is out of range", advice="Accepted: 0 to 10.")
+    embedded = provider == "emulator" and not base_url
+    address = base_url or (None if embedded else env.get("RUNWARE_BASE_URL")) or OFFICIAL_BASE_URL
+    parts = urlsplit(address)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingsError(
+            f"'{redact(address)}' is not a base URL", advice=f"Accepted: an address such as {OFFICIAL_BASE_URL}."
+        )
+    key = env.get("RUNWARE_API_KEY", "").strip()
+    if provider == "emulator":
+        key = key if base_url and key else "emulator"
+    elif needs_key and not key:
+        raise KeyRefused(
+            "RUNWARE_API_KEY is not set, so nothing can be generated at Runware",
+            advice="Set it to your key, or try everything for free with --provider emulator.",
+        )
+    data = Path(platformdirs.user_data_dir("shotchain"))
+    work = work or env.get("SHOTCHAIN_WORK") or str(data / "work")
+    ledger = ledger or env.get("SHOTCHAIN_LEDGER") or str(data / "ledger.db")
+    cache = env.get("SHOTCHAIN_CACHE") or platformdirs.user_cache_dir("shotchain")
+    return Settings(
+        provider="emulator" if provider == "emulator" else "runware",
+        identity=_identity(address, embedded=embedded),
+        base_url=address,
+        api_key=key,
+        account=fingerprint(key) if key else "",
+        work=work,
+        ledger=ledger,
+        cache=Path(cache).expanduser().absolute(),
+        emulator_state=_beside_ledger(ledger, data) / "emulator",
+        max_in_flight=max_in_flight,
+        retries=retries,
+        grace_s=_seconds(env, "SHOTCHAIN_GRACE_S", 120.0),
+        deadline_s=_seconds(env, "SHOTCHAIN_DEADLINE_S", 3600.0),
+    )
+
+
+def _beside_ledger(ledger: str, data: Path) -> Path:
+    """The embedded emulator remembers its tasks where the ledger remembers them, so that both tell the same."""
+    path = ledger.removeprefix("sqlite:///")
+    return data if "://" in path else Path(path).expanduser().absolute().parent
+
+
+def _identity(address: str, *, embedded: bool) -> str:
+    if embedded:
+        return "emulator"
+    if address.rstrip("/") == OFFICIAL_BASE_URL:
+        return "runware"
+    parts = urlsplit(address)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname}{port}"
+
+
+def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name)
+    if not text:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86_400:
+        raise SettingsError(f"{name}={text} is not a number of seconds", advice="Accepted: 0 to 86400.")
+    return seconds
+
+
+def parse_usd(text: str | None, name: str) -> Decimal | None:
+    """Dollars from a flag or a parameter, exact to the micro-dollar; None and '' mean none.
+
+    Raises:
+        SettingsError: Not an amount of dollars.
+    """
+    if text is None or not str(text).strip():
+        return None
+    try:
+        amount = Decimal(str(text).strip().removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0 or amount != amount.quantize(Decimal("0.000001")):
+        raise SettingsError(f"{name} '{text}' is not an amount of dollars", advice='Accepted: such as "12.50".')
+    return amount

@@ -1,0 +1,211 @@
+"""Files on any fsspec storage, each whole or absent.
+
+Local files are written beside their target, flushed to the disk and renamed over it. Object stores make an object
+visible when its upload is complete, so it goes straight to its key. Anywhere else the file is put beside its target
+and renamed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from tasks.errors import SettingsError, StorageUnreachable
+from tasks.redaction import redact
+
+__all__ = ["Location", "file_uri", "locate"]
+
+_OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "memory"}
+_EXTRAS = {
+    "s3": "s3",
+    "s3a": "s3",
+    "gs": "gcs",
+    "gcs": "gcs",
+    "az": "azure",
+    "abfs": "azure",
+    "abfss": "azure",
+    "adl": "azure",
+    "sftp": "sftp",
+    "ssh": "sftp",
+}
+
+
+def file_uri(path: Path) -> str:
+    """The `file://` URI of a local path."""
+    return path.absolute().as_uri()
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A file or folder somewhere. `local` is its path where it lies on this machine's disk, else None."""
+
+    url: str
+    local: Path | None
+
+    @property
+    def protocol(self) -> str:
+        """The fsspec protocol, such as `file` or `s3`."""
+        return "file" if self.local is not None else self.url.split("://", 1)[0]
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.url.rstrip("/").rsplit("/", 1)[-1] if self.local is None else self.local.name
+
+    @property
+    def shown(self) -> str:
+        """For people and manifests: secrets masked."""
+        return str(self.local) if self.local is not None else str(redact(self.url))
+
+    def beside(self, name: str) -> Location:
+        """Another file in the same folder."""
+        if self.local is not None:
+            return locate(str(self.local.with_name(name)))
+        return Location(f"{self.url.rstrip('/').rsplit('/', 1)[0]}/{name}", None)
+
+    def child(self, name: str) -> Location:
+        """A file in this folder; `name` may hold slashes."""
+        if self.local is not None:
+            return locate(str(self.local / name))
+        return Location(f"{self.url.rstrip('/')}/{name}", None)
+
+    def size(self) -> int | None:
+        """Bytes, or None if there is no such file.
+
+        Raises:
+            StorageUnreachable: The storage does not answer.
+        """
+        if self.local is not None:
+            return self.local.stat().st_size if self.local.is_file() else None
+        with self._filesystem("read") as (fs, path):
+            try:
+                fs.invalidate_cache()
+                return int(fs.info(path)["size"])
+            except FileNotFoundError:
+                return None
+
+    def read_bytes(self) -> bytes | None:
+        """The content of a small file, or None if there is no such file."""
+        if self.local is not None:
+            return self.local.read_bytes() if self.local.is_file() else None
+        with self._filesystem("read") as (fs, path):
+            try:
+                content: bytes = fs.cat_file(path)
+            except FileNotFoundError:
+                return None
+            return content
+
+    def fetch(self, target: Path) -> None:
+        """Copy the file to a local path, which then is whole."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+        try:
+            if self.local is not None:
+                shutil.copyfile(self.local, partial)
+            else:
+                with self._filesystem("read") as (fs, path):
+                    fs.get_file(path, str(partial))
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def put(self, source: Path) -> None:
+        """Make the file a copy of `source`: whole or absent, whatever happens on the way.
+
+        Raises:
+            StorageUnreachable: It cannot be written.
+        """
+        if self.local is not None:
+            self._put_local(source, self.local)
+            return
+        with self._filesystem("write") as (fs, path):
+            parent = path.rsplit("/", 1)[0]
+            if self.protocol in _OBJECT_STORES:
+                if self.protocol == "memory":
+                    fs.makedirs(parent, exist_ok=True)
+                fs.put_file(str(source), path)
+                return
+            fs.makedirs(parent, exist_ok=True)
+            partial = f"{parent}/.{path.rsplit('/', 1)[-1]}.{uuid.uuid4().hex[:8]}.part"
+            try:
+                fs.put_file(str(source), partial)
+                fs.mv(partial, path)
+            finally:
+                if fs.exists(partial):
+                    fs.rm_file(partial)
+
+    def rename(self, name: str) -> None:
+        """Give the file another name in its folder."""
+        target = self.beside(name)
+        if self.local is not None and target.local is not None:
+            self.local.replace(target.local)
+            return
+        with self._filesystem("write") as (fs, path):
+            fs.mv(path, f"{path.rsplit('/', 1)[0]}/{name}")
+
+    def _put_local(self, source: Path, target: Path) -> None:
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with source.open("rb") as reader, partial.open("xb") as writer:
+                shutil.copyfileobj(reader, writer, 1 << 20)
+                writer.flush()
+                os.fsync(writer.fileno())
+            partial.replace(target)
+        except OSError as error:
+            raise StorageUnreachable(
+                f"{target} cannot be written: {error.strerror or error}",
+                advice="Free some space or name another place; what is paid is kept.",
+            ) from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @contextmanager
+    def _filesystem(self, doing: str) -> Iterator[tuple[Any, str]]:
+        import fsspec  # noqa: PLC0415 -- only for what is not local
+
+        try:
+            fs, path = fsspec.core.url_to_fs(self.url)
+        except ImportError as error:
+            extra = _EXTRAS.get(self.protocol)
+            raise SettingsError(
+                f"'{self.protocol}://' needs a package that is not installed: {error}",
+                advice=f"Install it with: pip install 'shotchain[{extra}]'" if extra else None,
+            ) from error
+        except ValueError as error:
+            raise SettingsError(f"'{self.shown}' is no storage location: {error}") from error
+        try:
+            yield fs, path
+        except (SettingsError, StorageUnreachable):
+            raise
+        # Each backend has errors of its own, with no common root.
+        except Exception as error:
+            raise StorageUnreachable(
+                f"{self.shown} cannot be {'read' if doing == 'read' else 'written'}: "
+                f"{redact(str(error)) or type(error).__name__}",
+                advice="Check the address and its credentials, then run the same command again.",
+            ) from error
+
+
+def locate(where: str) -> Location:
+    """The location that a path, a `file://` URI or an fsspec URL names.
+
+    Raises:
+        SettingsError: An empty name.
+    """
+    text = where.strip()
+    if not text:
+        raise SettingsError("an empty path names no file")
+    scheme = urlsplit(text).scheme if "://" in text else ""
+    if scheme in {"", "file", "local"}:
+        path = text if not scheme else url2pathname(unquote(text.split("://", 1)[1]))
+        return Location(where, Path(path).expanduser().absolute())
+    return Location(text, None)
