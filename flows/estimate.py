@@ -26,4 +26,4 @@ async def estimate(
     settings = resolve_settings(provider=provider, base_url=base_url, needs_key=False)
     boards = await read(storyboard, settings.cache)
     plan = await plan_film(boards, settings.identity)
-    return plan.as_dict()
+    return plan.value.as_dict()

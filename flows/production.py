@@ -18,6 +18,7 @@ from tasks.clips.gate import Reserved
 from tasks.clips.generate import Taken
 from tasks.clips.task import generate, reserve
 from tasks.errors import Incomplete, ShotchainError
+from tasks.handed import Handed
 from tasks.ledger import Attempt
 from tasks.plan.model import Plan, PlannedShot, PlannedTake, number, usd
 from tasks.progress import Event, Stage
@@ -31,7 +32,9 @@ from tasks.sequence.task import conform_shot, join_film
 __all__ = ["produce"]
 
 
-async def produce(studio: Studio, plan: Plan, targets: Targets, approved_usd: Decimal | None = None) -> dict[str, Any]:
+async def produce(
+    studio: Studio, planned: Handed[Plan], targets: Targets, approved_usd: Decimal | None = None
+) -> dict[str, Any]:
     """Make and publish the film. `approved_usd` is what may be spent without asking; None for all of the budget.
 
     Returns:
@@ -44,22 +47,24 @@ async def produce(studio: Studio, plan: Plan, targets: Targets, approved_usd: De
         Incomplete: Some shots failed; the others are kept.
         ShotchainError: The run as a whole could not go on.
     """
-    reserved = await reserve(plan, studio.store, studio.ledger, studio.run_id, approved_usd)
+    plan = planned.value
+    reserved = await reserve(planned, studio.store, studio.ledger, studio.run_id, approved_usd)
     made = await _make_shots(studio, plan, reserved)
     made.raise_failures(plan)
     parts = [made.parts[shot.id] for shot in plan.shots]
     studio.observe(Event(Stage.JOINING))
     film = studio.scratch / "film.mp4"
-    facts = await join_film(plan, parts, film)
+    checked = await join_film(Handed(plan), parts, film)
+    facts = checked.value
     warnings = list(plan.warnings)
     for shot in plan.shots:
-        warnings += differences(plan, shot, made.selected(shot).clip)
+        warnings += differences(plan, shot, made.selected(shot).value.clip)
     attempts = await asyncio.to_thread(_attempts, studio, plan)
     manifest = build_manifest(
         run_id=studio.run_id,
         plan=plan,
         takes=made.in_order(plan),
-        cuts={shot.id: cut_of(plan, shot, made.selected(shot).clip) for shot in plan.shots},
+        cuts={shot.id: cut_of(plan, shot, made.selected(shot).value.clip) for shot in plan.shots},
         attempts=attempts,
         film=facts,
         film_name=targets.film.name,
@@ -67,7 +72,7 @@ async def produce(studio: Studio, plan: Plan, targets: Targets, approved_usd: De
         warnings=list(dict.fromkeys(warnings)),
     )
     studio.observe(Event(Stage.PUBLISHING))
-    await publish_film(facts, film, manifest, targets, studio.scratch)
+    await publish_film(checked, film, Handed(manifest), Handed(targets), studio.scratch)
     studio.observe(Event(Stage.DONE))
     return {
         "output": targets.film.shown,
@@ -83,23 +88,23 @@ async def produce(studio: Studio, plan: Plan, targets: Targets, approved_usd: De
 class _Made:
     """What was made so far, and what failed."""
 
-    taken: dict[tuple[str, int], Taken] = field(default_factory=dict)
-    parts: dict[str, Conformed] = field(default_factory=dict)
+    taken: dict[tuple[str, int], Handed[Taken]] = field(default_factory=dict)
+    parts: dict[str, Handed[Conformed]] = field(default_factory=dict)
     failures: dict[str, ShotchainError] = field(default_factory=dict)
 
-    def selected(self, shot: PlannedShot) -> Taken:
+    def selected(self, shot: PlannedShot) -> Handed[Taken]:
         return self.taken[shot.id, shot.select]
 
     def in_order(self, plan: Plan) -> list[Taken]:
-        return [self.taken[shot.id, take.number] for shot in plan.shots for take in shot.takes]
+        return [self.taken[shot.id, take.number].value for shot in plan.shots for take in shot.takes]
 
     def summary(self, plan: Plan) -> dict[str, Any]:
         return {
             "shots": len(plan.shots),
-            "generated": sum(not taken.reused for taken in self.taken.values()),
-            "reused": sum(taken.reused for taken in self.taken.values()),
+            "generated": sum(not taken.value.reused for taken in self.taken.values()),
+            "reused": sum(taken.value.reused for taken in self.taken.values()),
             "failed": len(self.failures),
-            "cost_usd": usd(sum((taken.paid_usd for taken in self.taken.values()), Decimal(0))),
+            "cost_usd": usd(sum((taken.value.paid_usd for taken in self.taken.values()), Decimal(0))),
         }
 
     def raise_failures(self, plan: Plan) -> None:
@@ -125,13 +130,13 @@ class _NeedFailed(ShotchainError):
     exit_code = Incomplete.exit_code
 
 
-async def _make_shots(studio: Studio, plan: Plan, reserved: Reserved) -> _Made:
+async def _make_shots(studio: Studio, plan: Plan, reserved: Handed[Reserved]) -> _Made:
     made = _Made()
     loop = asyncio.get_running_loop()
-    selected: dict[str, asyncio.Future[Taken]] = {shot.id: loop.create_future() for shot in plan.shots}
+    selected: dict[str, asyncio.Future[Handed[Taken]]] = {shot.id: loop.create_future() for shot in plan.shots}
 
-    async def one_take(shot: PlannedShot, take: PlannedTake, upstream: dict[str, Taken]) -> None:
-        taken = await generate(studio.generator, shot, take, reserved, upstream)
+    async def one_take(shot: PlannedShot, take: PlannedTake, upstream: dict[str, Handed[Taken]]) -> None:
+        taken = await generate(studio.generator, Handed(shot), Handed(take), reserved, upstream)
         made.taken[shot.id, take.number] = taken
         if take.number == shot.select:
             selected[shot.id].set_result(taken)
@@ -147,7 +152,7 @@ async def _make_shots(studio: Studio, plan: Plan, reserved: Reserved) -> _Made:
         try:
             await takes[shot.select - 1]
             taken = made.taken[shot.id, shot.select]
-            made.parts[shot.id] = await conform_shot(plan, shot, taken, studio.conformed)
+            made.parts[shot.id] = await conform_shot(Handed(plan), Handed(shot), taken, studio.conformed)
             studio.observe(Event(Stage.CONFORMED, shot.id))
             await _all(takes)
         finally:

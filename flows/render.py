@@ -76,8 +76,8 @@ async def render(
     plan = await plan_film(boards, settings.identity)
     async with open_studio(
         settings,
-        plan,
-        boards[1],
+        plan.value,
+        boards.value[1],
         run_id=str(flow_run.get_id() or uuid.uuid4()),
         budget_usd=budget,
         rebuy_lost=rebuy_lost,

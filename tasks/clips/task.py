@@ -11,26 +11,30 @@ from prefect.cache_policies import NO_CACHE
 from tasks.clips.gate import Reserved, open_gate
 from tasks.clips.generate import Generator, Taken
 from tasks.clips.store import ClipStore
+from tasks.handed import Handed
 from tasks.ledger.ledger import Ledger
 from tasks.plan.model import Plan, PlannedShot, PlannedTake
 
 __all__ = ["generate", "reserve"]
 
 
-@task(name="reserve", cache_policy=NO_CACHE)
-async def reserve(plan: Plan, store: ClipStore, ledger: Ledger, run_id: str, approved_usd: Decimal | None) -> Reserved:
+@task(name="reserve", task_run_name="reserve", cache_policy=NO_CACHE)
+async def reserve(
+    plan: Handed[Plan], store: ClipStore, ledger: Ledger, run_id: str, approved_usd: Decimal | None
+) -> Handed[Reserved]:
     """See `open_gate`."""
-    return await open_gate(plan, store, ledger, run_id, approved_usd)
+    return Handed(await open_gate(plan.value, store, ledger, run_id, approved_usd))
 
 
-@task(name="generate", task_run_name="{shot.id} · take {take.number}", cache_policy=NO_CACHE)
+@task(name="generate", task_run_name="{shot.value.id} · take {take.value.number}", cache_policy=NO_CACHE)
 async def generate(
     generator: Generator,
-    shot: PlannedShot,
-    take: PlannedTake,
-    reserved: Reserved,
-    upstream: Mapping[str, Taken],
-) -> Taken:
+    shot: Handed[PlannedShot],
+    take: Handed[PlannedTake],
+    reserved: Handed[Reserved],
+    upstream: Mapping[str, Handed[Taken]],
+) -> Handed[Taken]:
     """See `Generator.take`. `reserved` and `upstream` are what it waits for, and so the edges of the graph."""
     del reserved
-    return await generator.take(shot, take, {needed: taken.clip for needed, taken in upstream.items()})
+    clips = {needed: taken.value.clip for needed, taken in upstream.items()}
+    return Handed(await generator.take(shot.value, take.value, clips))

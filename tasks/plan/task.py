@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from prefect import task
 from prefect.artifacts import acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from tasks.handed import Handed
 from tasks.plan.build import build_plan
 from tasks.plan.model import Plan, number, usd
 from tasks.storyboard.inputs import InputFacts
@@ -16,10 +15,10 @@ from tasks.storyboard.model import Storyboard
 __all__ = ["plan_film"]
 
 
-@task(name="plan", cache_policy=NO_CACHE)
-async def plan_film(read: tuple[Storyboard, Mapping[str, InputFacts]], provider: str) -> Plan:
+@task(name="plan", task_run_name="plan", cache_policy=NO_CACHE)
+async def plan_film(read: Handed[tuple[Storyboard, dict[str, InputFacts]]], provider: str) -> Handed[Plan]:
     """See `build_plan`."""
-    plan = build_plan(*read, provider)
+    plan = build_plan(*read.value, provider)
     await acreate_table_artifact(
         key="shotchain-plan",
         description=f"**{plan.title}**: {len(plan.shots)} shots, {plan.frames} frames, "
@@ -39,4 +38,4 @@ async def plan_film(read: tuple[Storyboard, Mapping[str, InputFacts]], provider:
             for shot in plan.shots
         ],
     )
-    return plan
+    return Handed(plan)

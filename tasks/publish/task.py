@@ -10,6 +10,7 @@ from prefect import task
 from prefect.artifacts import acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from tasks.handed import Handed
 from tasks.publish.publish import publish
 from tasks.publish.targets import Targets
 from tasks.sequence.verify import FilmFacts
@@ -17,16 +18,17 @@ from tasks.sequence.verify import FilmFacts
 __all__ = ["publish_film"]
 
 
-@task(name="publish", cache_policy=NO_CACHE)
+@task(name="publish", task_run_name="publish", cache_policy=NO_CACHE)
 async def publish_film(
-    facts: FilmFacts, film: Path, manifest: Mapping[str, Any], targets: Targets, scratch: Path
+    checked: Handed[FilmFacts], film: Path, manifest: Handed[Mapping[str, Any]], targets: Handed[Targets], scratch: Path
 ) -> None:
-    """See `publish`. `facts` are the check that the film has passed."""
-    await publish(film, manifest, targets, scratch)
+    """See `publish`. `checked` is what the film was found to be; nothing else is published."""
+    told, places = manifest.value, targets.value
+    await publish(film, told, places, scratch)
     await acreate_table_artifact(
         key="shotchain-bill",
-        description=f"**{manifest['title']}**: paid ${manifest['cost_usd']} for {facts.frames} frames, "
-        f"published to {targets.film.shown}",
+        description=f"**{told['title']}**: paid ${told['cost_usd']} for {checked.value.frames} frames, "
+        f"published to {places.film.shown}",
         table=[
             {
                 "shot": shot["id"],
@@ -36,7 +38,7 @@ async def publish_film(
                 "taskUUID": take["taskUUID"],
                 "attempts": len(take["attempts"]),
             }
-            for shot in manifest["shots"]
+            for shot in told["shots"]
             for take in shot["takes"]
         ],
     )
