@@ -249,7 +249,10 @@ def _run_flow(settings: Settings, prepared: _Prepared, parameters: dict[str, Any
 def _console(*, stderr: bool = False) -> Any:
     from rich.console import Console
 
-    return Console(stderr=stderr)
+    console = Console(stderr=stderr)
+    if not console.is_terminal:
+        console.width = 200  # a file or a pipe has no width to fit into
+    return console
 
 
 def _usd(amount: Decimal) -> str:
@@ -281,7 +284,7 @@ def main() -> None:
         sys.stderr.write(_STOPPED)
         sys.exit(130)
     except SystemExit as error:
-        if error.code == 143:
+        if error.code in {130, 143}:
             sys.stderr.write(_STOPPED)
         raise
     except BrokenPipeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -69,6 +70,8 @@ async def open_studio(
         SettingsError: A place cannot be used.
         StorageUnreachable: The ledger or the store does not answer.
     """
+    # It logs whole addresses, and those of results may be signed.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     async with AsyncExitStack() as stack:
         ledger = await asyncio.to_thread(open_ledger, settings.ledger)
         stack.callback(ledger.close)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from prefect import task
@@ -18,5 +19,5 @@ __all__ = ["read"]
 @task(name="read storyboard", task_run_name="read {source}", cache_policy=NO_CACHE)
 async def read(source: str, cache: Path) -> Handed[tuple[Storyboard, dict[str, InputFacts]]]:
     """See `read_storyboard` and `inspect_inputs`."""
-    storyboard = read_storyboard(source)
+    storyboard = await asyncio.to_thread(read_storyboard, source)
     return Handed((storyboard, await inspect_inputs(storyboard, cache)))

@@ -1,0 +1,23 @@
+"""A Runware that runs here: it accepts, bills, renders and serves as the provider does, for nothing.
+
+Importing this package is cheap; the server, the decoders and the encoder are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tasks.emulator.settings import EmulatorSettings
+
+if TYPE_CHECKING:
+    from tasks.emulator.server import EmulatorServer, serve
+
+__all__ = ["EmulatorServer", "EmulatorSettings", "serve"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in {"EmulatorServer", "serve"}:
+        from tasks.emulator import server  # noqa: PLC0415
+
+        return getattr(server, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

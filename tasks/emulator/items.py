@@ -1,0 +1,41 @@
+"""One result as a poll, a webhook or the task's details show it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.emulator.errors import WireError
+from tasks.emulator.records import Outcome, ResultRecord, TaskRecord
+
+__all__ = ["result_item"]
+
+
+def result_item(
+    task: TaskRecord, result: ResultRecord, outcome: Outcome | None, *, origin: str, task_uuid: str
+) -> dict[str, Any]:
+    """The item of one result, by its `status`: `processing`, `success`, or `error` (which belongs in `errors`).
+
+    Args:
+        task: The result's task.
+        result: The result.
+        outcome: How it ended; None while it has not.
+        origin: Scheme, host and port that its URL starts with.
+        task_uuid: The task's UUID in the asker's spelling.
+    """
+    item: dict[str, Any] = {"taskType": "videoInference", "taskUUID": task_uuid}
+    if outcome is None:
+        return item | {"status": "processing"}
+    if outcome.error is not None:
+        error = WireError("processingFailed", f"The clip could not be made: {outcome.error}")
+        return error.as_wire(item) | {"status": "error"}
+    item |= {
+        "status": "success",
+        "videoUUID": result.video_uuid,
+        "videoURL": f"{origin}/video/{result.video_uuid}{task.suffix}",
+        "seed": result.seed,
+    }
+    if task.include_cost:
+        item["cost"] = float(result.cost_usd)
+    if task.check_content:
+        item["NSFWContent"] = False
+    return item

@@ -1,0 +1,63 @@
+"""What can be chosen about an emulator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from tasks.errors import SettingsError
+
+__all__ = ["EmulatorSettings"]
+
+
+@dataclass(frozen=True)
+class EmulatorSettings:
+    """How one emulator behaves.
+
+    Attributes:
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        latency_s: Seconds from acceptance to success; rendering happens inside it.
+        seed: Changes every picture and every result's seed.
+        state_dir: Folder that keeps tasks, uploads and videos. None: a temporary folder, removed at stop.
+        frames_per_second: Frame rate of generated clips, 1 to 120.
+        extra_frame: Whether a clip of d seconds has round(d x rate) + 1 frames, as the model makes, or no +1.
+        api_key: The only key that is accepted. None accepts any that is not empty.
+        unknown_task_error: Answer `taskNotFound` to a poll for an unknown task, instead of an empty `data`.
+
+    Raises:
+        SettingsError: A value is outside of what is said above.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    latency_s: float = 2.0
+    seed: int = 0
+    state_dir: Path | None = None
+    frames_per_second: Fraction | int = 24
+    extra_frame: bool = True
+    api_key: str | None = None
+    unknown_task_error: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise SettingsError(f"the emulator's port is {self.port}", advice="Use 0 to 65535.")
+        if not 0 <= self.latency_s < float("inf"):
+            raise SettingsError(f"the emulator's latency is {self.latency_s} s", advice="Use 0 or more.")
+        if not 1 <= self.frames_per_second <= 120:
+            raise SettingsError(
+                f"the emulator's frame rate is {self.frames_per_second}",
+                advice="Use 1 to 120 frames a second.",
+            )
+        if self.api_key is not None and not self.api_key:
+            raise SettingsError("the emulator's key is empty", advice="Give a key, or none to accept any.")
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second, exactly."""
+        return Fraction(self.frames_per_second)
+
+    def frame_count(self, duration_s: int) -> int:
+        """Frames of a generated clip of `duration_s` seconds."""
+        return int(duration_s * self.rate + Fraction(1, 2)) + self.extra_frame

@@ -1,0 +1,1 @@
+"""Exact frames: running ffmpeg, probing, decoding, extracting. Stands under all stages."""

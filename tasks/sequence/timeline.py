@@ -1,0 +1,96 @@
+"""Where every clip frame and every sample of sound stands in the film. Pure arithmetic, exact at any rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import accumulate
+from pathlib import Path
+from typing import Final
+
+from tasks.errors import BadInput
+
+__all__ = ["SAMPLE_RATE", "Cut", "FilmLayout", "film_frames", "round_half_up", "sample_at", "starts"]
+
+SAMPLE_RATE: Final = 48_000
+_SMALLEST_TIMESCALE: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class FilmLayout:
+    """What every part of a film has in common: its size in pixels and its rate in frames a second.
+
+    Raises:
+        BadInput: A size that is odd or not positive (4:2:0 has one colour sample for two pixels), or no rate.
+    """
+
+    width: int
+    height: int
+    rate: Fraction
+
+    def __post_init__(self) -> None:
+        if self.width <= 0 or self.height <= 0 or self.width % 2 or self.height % 2:
+            raise BadInput(
+                f"a film cannot be {self.width}x{self.height} pixels",
+                advice="width and height have to be even and positive",
+            )
+        if self.rate <= 0:
+            raise BadInput(f"a film cannot have {self.rate} frames a second")
+
+    @property
+    def timescale(self) -> int:
+        """Ticks a second in which the film's times are written, so that a frame is a whole number of them."""
+        ticks = self.rate.numerator
+        while ticks < _SMALLEST_TIMESCALE:
+            ticks *= 2
+        return ticks
+
+    @property
+    def frame_ticks(self) -> int:
+        """Ticks that a frame lasts."""
+        return self.timescale // self.rate.numerator * self.rate.denominator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """A clip's frames `start` … `stop - 1` (0-based, in the order shown), as `frames` frames of the film.
+
+    `clip_id` names the clip's content (its sha256, say): equal ids are equal files.
+
+    Raises:
+        BadInput: A range or a count of no frames.
+    """
+
+    shot: str
+    clip: Path
+    clip_id: str
+    start: int
+    stop: int
+    frames: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.stop:
+            raise BadInput(f"there are no frames from {self.start} to before {self.stop}", shot=self.shot)
+        if self.frames < 1:
+            raise BadInput(f"a cut cannot be shown as {self.frames} frames", shot=self.shot)
+
+
+def round_half_up(value: Fraction) -> int:
+    """The nearest whole number; halves go up."""
+    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
+
+
+def film_frames(clip_frames: int, clip_rate: Fraction, film_rate: Fraction) -> int:
+    """How many film frames last as long as `clip_frames` frames of a clip: rounded half up, at least 1."""
+    return max(1, round_half_up(clip_frames * film_rate / clip_rate))
+
+
+def sample_at(frame: int, rate: Fraction) -> int:
+    """The sample of sound, at 48 kHz, that begins with film frame `frame`."""
+    return round_half_up(frame * SAMPLE_RATE / rate)
+
+
+def starts(frames: Iterable[int]) -> list[int]:
+    """The film frame at which each part begins, and the length of the film behind them."""
+    return list(accumulate(frames, initial=0))

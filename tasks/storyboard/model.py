@@ -1,0 +1,112 @@
+"""What a storyboard says, after reading: references resolved to what they name, paths to URIs, defaults filled in.
+
+Nothing here knows what a model accepts or costs; that is the plan's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from tasks.errors import Problem
+
+__all__ = ["Boundary", "ClipOf", "FrameOf", "MediaFile", "Picture", "Shot", "Storyboard", "Video"]
+
+
+class Boundary(StrEnum):
+    """How a shot joins the one before it."""
+
+    CUT = "cut"
+    MATCH = "match"
+    CONTINUE = "continue"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """A picture or a video that exists outside the film.
+
+    `uri` is absolute (`file:///…`, `https://…`, `s3://…`, `data:…`); `asset` is the name by which the storyboard
+    calls it, if it does; `source_duration_s` is the length that the user stated for a video that cannot be probed.
+    """
+
+    uri: str
+    asset: str | None = None
+    source_duration_s: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FrameOf:
+    """The first or the last frame that another shot shows."""
+
+    shot: str
+    frame: Literal["first", "last"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClipOf:
+    """Another shot's selected clip, as a video input."""
+
+    shot: str
+
+
+Picture: TypeAlias = MediaFile | FrameOf
+Video: TypeAlias = MediaFile | ClipOf
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One entry of the storyboard, with the defaults applied.
+
+    `duration_s` is the wanted length in seconds, `None` where the storyboard leaves it to the model (or, for an
+    edit, to the source). `lines` holds the 1-based line of each key that the shot, or the defaults, spell out, and
+    that of the shot itself under `""`.
+    """
+
+    id: str
+    prompt: str
+    duration_s: Decimal | None = None
+    boundary: Boundary = Boundary.CUT
+    first_frame: Picture | None = None
+    last_frame: Picture | None = None
+    reference_images: tuple[Picture, ...] = ()
+    reference_videos: tuple[Video, ...] = ()
+    video: Video | None = None
+    keep_original_sound: bool | None = None
+    takes: int = 1
+    select: int = 1
+    output_format: str | None = None
+    output_quality: int | None = None
+    safety: Mapping[str, object] | None = None
+    ttl: int | None = None
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Storyboard:
+    """A whole storyboard. `width` and `height` are the film's, in pixels; `fps` its rate, `None` for the model's."""
+
+    title: str
+    model: str
+    width: int
+    height: int
+    shots: tuple[Shot, ...]
+    style: str = ""
+    fps: Decimal | None = None
+    retries: int | None = None
+    file: str = "storyboard"
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+    def shot(self, shot_id: str) -> Shot:
+        """The shot with this id; `KeyError` if there is none."""
+        for shot in self.shots:
+            if shot.id == shot_id:
+                return shot
+        raise KeyError(shot_id)
+
+    def problem(self, shot: Shot, key: str, message: str, accepted: str | None = None) -> Problem:
+        """A mistake in `key` of `shot`, placed at the line where the storyboard spells it."""
+        line = shot.lines.get(key, shot.lines.get(""))
+        return Problem(message, file=self.file, line=line, key=key, shot=shot.id, accepted=accepted)

@@ -1,0 +1,148 @@
+"""Read a storyboard, from a local path, from any storage, or from text at hand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import fsspec
+import httpx
+
+from tasks.errors import Problem, StorageUnreachable, StoryboardError
+from tasks.redaction import redact
+from tasks.storyboard.check import check_document
+from tasks.storyboard.json_lines import parse_json
+from tasks.storyboard.located import Located
+from tasks.storyboard.model import Storyboard
+from tasks.storyboard.resolve import resolve
+from tasks.storyboard.uris import has_scheme, local_path, scheme_of
+from tasks.storyboard.yaml_lines import parse_yaml
+
+__all__ = ["MAX_BYTES", "read_storyboard"]
+
+MAX_BYTES = 2_000_000
+"""Size that a storyboard file may have. Pictures belong beside it, not in it."""
+
+_ACCEPTED_FILE = "a storyboard in YAML or JSON"
+
+
+def read_storyboard(source: str | Path, *, text: str | None = None) -> Storyboard:
+    """Read a storyboard, check it and resolve everything that it refers to.
+
+    Args:
+        source: A local path, or the URI of a file in any storage (`s3://…`, `https://…`, `memory://…`).
+            Relative paths in the storyboard start from its folder.
+        text: The storyboard itself, if it is already at hand; `source` then only says what paths are relative
+            to and what to call the file in messages, and need not exist.
+
+    Raises:
+        StoryboardError: There is no such file, or the storyboard has mistakes: all are told, in file order.
+        StorageUnreachable: The file cannot be read for a reason that is not in the storyboard.
+    """
+    where = str(source)
+    file = redact(where)
+    if text is None:
+        text = _decode(_load(where, file), file)
+    elif len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise _refused(file, f"the storyboard is larger than {MAX_BYTES // 1_000_000} MB")
+    located = _parse(text.removeprefix("\ufeff"), where, file)
+    checked = check_document(located, file)
+    storyboard, problems = resolve(checked, where, file)
+    found = list(dict.fromkeys((*checked.problems, *problems)))
+    if storyboard is None or found:
+        raise StoryboardError(sorted(found, key=lambda problem: problem.line or 0))
+    return storyboard
+
+
+def _refused(file: str, message: str, line: int | None = None, accepted: str | None = None) -> StoryboardError:
+    return StoryboardError([Problem(message, file=file, line=line, accepted=accepted)])
+
+
+def _parse(text: str, where: str, file: str) -> Located:
+    path = where.partition("?")[0] if has_scheme(where) else where
+    suffix = Path(path).suffix.casefold()
+    if suffix == ".json":
+        return parse_json(text, file)
+    if not text.lstrip().startswith("{"):
+        return parse_yaml(text, file)
+    # Braces may be either language. JSON may indent with tabs, which YAML refuses; YAML may leave out quotes.
+    try:
+        return parse_json(text, file)
+    except StoryboardError as not_json:
+        try:
+            return parse_yaml(text, file)
+        except StoryboardError:
+            if suffix in {".yaml", ".yml"}:
+                raise
+            raise not_json from None
+
+
+def _decode(data: bytes, file: str) -> str:
+    if len(data) > MAX_BYTES:
+        raise _refused(file, f"the file is larger than {MAX_BYTES // 1_000_000} MB", accepted=_ACCEPTED_FILE)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _refused(file, "the file is not UTF-8 text", line, "a file saved as UTF-8") from None
+
+
+def _load(where: str, file: str) -> bytes:
+    """At most one byte more than a storyboard may have."""
+    if scheme_of(where) in {"http", "https"}:
+        return _load_web(where, file)
+    try:
+        path = local_path(where) if has_scheme(where) else Path(where)
+    except ValueError as error:
+        raise _refused(file, str(error)) from None
+    return _load_local(path, file) if path is not None else _load_storage(where, file)
+
+
+def _load_local(path: Path, file: str) -> bytes:
+    try:
+        with path.open("rb") as opened:
+            return opened.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise _refused(file, "there is no such file", accepted=_ACCEPTED_FILE) from None
+    except IsADirectoryError:
+        raise _refused(file, "this is a folder, not a storyboard", accepted=_ACCEPTED_FILE) from None
+    except OSError as error:
+        raise StorageUnreachable(f"the storyboard cannot be read: {error.strerror}", file=file) from error
+
+
+def _load_web(where: str, file: str) -> bytes:
+    try:
+        timeout = httpx.Timeout(30, connect=5)
+        with httpx.stream("GET", where, follow_redirects=True, timeout=timeout) as answer:
+            if answer.status_code in {404, 410}:
+                raise _refused(file, "there is no such file", accepted=_ACCEPTED_FILE)
+            answer.raise_for_status()
+            data = bytearray()
+            for chunk in answer.iter_bytes():
+                data += chunk
+                if len(data) > MAX_BYTES:
+                    break
+            return bytes(data)
+    except httpx.HTTPStatusError as error:
+        message = f"the storyboard cannot be read: the server answers {error.response.status_code}"
+        raise StorageUnreachable(message, file=file) from None
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, OverflowError) as error:
+        raise StorageUnreachable(f"the storyboard cannot be read: {redact(str(error))}", file=file) from None
+
+
+def _load_storage(where: str, file: str) -> bytes:
+    try:
+        with fsspec.open(where, "rb") as opened:
+            data: bytes = opened.read(MAX_BYTES + 1)
+            return data
+    except FileNotFoundError:
+        raise _refused(file, "there is no such file", accepted=_ACCEPTED_FILE) from None
+    except IsADirectoryError:
+        raise _refused(file, "this is a folder, not a storyboard", accepted=_ACCEPTED_FILE) from None
+    except ImportError as error:
+        advice = f"Install what reads {scheme_of(where)}:// (the extras are s3, gcs, azure and sftp)."
+        message = f"the storyboard cannot be read: {redact(str(error))}"
+        raise StorageUnreachable(message, advice=advice, file=file) from None
+    except Exception as error:  # noqa: BLE001 - each storage raises what it likes
+        said = re.sub(r"\s+", " ", redact(str(error))) or type(error).__name__
+        raise StorageUnreachable(f"the storyboard cannot be read: {said}", file=file) from None

@@ -1,0 +1,322 @@
+"""Every kind of mistake in a single key or value: told once, at its line, with what would be accepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import Problem, StoryboardError
+from tasks.storyboard.read import read_storyboard
+
+PICTURE = b"\x89PNG\r\n\x1a\n"
+SHOT_KEYS = (
+    "prompt, duration, boundary, first_frame, last_frame, reference_images, reference_videos, video, "
+    "keep_original_sound, takes, select, output_format, output_quality, safety, ttl"
+)
+ROOT_KEYS = "title, model, size, fps, style, retries, assets, defaults, shots, $schema"
+IDS = "letters, digits, '-' and '_', at most 64, beginning with a letter or a digit"
+SECONDS = "a number above 0, without a unit, such as 5 or 2.5"
+ROOT = "at least 'shots': a list of shots, each with an id and a prompt"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One storyboard with one mistake, and what is said about it."""
+
+    text: str
+    line: int
+    message: str
+    accepted: str | None = None
+    shot: str | None = None
+    key: str | None = None
+
+
+def shot(*lines: str) -> str:
+    """A storyboard with two shots, the second with `lines` from line 6 on."""
+    return "\n".join(
+        [
+            "assets:",
+            "  hero: hero.png",
+            "shots:",
+            "  - {id: one, prompt: The first}",
+            "  - id: two",
+            *(f"    {line}" for line in lines),
+            "",
+        ]
+    )
+
+
+def on_two(lines: str | list[str], message: str, accepted: str | None, key: str, line: int = 6) -> Mistake:
+    """A mistake in the second shot."""
+    written = [lines] if isinstance(lines, str) else lines
+    has_prompt = any(item.startswith(("prompt", "promt")) for item in written)
+    text = shot(*written, *([] if has_prompt else ["prompt: The second"]))
+    return Mistake(text, line, message, accepted, "two", key)
+
+
+ONE = "shots:\n  - id: one\n    prompt: x\n"
+
+MISTAKES: dict[str, Mistake] = {
+    # Unknown keys
+    "misspelled key": on_two(
+        "promt: The second", "unknown key 'promt' (did you mean 'prompt'?)", SHOT_KEYS + ", id", "promt"
+    ),
+    "unknown key": on_two("colour: red", "unknown key 'colour'", SHOT_KEYS + ", id", "colour"),
+    "key in camel case": on_two(
+        "firstFrame: hero",
+        "unknown key 'firstFrame' (did you mean 'first_frame'?)",
+        SHOT_KEYS + ", id",
+        "firstFrame",
+    ),
+    "unknown key of the storyboard": Mistake(
+        "titel: A film\n" + ONE, 1, "unknown key 'titel' (did you mean 'title'?)", ROOT_KEYS, key="titel"
+    ),
+    "shots misspelled": Mistake(
+        "shot:\n  - id: one\n    prompt: x\n",
+        1,
+        "unknown key 'shot' (did you mean 'shots'?)",
+        ROOT_KEYS,
+        key="shot",
+    ),
+    "assets misspelled, and used": Mistake(
+        "asset:\n  hero: hero.png\n" + ONE + "    first_frame: hero\n",
+        1,
+        "unknown key 'asset' (did you mean 'assets'?)",
+        ROOT_KEYS,
+        key="asset",
+    ),
+    "id in the defaults": Mistake("defaults:\n  id: one\n" + ONE, 2, "unknown key 'id'", SHOT_KEYS, key="defaults.id"),
+    "prompt of the defaults misspelled": Mistake(
+        "defaults:\n  promt: x\nshots:\n  - id: a\n  - id: b\n",
+        2,
+        "unknown key 'promt' (did you mean 'prompt'?)",
+        SHOT_KEYS,
+        key="defaults.promt",
+    ),
+    "unknown key of an asset": Mistake(
+        "assets:\n  hero:\n    sorce: hero.png\n" + ONE + "    first_frame: hero\n",
+        3,
+        "unknown key 'sorce' (did you mean 'source'?)",
+        "source, source_duration",
+        key="assets.hero.sorce",
+    ),
+    "unknown key of a reference": on_two(
+        ["first_frame:", "  shot: one", "  fram: last"],
+        "unknown key 'fram' (did you mean 'frame'?)",
+        "shot, frame",
+        "first_frame.fram",
+        line=8,
+    ),
+    "unknown key of safety": on_two(
+        ["safety:", "  chekContent: true"],
+        "unknown key 'chekContent' (did you mean 'check_content'?)",
+        "check_content, checkContent, mode",
+        "safety.chekContent",
+        line=7,
+    ),
+    "safety said twice": on_two(
+        "safety: {check_content: true, checkContent: false}",
+        "'safety' says the same twice",
+        "check_content or checkContent, not both",
+        "safety",
+    ),
+    # Types and ranges
+    "id is a number": Mistake(
+        "shots:\n  - prompt: x\n    id: 1\n",
+        3,
+        "'id' must be text, but 1 is read as a number: put it in quotes",
+        IDS,
+        key="id",
+    ),
+    "id is yes": Mistake(
+        "shots:\n  - id: yes\n    prompt: x\n",
+        2,
+        "'id' must be text, but this is read as true or false: put it in quotes",
+        IDS,
+        key="id",
+    ),
+    "id with a space": Mistake(
+        "shots:\n  - id: my shot\n    prompt: x\n",
+        2,
+        "'id' cannot be 'my shot'",
+        IDS,
+        key="id",
+    ),
+    "id too long": Mistake(
+        f"shots:\n  - id: {'a' * 65}\n    prompt: x\n",
+        2,
+        f"'id' cannot be '{'a' * 65}'",
+        IDS,
+        key="id",
+    ),
+    "id missing": Mistake(
+        "shots:\n  - prompt: x\n",
+        2,
+        "shot 1 has no 'id'",
+        "an id that no other shot has, such as opening",
+        key="id",
+    ),
+    "id missing, and used": Mistake(
+        "shots:\n  - prompt: x\n  - id: b\n    prompt: x\n    first_frame: {shot: zebra, frame: last}\n",
+        2,
+        "shot 1 has no 'id'",
+        "an id that no other shot has, such as opening",
+        key="id",
+    ),
+    "prompt is a number": on_two(
+        "prompt: 1984",
+        "'prompt' must be text, but 1984 is read as a number: put it in quotes",
+        "text",
+        "prompt",
+    ),
+    "prompt is a mapping": on_two(
+        "prompt: {a: b}",
+        "'prompt' must be text, not keys with values: put it in quotes",
+        "text",
+        "prompt",
+    ),
+    "prompt is blank": on_two("prompt: '  '", "'prompt' is empty", "text", "prompt"),
+    "prompt is null": on_two("prompt:", "'prompt' is empty", "what happens in the shot, in words", "prompt"),
+    "prompt missing": Mistake(
+        "shots:\n  - {id: one, prompt: x}\n  - id: two\n",
+        3,
+        "there is no 'prompt'",
+        "what happens in the shot, in words",
+        "two",
+        "prompt",
+    ),
+    "duration with a unit": on_two("duration: 5s", "'duration' must be a number of seconds", SECONDS, "duration"),
+    "duration in quotes": on_two("duration: '5'", "'duration' must be a number of seconds", SECONDS, "duration"),
+    "duration is true": on_two("duration: true", "'duration' must be a number of seconds", SECONDS, "duration"),
+    "duration of zero": on_two("duration: 0", "'duration' cannot be 0", SECONDS, "duration"),
+    "duration without end": on_two("duration: 1e999", "'duration' must be a number of seconds", SECONDS, "duration"),
+    "boundary of another kind": on_two(
+        "boundary: fade", "'boundary' cannot be 'fade'", "cut, match, continue", "boundary"
+    ),
+    "takes too many": on_two("takes: 5", "'takes' cannot be 5", "a whole number from 1 to 4", "takes"),
+    "takes by halves": on_two("takes: 1.5", "'takes' must be a whole number", "a whole number from 1 to 4", "takes"),
+    "output format": on_two("output_format: avi", "'output_format' cannot be 'avi'", "MP4, WEBM, MOV", "output_format"),
+    "output quality": on_two(
+        "output_quality: high", "'output_quality' must be a whole number", "a whole number", "output_quality"
+    ),
+    "ttl": on_two("ttl: 0", "'ttl' cannot be 0", "a whole number from 1", "ttl"),
+    "sound in quotes": on_two(
+        "keep_original_sound: 'yes'",
+        "'keep_original_sound' must be true or false, without quotes",
+        "true, false",
+        "keep_original_sound",
+    ),
+    "safety is a word": on_two(
+        "safety: fast", "'safety' must be keys with values", "check_content, checkContent, mode", "safety"
+    ),
+    "size without height": Mistake(
+        "size: 720\n" + ONE,
+        1,
+        "'size' must be WIDTHxHEIGHT in pixels",
+        "1280x720, 960x960, 720x1280, …",
+        key="size",
+    ),
+    "fps as a ratio": Mistake(
+        "fps: 24000/1001\n" + ONE,
+        1,
+        "'fps' must be a number of frames a second",
+        "a number from 1 to 120, such as 24 or 23.976",
+        key="fps",
+    ),
+    "fps too high": Mistake(
+        "fps: 121\n" + ONE,
+        1,
+        "'fps' cannot be 121",
+        "a number from 1 to 120, such as 24 or 23.976",
+        key="fps",
+    ),
+    "retries": Mistake(
+        "retries: 11\n" + ONE, 1, "'retries' cannot be 11", "a whole number from 0 to 10", key="retries"
+    ),
+    "title is a number": Mistake(
+        "title: 1984\n" + ONE,
+        1,
+        "'title' must be text, but 1984 is read as a number: put it in quotes",
+        "text",
+        key="title",
+    ),
+    "assets as a list": Mistake(
+        "assets: [hero.png]\n" + ONE + "    first_frame: hero\n",
+        1,
+        "'assets' must be names with paths or URIs",
+        "NAME: PATH, one a line",
+        key="assets",
+    ),
+    "asset is a number, and used": Mistake(
+        "assets:\n  hero: 3\n" + ONE + "    first_frame: hero\n",
+        2,
+        "'assets.hero' must say where the file is",
+        "a path, a URI, or {source: …, source_duration: SECONDS}",
+        key="assets.hero",
+    ),
+    "asset without source": Mistake(
+        "assets:\n  hero: {source_duration: 3}\n" + ONE,
+        2,
+        "'assets.hero.source' is missing",
+        key="assets.hero.source",
+    ),
+    "source_duration": Mistake(
+        "assets:\n  hero:\n    source: hero.png\n    source_duration: six\n" + ONE,
+        4,
+        "'assets.hero.source_duration' must be a number of seconds",
+        SECONDS,
+        key="assets.hero.source_duration",
+    ),
+    "a broken default": Mistake(
+        "defaults:\n  duration: long\nshots:\n  - {id: a, prompt: x}\n  - {id: b, prompt: x}\n",
+        2,
+        "'defaults.duration' must be a number of seconds",
+        SECONDS,
+        key="defaults.duration",
+    ),
+    "shots missing": Mistake("title: x\n", 1, "the storyboard has no 'shots'", ROOT, key="shots"),
+    "shots empty": Mistake(
+        "title: x\nshots: []\n", 2, "'shots' is empty: a film needs at least one shot", ROOT, key="shots"
+    ),
+    "shots is a mapping": Mistake(
+        "shots:\n  one: x\n",
+        1,
+        "'shots' must be a list, each item beginning with '- '",
+        ROOT,
+        key="shots",
+    ),
+    "a shot is a word": Mistake(
+        "shots:\n  - {id: a, prompt: x}\n  - b\n",
+        3,
+        "shot 2 must be keys with values",
+        "id, prompt and more",
+        key="shots[1]",
+    ),
+    "a list instead of a storyboard": Mistake("- a\n", 1, "a storyboard is keys with values", ROOT),
+    "an empty file": Mistake("# nothing\n", 1, "the file is empty", ROOT),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "hero.png").write_bytes(PICTURE)
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def problems_of(path: str) -> tuple[Problem, ...]:
+    with pytest.raises(StoryboardError) as caught:
+        read_storyboard(path)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES.keys())
+def test_every_mistake_is_told_once_where_it_is(folder: Path, mistake: Mistake) -> None:
+    (folder / "film.yaml").write_text(mistake.text, encoding="utf-8")
+
+    (problem,) = problems_of("film.yaml")
+
+    assert problem == Problem(mistake.message, "film.yaml", mistake.line, mistake.key, mistake.shot, mistake.accepted)
