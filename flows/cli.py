@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
+from flows.stoppable import Stopped
 from tasks.errors import ApprovalNeeded, Incomplete, ShotchainError
 from tasks.settings import Settings, parse_usd, resolve_settings
 
@@ -232,6 +233,7 @@ def _ask(prepared: _Prepared) -> None:
 def _run_flow(settings: Settings, prepared: _Prepared, parameters: dict[str, Any]) -> dict[str, Any]:
     from flows.display import watching
     from flows.server import prefect_session
+    from flows.stoppable import run_stoppable
     from tasks.progress import watch
 
     console = _console(stderr=True)
@@ -243,7 +245,7 @@ def _run_flow(settings: Settings, prepared: _Prepared, parameters: dict[str, Any
             outcome: dict[str, Any] = await render_flow(**parameters)
             return outcome
 
-        return asyncio.run(run())
+        return run_stoppable(run)
 
 
 def _console(*, stderr: bool = False) -> Any:
@@ -265,8 +267,8 @@ def _print_json(value: Any) -> None:
     sys.stdout.write(jsons.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def _terminate(*_: object) -> None:
-    raise SystemExit(143)
+def _terminate(number: int, _: object) -> None:
+    raise Stopped(number)
 
 
 def main() -> None:
@@ -280,13 +282,9 @@ def main() -> None:
     except ShotchainError as error:
         _report(error, as_json=as_json)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped) as error:
         sys.stderr.write(_STOPPED)
-        sys.exit(130)
-    except SystemExit as error:
-        if error.code in {130, 143}:
-            sys.stderr.write(_STOPPED)
-        raise
+        sys.exit(error.exit_code if isinstance(error, Stopped) else 130)
     except BrokenPipeError:
         sys.exit(1)
     except Exception:  # noqa: BLE001 -- the last line of defence: no traceback in a user's face

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from prefect import flow
-from pydantic import Field
 
 from tasks.plan.task import plan_film
 from tasks.settings import resolve_settings
@@ -16,13 +15,17 @@ __all__ = ["estimate"]
 
 @flow(name="estimate", log_prints=False)
 async def estimate(
-    storyboard: Annotated[str, Field(description="Path or URL of the storyboard (YAML or JSON).")],
-    provider: Annotated[Literal["runware", "emulator"], Field(description="Whose prices and whose clips.")] = "runware",
-    base_url: Annotated[
-        str | None, Field(description="Another address of the Runware API, version path included.")
-    ] = None,
+    storyboard: str,
+    provider: Literal["runware", "emulator"] = "runware",
+    base_url: str | None = None,
 ) -> dict[str, Any]:
-    """Plan a storyboard: modes, dependencies, frames and prices, as JSON and as a table artifact."""
+    """Plan a storyboard: modes, dependencies, frames and prices, as JSON and as a table artifact.
+
+    Args:
+        storyboard: Path or URL of the storyboard (YAML or JSON).
+        provider: Whose prices and whose clips.
+        base_url: Another address of the Runware API, version path included.
+    """
     settings = resolve_settings(provider=provider, base_url=base_url, needs_key=False)
     boards = await read(storyboard, settings.cache)
     plan = await plan_film(boards, settings.identity)

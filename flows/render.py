@@ -22,41 +22,37 @@ __all__ = ["render"]
 
 @flow(name="render", log_prints=False, retries=0)
 async def render(
-    storyboard: Annotated[str, Field(description="Path or URL of the storyboard (YAML or JSON).")],
-    output: Annotated[
-        str, Field(description="Where the film goes: a name ending in .mp4, or a folder; any fsspec URL.")
-    ],
-    provider: Annotated[
-        Literal["runware", "emulator"],
-        Field(description="Who generates: Runware, for money, or the embedded emulator, for free."),
-    ] = "runware",
-    base_url: Annotated[
-        str | None, Field(description="Another address of the Runware API, version path included.")
-    ] = None,
-    budget_usd: Annotated[
-        str | None, Field(description='At most so many dollars for this run, such as "12.50".')
-    ] = None,
-    approve_above_usd: Annotated[
-        str | None, Field(description="More dollars than these are spent only if approved.")
-    ] = None,
-    approved: Annotated[bool, Field(description="Approve whatever the budget allows.")] = False,
-    max_in_flight: Annotated[
-        int, Field(description="At most so many clips at the provider at once.", ge=1, le=1000)
-    ] = 8,
-    retries: Annotated[
-        int | None,
-        Field(description="Further attempts a take after failures that may pass; else the storyboard's.", ge=0, le=10),
-    ] = None,
-    work: Annotated[str | None, Field(description="The clip store: a folder or any fsspec URL.")] = None,
-    ledger: Annotated[str | None, Field(description="The ledger: a file or a SQLAlchemy URL.")] = None,
-    rebuy_lost: Annotated[
-        bool, Field(description="Pay again for a paid clip that is gone from the store and from the provider.")
-    ] = False,
+    storyboard: str,
+    output: str,
+    provider: Literal["runware", "emulator"] = "runware",
+    base_url: str | None = None,
+    budget_usd: str | None = None,
+    approve_above_usd: str | None = None,
+    approved: bool = False,
+    max_in_flight: Annotated[int, Field(ge=1, le=1000)] = 8,
+    retries: Annotated[int | None, Field(ge=0, le=10)] = None,
+    work: str | None = None,
+    ledger: str | None = None,
+    rebuy_lost: bool = False,
 ) -> dict[str, Any]:
     """Render a storyboard to a film.
 
     Every take that is not in the clip store is generated once, paid for once and kept. Run again after whatever
     happened, it goes on where it stopped.
+
+    Args:
+        storyboard: Path or URL of the storyboard (YAML or JSON).
+        output: Where the film goes: a name ending in .mp4, or a folder; any fsspec URL.
+        provider: Who generates: Runware, for money, or the embedded emulator, for free.
+        base_url: Another address of the Runware API, version path included.
+        budget_usd: At most so many dollars for this run, such as 12.50.
+        approve_above_usd: More dollars than these are spent only if approved.
+        approved: Approve whatever the budget allows.
+        max_in_flight: At most so many clips at the provider at once.
+        retries: Further attempts a take after failures that may pass; by default the storyboard's, else 2.
+        work: The clip store: a folder or any fsspec URL; by default one a user.
+        ledger: The ledger: a file or a SQLAlchemy URL; by default one a user.
+        rebuy_lost: Pay again for a paid clip that is gone from the store and from the provider.
 
     Returns:
         The outcome in numbers; see `flows.production.produce`.

@@ -1,0 +1,126 @@
+"""A real Prefect server for the whole session, and a home of its own for each test."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.server import TemporaryServer, quiet_environment
+
+quiet_environment()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Prefect leaves connections to its server for the garbage collector to close. That is not ours to mend."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(
+                pytest.mark.filterwarnings(
+                    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+                )
+            )
+
+
+SHOTCHAIN = Path(sys.executable).with_name("shotchain")
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API address of a server that this session's flows run on."""
+    server = TemporaryServer(tmp_path_factory.mktemp("prefect"))
+    server.start()
+    server.wait()
+    yield server.api_url
+    server.stop()
+
+
+@pytest.fixture
+def on_server(prefect_server: str) -> Iterator[str]:
+    """Flows called in this process run on the session's server."""
+    from prefect.events.worker import EventsWorker
+    from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: prefect_server, PREFECT_LOGGING_TO_API_ENABLED: False}):
+        yield prefect_server
+        EventsWorker.drain_all(timeout=10.0, at_exit=False)
+
+
+@dataclass(frozen=True)
+class Home:
+    """One user's folders."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def storyboard(self, text: str, name: str = "board.yaml") -> Path:
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """Work store, ledger and cache in the test's own folder."""
+    environment = {
+        "SHOTCHAIN_WORK": str(tmp_path / "work"),
+        "SHOTCHAIN_LEDGER": str(tmp_path / "ledger.db"),
+        "SHOTCHAIN_CACHE": str(tmp_path / "cache"),
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("RUNWARE_API_KEY", raising=False)
+    monkeypatch.delenv("RUNWARE_BASE_URL", raising=False)
+    return Home(tmp_path, environment)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.out)
+        return parsed
+
+
+Shotchain = Callable[..., Ran]
+
+
+@pytest.fixture
+def shotchain(home: Home, prefect_server: str) -> Shotchain:
+    """Run the command line as a user does, in a process of its own, in the test's folder.
+
+    The user has configured a Prefect server, since starting one for each command takes seconds. `PREFECT_API_URL=""`
+    is a user who has not.
+    """
+
+    def run(*arguments: str, **environment: str) -> Ran:
+        done = subprocess.run(
+            [str(SHOTCHAIN), *arguments],
+            cwd=home.folder,
+            env={**os.environ, "PREFECT_API_URL": prefect_server, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        # Whatever happens, a user never sees these.
+        for text in (done.stdout, done.stderr):
+            assert "Traceback" not in text, text
+            assert "database is locked" not in text, text
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return run

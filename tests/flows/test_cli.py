@@ -1,0 +1,273 @@
+"""The command line as a user meets it: one clear answer, one exit code, a clean terminal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tasks.emulator.server import EmulatorServer
+from tasks.emulator.settings import EmulatorSettings
+from tests.flows.conftest import SHOTCHAIN, Home, Shotchain
+
+BOARD = "shots: [{id: lake, prompt: A calm lake at dawn, duration: 1}]"
+
+
+@pytest.fixture
+def runware() -> Iterator[EmulatorServer]:
+    with EmulatorServer(EmulatorSettings(latency_s=0.0)) as server:
+        yield server
+
+
+def posts(server: EmulatorServer) -> int:
+    return int(httpx.get(f"{server.origin}/_emulator/books").json()["counts"]["posts"])
+
+
+# -- render ------------------------------------------------------------------------------------------------------------
+
+
+def test_render_needs_no_prefect_server_no_key_and_no_ffmpeg_for_the_emulator(home: Home, shotchain: Shotchain) -> None:
+    board = home.storyboard(BOARD)
+    first = shotchain(
+        "render",
+        str(board),
+        "--provider",
+        "emulator",
+        "--output",
+        "film.mp4",
+        "--json",
+        PATH="/nowhere",
+        PREFECT_API_URL="",
+    )
+    assert first.code == 0, first.err
+    assert first.json == {
+        "output": str(home.folder / "film.mp4"),
+        "manifest": str(home.folder / "film.manifest.json"),
+        "shots": 1,
+        "generated": 1,
+        "reused": 0,
+        "failed": 0,
+        "cost_usd": "0.42",
+        "frames": 25,
+        "duration_s": 1.042,
+        "warnings": [],
+    }
+    manifest = json.loads((home.folder / "film.manifest.json").read_text())
+    assert manifest["film"]["sha256"] == hashlib.sha256((home.folder / "film.mp4").read_bytes()).hexdigest()
+    # Plain lines where it is not a terminal, on stderr, one a step.
+    assert "lake · take 1: stored $0.42" in first.err
+    second = shotchain("render", str(board), "--provider", "emulator", "--output", "film.mp4")
+    assert (second.code, second.out) == (
+        0,
+        f"{home.folder / 'film.mp4'}: 25 frames, 1.042 s; 0 generated, 1 reused, $0.00 paid\n",
+    )
+    ledger = shotchain("ledger", "--json").json
+    assert [item["state"] for item in ledger["attempts"]] == ["stored"]
+    assert ledger["totals"] == {"emulator": {"spent_usd": "0.42", "reserved_usd": "0.00", "unknown_usd": "0.00"}}
+
+
+def test_without_a_key_it_says_so_and_names_the_emulator(home: Home, shotchain: Shotchain) -> None:
+    ran = shotchain("render", str(home.storyboard(BOARD)), "--output", "film.mp4")
+    assert ran.code == 6
+    assert "RUNWARE_API_KEY is not set" in ran.err
+    assert "--provider emulator" in ran.err
+    assert not (home.folder / "ledger.db").exists()
+
+
+def test_a_refused_key_ends_with_6_and_is_never_shown(home: Home, shotchain: Shotchain, tmp_path: Path) -> None:
+    with EmulatorServer(EmulatorSettings(latency_s=0.0, api_key="the-right-key")) as server:
+        ran = shotchain(
+            "render", str(home.storyboard(BOARD)), "--base-url", server.base_url, RUNWARE_API_KEY="the-wrong-key-0815"
+        )
+    assert ran.code == 6
+    assert "RUNWARE_API_KEY" in ran.err
+    for file in [*tmp_path.rglob("*")]:
+        assert not file.is_file() or b"the-wrong-key-0815" not in file.read_bytes(), file
+    assert "the-wrong-key-0815" not in ran.out + ran.err
+
+
+def test_a_provider_that_is_not_there_ends_with_6_and_gives_the_money_back(home: Home, shotchain: Shotchain) -> None:
+    ran = shotchain(
+        "render",
+        str(home.storyboard(BOARD)),
+        "--base-url",
+        "http://127.0.0.1:9/v1",
+        RUNWARE_API_KEY="key",
+    )
+    assert ran.code == 6, ran.err
+    assert "cannot be reached" in ran.err
+    totals = shotchain("ledger", "--json").json["totals"]
+    assert totals["http://127.0.0.1:9"] == {"spent_usd": "0.00", "reserved_usd": "0.00", "unknown_usd": "0.00"}
+
+
+def test_a_budget_without_room_ends_with_3_and_nothing_is_sent(
+    home: Home, shotchain: Shotchain, runware: EmulatorServer
+) -> None:
+    board = home.storyboard(BOARD)
+    ran = shotchain(
+        "render", str(board), "--base-url", runware.base_url, "--budget", "0.41", "--json", RUNWARE_API_KEY="key"
+    )
+    assert ran.code == 3
+    assert ran.json["error"]["message"]
+    assert posts(runware) == 0
+
+
+def test_what_needs_approval_and_finds_nobody_to_ask_ends_with_4(
+    home: Home, shotchain: Shotchain, runware: EmulatorServer
+) -> None:
+    board = str(home.storyboard(BOARD))
+    flags = ["--base-url", runware.base_url, "--approve-above", "0.10"]
+    refused = shotchain("render", board, *flags, RUNWARE_API_KEY="key")
+    assert refused.code == 4
+    assert "--yes" in refused.err
+    assert posts(runware) == 0
+    assert shotchain("render", board, *flags, "--yes", RUNWARE_API_KEY="key").code == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--budget", "lots"], "--budget 'lots' is not an amount of dollars"),
+        (["--output", "film.avi"], "cannot be published as '.avi'"),
+        (["--base-url", "nonsense"], "'nonsense' is not a base URL"),
+        (["--max-in-flight", "0"], "max-in-flight 0 is out of range"),
+        (["--ledger", "mysql://x/y"], "ledger"),
+    ],
+)
+def test_flags_that_cannot_be_used_end_with_2(home: Home, shotchain: Shotchain, flags: list[str], said: str) -> None:
+    ran = shotchain("render", str(home.storyboard(BOARD)), *flags, RUNWARE_API_KEY="key")
+    assert ran.code == 2, ran.err
+    assert said in ran.err
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_stopped_run_ends_soon_and_goes_on_where_it_stopped(
+    home: Home, shotchain: Shotchain, name: str, code: int
+) -> None:
+    board = home.storyboard(BOARD)
+    with EmulatorServer(EmulatorSettings(latency_s=4.0)) as server:
+        arguments = ["render", str(board), "--base-url", server.base_url, "--output", "film.mp4"]
+        process = subprocess.Popen(
+            [str(SHOTCHAIN), *arguments],
+            cwd=home.folder,
+            env={**os.environ, "RUNWARE_API_KEY": "key"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdout is not None
+        seen = []
+        for line in process.stdout:
+            seen.append(line)
+            if "generating" in line:
+                break
+        began = time.monotonic()
+        process.send_signal(getattr(signal, name))
+        rest, _ = process.communicate(timeout=20)
+        assert process.returncode == code, [*seen, rest]
+        assert time.monotonic() - began < 10
+        assert "run the same command again" in rest
+        assert "Traceback" not in rest
+        again = shotchain(*arguments, "--json", RUNWARE_API_KEY="key")
+        assert again.code == 0, again.err
+        books = httpx.get(f"{server.origin}/_emulator/books").json()
+    assert books["total_usd"] == "0.42"
+    assert books["counts"]["videoInference"] == 1
+
+
+# -- plan, schema, mistakes --------------------------------------------------------------------------------------------
+
+
+def test_plan_as_json_is_one_object_alone_on_stdout(home: Home, shotchain: Shotchain) -> None:
+    ran = shotchain("plan", str(home.storyboard(BOARD)), "--json")
+    assert ran.code == 0
+    assert ran.err == ""
+    plan = ran.json
+    assert {"cost_usd", "frames", "critical_path_s", "shots"} <= plan.keys()
+    assert {
+        "id",
+        "mode",
+        "boundary",
+        "depends_on",
+        "generate_s",
+        "duration_s",
+        "frames",
+        "cost_usd",
+        "request",
+    } <= plan["shots"][0].keys()
+    assert (plan["cost_usd"], plan["frames"]) == ("0.42", 25)
+
+
+def test_plan_loads_neither_prefect_nor_a_database(home: Home, shotchain: Shotchain) -> None:
+    ran = shotchain("plan", str(home.storyboard(BOARD)), PYTHONPROFILEIMPORTTIME="1")
+    loaded = {line.rsplit("|", 1)[-1].strip() for line in ran.err.splitlines() if "import time" in line}
+    assert "tasks.plan.build" in loaded
+    assert not {"prefect", "sqlalchemy", "alembic", "uvicorn", "starlette"} & loaded
+
+
+MISTAKES = [
+    ("shots: [{id: a, promt: A lake}]", 1, "unknown key 'promt'"),
+    ("shots:\n  - {id: a, prompt: A lake}\n  - {id: a, prompt: A lake}", 3, "a"),
+    ("shots:\n  - id: a\n    prompt: A lake\n    first_frame: nope", 4, "nope"),
+    ("shots:\n  - id: a\n    prompt: A lake\n    first_frame: {shot: b, frame: last}", 4, "b"),
+    ("shots:\n  - id: a\n    prompt: A lake\n    duration: 12", 4, "longer than"),
+    ("size: 640x480\nshots: [{id: a, prompt: A lake}]", 1, "640x480"),
+    ("model: no:such@model\nshots: [{id: a, prompt: A lake}]", 1, "no:such@model"),
+    ("shots:\n  - id: a\n    prompt: A lake\n    boundary: continue", 4, "first shot"),
+    ("shots:\n  - id: a\n    prompt: A lake\n    last_frame: pictures/missing.png", 4, "missing.png"),
+    ("shots:\n  - id: a\n    prompt: x", 3, "characters"),
+    ("shots:\n  - id: a\n    prompt: [A lake", 3, ""),
+    (
+        "shots: [{id: a, prompt: A lake, first_frame: {shot: b, frame: last}},\n\n"
+        + "  {id: b, prompt: A lake, first_frame: {shot: a, frame: last}}]",
+        1,
+        "a -> b -> a",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "said"), MISTAKES)
+def test_a_mistake_is_one_clear_error_with_its_line_and_spends_nothing(
+    home: Home, shotchain: Shotchain, text: str, line: int, said: str
+) -> None:
+    home.storyboard(text)
+    ran = shotchain("plan", "board.yaml")
+    assert ran.code == 2, ran.err
+    assert ran.err.startswith(f"error: board.yaml:{line}: "), ran.err
+    assert said in ran.err
+    assert ran.err.count("board.yaml:") == 1, ran.err
+    assert ran.out == ""
+    assert not (home.folder / "ledger.db").exists()
+
+
+def test_a_mistake_stops_a_render_before_anything_is_started(
+    home: Home, shotchain: Shotchain, runware: EmulatorServer
+) -> None:
+    home.storyboard("shots: [{id: a, promt: A lake}]")
+    began = time.monotonic()
+    ran = shotchain("render", "board.yaml", "--base-url", runware.base_url, "--json", RUNWARE_API_KEY="key")
+    assert ran.code == 2
+    assert ran.json["error"]["problems"][0]["line"] == 1
+    assert posts(runware) == 0
+    assert time.monotonic() - began < 5
+    assert not (home.folder / "ledger.db").exists()
+
+
+def test_a_missing_storyboard_and_an_unknown_command_end_with_2(home: Home, shotchain: Shotchain) -> None:
+    assert shotchain("plan", "nothing.yaml").code == 2
+    assert shotchain("rendr").code == 2
+    assert shotchain("render", "a.yaml", "--nonsense").code == 2
+
+
+def test_schema_prints_a_json_schema(shotchain: Shotchain) -> None:
+    schema = shotchain("schema").json
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert {"shots", "assets", "defaults", "title"} <= schema["properties"].keys()

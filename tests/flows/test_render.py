@@ -1,0 +1,232 @@
+"""A storyboard becomes a published film, on a real Prefect server and a real emulator."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any, Self
+
+import av
+import httpx
+import pytest
+
+from flows.render import render
+from tasks.emulator.server import EmulatorServer
+from tasks.emulator.settings import EmulatorSettings
+from tasks.errors import ApprovalNeeded, Incomplete, OverBudget, UnpinnedInput
+from tests.flows.conftest import Home
+
+pytestmark = pytest.mark.usefixtures("on_server")
+
+CHAIN = """
+title: A heron lands
+defaults: {duration: 5}
+shots:
+  - {id: lake, prompt: A calm lake at dawn, duration: 2}
+  - {id: ripples, prompt: The lake ripples, boundary: continue}
+  - {id: island, prompt: "An island in the same lake, seen from above", duration: 2}
+"""
+
+
+def books(server: EmulatorServer) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(f"{server.origin}/_emulator/books").json()
+    return found
+
+
+def decoded_frames(film: Path) -> int:
+    with av.open(str(film)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+@pytest.fixture
+def runware(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("RUNWARE_API_KEY", "key-of-the-tests")
+    with EmulatorServer(EmulatorSettings(latency_s=0.0)) as server:
+        yield server
+
+
+async def test_a_film_holds_exactly_the_planned_frames_and_its_manifest_tells_all(
+    home: Home, runware: EmulatorServer
+) -> None:
+    board = home.storyboard(CHAIN)
+    film = home.folder / "films" / "heron.mp4"
+    outcome = await render(str(board), str(film), base_url=runware.base_url, budget_usd="1.26")
+
+    # 2 s are frames 0…48; the chained shot's first frame is the one before's last and is shown once.
+    assert outcome["frames"] == 49 + 120 + 49 == decoded_frames(film)
+    assert {key: outcome[key] for key in ("shots", "generated", "reused", "failed", "cost_usd")} == {
+        "shots": 3,
+        "generated": 3,
+        "reused": 0,
+        "failed": 0,
+        "cost_usd": "1.26",
+    }
+    manifest = json.loads((home.folder / "films" / "heron.manifest.json").read_text())
+    assert manifest["film"]["sha256"] == hashlib.sha256(film.read_bytes()).hexdigest()
+    assert manifest["cost_usd"] == "1.26" == books(runware)["total_usd"]
+    assert [shot["film"]["frames"] for shot in manifest["shots"]] == [49, 120, 49]
+    told = {take["taskUUID"] for shot in manifest["shots"] for take in shot["takes"]}
+    assert told == {task["taskUUID"] for task in books(runware)["tasks"]}
+    assert "key-of-the-tests" not in json.dumps(manifest)
+
+    # Again, unchanged: nothing is sent, nothing is paid, the film is the same.
+    before = books(runware)["counts"]
+    again = await render(str(board), str(home.folder / "again.mp4"), base_url=runware.base_url, budget_usd="0")
+    assert (again["generated"], again["reused"], again["cost_usd"]) == (0, 3, "0.00")
+    assert books(runware)["counts"] == before
+    assert (home.folder / "again.mp4").read_bytes() == film.read_bytes()
+
+    # One shot edited: it and what continues from it, nothing else.
+    board.write_text(CHAIN.replace("A calm lake at dawn", "A calm lake at noon"))
+    edited = await render(str(board), str(film), base_url=runware.base_url)
+    assert (edited["generated"], edited["reused"], edited["cost_usd"]) == (2, 1, "0.84")
+
+
+async def test_the_graph_of_the_run_has_an_edge_for_each_frame_that_is_handed_on(home: Home) -> None:
+    from prefect import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+
+    board = home.storyboard(CHAIN)
+    named = render.with_options(flow_run_name="graph under test")
+    await named(str(board), str(home.folder / "film.mp4"), provider="emulator")
+    async with get_client() as client:
+        runs = await client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=["graph under test"]))
+        )
+        wanted = {
+            "plan": set(),
+            "reserve": {"plan"},
+            "lake · take 1": {"reserve"},
+            "ripples · take 1": {"reserve", "lake · take 1"},
+            "island · take 1": {"reserve"},
+            "lake · conform": {"lake · take 1"},
+            "ripples · conform": {"ripples · take 1"},
+            "island · conform": {"island · take 1"},
+            "join": {"lake · conform", "ripples · conform", "island · conform"},
+            "publish": {"join"},
+        }
+        edges: dict[str, set[str]] = {}
+        for _ in range(50):  # the server learns of task runs by events, a moment later
+            answer = await client._client.get(f"/flow_runs/{runs[0].id}/graph-v2")
+            nodes = answer.json()["nodes"]
+            labels = {node[0]: node[1]["label"] for node in nodes}
+            edges = {node[1]["label"]: {labels[parent["id"]] for parent in node[1]["parents"]} for node in nodes}
+            wanted["plan"] = {label for label in edges if label.startswith("read ")}
+            if all(edges.get(label) == parents for label, parents in wanted.items()):
+                break
+            await asyncio.sleep(0.2)
+        assert {label: edges.get(label) for label in wanted} == wanted
+        artifacts = Counter(item.key for item in await client.read_artifacts())
+    assert artifacts["shotchain-plan"]
+    assert artifacts["shotchain-bill"]
+
+
+async def test_a_budget_without_room_refuses_before_anything_is_sent(home: Home, runware: EmulatorServer) -> None:
+    board = home.storyboard(CHAIN)
+    with pytest.raises(OverBudget):
+        await render(str(board), str(home.folder / "film.mp4"), base_url=runware.base_url, budget_usd="1.25")
+    assert books(runware)["counts"]["posts"] == 0
+    assert not (home.folder / "film.mp4").exists()
+
+
+async def test_more_than_may_be_spent_without_asking_is_not_spent(home: Home, runware: EmulatorServer) -> None:
+    board = home.storyboard(CHAIN)
+    with pytest.raises(ApprovalNeeded):
+        await render(str(board), str(home.folder / "film.mp4"), base_url=runware.base_url, approve_above_usd="1")
+    assert books(runware)["counts"]["posts"] == 0
+
+
+async def test_an_input_that_cannot_be_read_is_not_paid_for(home: Home, runware: EmulatorServer) -> None:
+    board = home.storyboard("shots: [{id: a, prompt: A lake, first_frame: 'http://127.0.0.1:9/nothing.png'}]")
+    with pytest.raises(UnpinnedInput):
+        await render(str(board), str(home.folder / "film.mp4"), base_url=runware.base_url)
+    assert books(runware)["counts"]["posts"] == 0
+
+
+async def test_a_shot_that_fails_stops_only_those_that_need_it(home: Home, runware: EmulatorServer) -> None:
+    board = home.storyboard(
+        """
+        title: One fails
+        shots:
+          - {id: good, prompt: A calm lake at dawn}
+          - {id: bad, prompt: Refuse me}
+          - {id: after, prompt: The lake goes on, boundary: continue}
+        """
+    )
+    refusing = _Refusing(runware.base_url, "Refuse me")
+    with refusing, pytest.raises(Incomplete) as caught:
+        await render(str(board), str(home.folder / "film.mp4"), base_url=refusing.base_url)
+    assert {failure.shot for failure in caught.value.failures} == {"bad", "after"}
+    assert caught.value.summary["generated"] == 1
+    assert not (home.folder / "film.mp4").exists()
+    assert books(runware)["total_usd"] == "0.42"
+
+
+class _Refusing:
+    """A provider in front of the emulator that refuses one prompt, as its moderation would."""
+
+    def __init__(self, base_url: str, prompt: str) -> None:
+        from starlette.applications import Starlette
+        from starlette.requests import Request
+        from starlette.responses import JSONResponse, Response
+        from starlette.routing import Route
+
+        async def answer(request: Request) -> Response:
+            tasks = await request.json()
+            for task in tasks:
+                if task.get("positivePrompt") == prompt:
+                    error = {
+                        "code": "contentPolicyViolation",
+                        "message": "refused",
+                        "parameter": "positivePrompt",
+                        "taskUUID": task["taskUUID"],
+                    }
+                    return JSONResponse({"errors": [error]}, status_code=400)
+            async with httpx.AsyncClient() as client:
+                passed = await client.post(
+                    base_url, json=tasks, headers={"Authorization": request.headers["authorization"]}
+                )
+            return Response(passed.content, passed.status_code, media_type="application/json")
+
+        self._app = Starlette(routes=[Route("/v1", answer, methods=["POST"])])
+
+    def __enter__(self) -> Self:
+        import socket
+        import threading
+        import time
+
+        import uvicorn
+
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        config = uvicorn.Config(self._app, host="127.0.0.1", port=port, log_level="error", lifespan="off", ws="none")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+        self.base_url = f"http://127.0.0.1:{port}/v1"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(5)
+
+
+async def test_takes_are_made_each_and_the_selected_one_is_shown(home: Home) -> None:
+    board = home.storyboard("shots: [{id: a, prompt: A calm lake, duration: 1, takes: 2, select: 2}]")
+    outcome = await render(str(board), str(home.folder / "out"), provider="emulator")
+    manifest = json.loads((home.folder / "out" / "manifest.json").read_text())
+    takes = manifest["shots"][0]["takes"]
+    assert outcome["generated"] == 2
+    assert takes[0]["sha256"] != takes[1]["sha256"]
+    assert (home.folder / "out" / "film.mp4").is_file()
+
+    # The other one is there already.
+    board.write_text(board.read_text().replace("select: 2", "select: 1"))
+    again = await render(str(board), str(home.folder / "out"), provider="emulator")
+    assert (again["generated"], again["cost_usd"]) == (0, "0.00")
