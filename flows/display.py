@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -166,13 +167,20 @@ def print_outcome(console: Console, outcome: dict[str, Any]) -> None:
     """Say what came of a run."""
     for warning in outcome["warnings"]:
         console.print(f"note: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    paid = f"${outcome['cost_usd']} {'of play money' if outcome['provider'] == 'emulator' else 'paid'}"
     console.print(
-        f"{outcome['output']}: {outcome['frames']} frames, {outcome['duration_s']} s; "
-        f"{outcome['generated']} generated, {outcome['reused']} reused, ${outcome['cost_usd']} paid",
+        f"{_near(outcome['output'])}: {outcome['frames']} frames, {outcome['duration_s']} s; "
+        f"{outcome['generated']} generated, {outcome['reused']} reused, {paid}",
         markup=False,
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _near(path: str) -> str:
+    """A path below the current folder, as one would type it here."""
+    here = f"{Path.cwd()}/"
+    return path.removeprefix(here)
 
 
 def print_error(console: Console, error: ShotchainError) -> None:

@@ -75,6 +75,7 @@ async def produce(
     await publish_film(checked, film, Handed(manifest), Handed(targets), studio.scratch)
     studio.observe(Event(Stage.DONE))
     return {
+        "provider": plan.provider,
         "output": targets.film.shown,
         "manifest": targets.manifest.shown,
         **made.summary(plan),

@@ -1,1 +1,6 @@
-"""Storyboard + model catalog -> Plan. Pure: facts in, plan out."""
+"""Stage 2: a storyboard and the catalog of models become a `Plan`: what to generate, in what order, at what price.
+
+`build.build_plan` plans; it is pure, so facts about the inputs go in and nothing is read or sent. What comes out is
+in `model`. What a model accepts and costs is data (`catalog`), whether a shot may have its inputs is decided in
+`modes`, what neighbours share in `boundaries`, how long a shot is in `lengths`, when two clips are the same in `keys`.
+"""

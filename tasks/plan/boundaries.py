@@ -1,12 +1,13 @@
 """Decides what each shot really starts and ends on, and which neighbours share a frame.
 
 However the storyboard writes it, what comes out is one form: a first and a last frame a shot, the boundary by its
-right name, and `seam` where the film must show a shared frame once.
+right name, and `seam` where the film must show a shared frame once. Whether a shot may have these frames beside its
+other inputs is decided in `modes`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tasks.errors import Problem
@@ -17,12 +18,17 @@ __all__ = ["Joined", "join_shots"]
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A shot after its boundaries were worked out."""
+    """A shot after its boundaries were worked out.
+
+    `first_from` and `last_from` say in the user's words what brought the frame: a key of the shot, or a boundary.
+    """
 
     shot: Shot
     boundary: Boundary
     first: Picture | None
     last: Picture | None
+    first_from: str = "'first_frame'"
+    last_from: str = "'last_frame'"
     seam: bool = False
 
 
@@ -44,7 +50,7 @@ def join_shots(storyboard: Storyboard, content: Callable[[MediaFile], str], prob
                 storyboard.problem(
                     current.shot,
                     "boundary",
-                    f"the first shot has nothing before it to {current.boundary}",
+                    f"the first shot cannot '{current.boundary}': there is no shot before it",
                     "cut",
                 )
             )
@@ -57,19 +63,17 @@ def join_shots(storyboard: Storyboard, content: Callable[[MediaFile], str], prob
 
 def _continue(storyboard: Storyboard, previous: Joined, current: Joined, problems: list[Problem]) -> Joined:
     shot, chained = current.shot, FrameOf(previous.shot.id, "last")
-    for key in _others(shot, "first_frame", "reference_images", "reference_videos", "video"):
-        if key == "first_frame" and shot.first_frame == chained:
-            continue
+    if shot.first_frame not in {None, chained}:
         problems.append(
             storyboard.problem(
                 shot,
-                key,
-                f"'boundary: continue' and '{key}' exclude each other: the shot starts on the last frame of "
+                "first_frame",
+                f"'boundary: continue' and 'first_frame' exclude each other: the shot starts on the last frame of "
                 f"'{previous.shot.id}'",
-                f"'boundary: continue' without '{key}', or 'boundary: cut' with it",
+                "'boundary: continue' without 'first_frame', or 'boundary: cut' with it",
             )
         )
-    return replace(current, first=chained)
+    return replace(current, first=chained, first_from="'boundary: continue'")
 
 
 def _match(
@@ -81,11 +85,29 @@ def _match(
 ) -> tuple[Joined, Joined]:
     shot, before = current.shot, previous.shot
     still = current.first or previous.last
-    both = f"'last_frame' of '{before.id}' or 'first_frame' of '{shot.id}'"
+    sides = f"'last_frame' of '{before.id}' or 'first_frame' of '{shot.id}'"
     if still is None:
         problems.append(
             storyboard.problem(
-                shot, "boundary", "'boundary: match' needs the still that both shots share", f"a still as {both}"
+                shot, "boundary", "'boundary: match' needs the still that both shots share", f"a still as {sides}"
+            )
+        )
+        return previous, current
+    ours = next(
+        (
+            side
+            for side in (current.first, previous.last)
+            if isinstance(side, FrameOf) and side.shot in _ids(before, shot)
+        ),
+        None,
+    )
+    if ours is not None:
+        problems.append(
+            storyboard.problem(
+                shot,
+                "first_frame" if ours is current.first else "boundary",
+                f"'boundary: match' shares a still that exists before both shots; a frame of '{ours.shot}' does not",
+                f"another still, or 'boundary: continue' to start on the last frame of '{before.id}'",
             )
         )
         return previous, current
@@ -96,30 +118,18 @@ def _match(
                 "first_frame",
                 f"'boundary: match' shares one still, but 'first_frame' of '{shot.id}' and 'last_frame' of "
                 f"'{before.id}' are different ones",
-                f"the same still on both sides, or only one of {both}",
-            )
-        )
-    if isinstance(still, FrameOf) and still.shot in {before.id, shot.id}:
-        problems.append(
-            storyboard.problem(
-                shot,
-                "first_frame" if current.first else "boundary",
-                f"'boundary: match' shares a still that exists before both shots; a frame of '{still.shot}' does not",
-                f"'boundary: continue', to start on the last frame of '{before.id}'",
+                f"the same still on both sides, or only one of {sides}",
             )
         )
         return previous, current
-    for side in (before, shot):
-        problems.extend(
-            storyboard.problem(
-                side,
-                key,
-                f"'{key}' and the frame shared by 'boundary: match' exclude each other",
-                f"'match' between shots without '{key}', or 'boundary: cut'",
-            )
-            for key in _others(side, "reference_images", "reference_videos", "video")
-        )
-    return replace(previous, last=still), replace(current, first=still)
+    return (
+        previous if previous.last else replace(previous, last=still, last_from=f"'boundary: match' of '{shot.id}'"),
+        current if current.first else replace(current, first=still, first_from="'boundary: match'"),
+    )
+
+
+def _ids(*shots: Shot) -> set[str]:
+    return {shot.id for shot in shots}
 
 
 def _name_seam(previous: Joined | None, current: Joined, content: Callable[[MediaFile], str]) -> Joined:
@@ -138,7 +148,3 @@ def _same(one: Picture, other: Picture, content: Callable[[MediaFile], str]) -> 
     if isinstance(one, MediaFile) and isinstance(other, MediaFile):
         return content(one) == content(other)
     return one == other
-
-
-def _others(shot: Shot, *keys: str) -> Iterable[str]:
-    return (key for key in keys if getattr(shot, key))

@@ -13,10 +13,20 @@ from tasks.plan import graph
 from tasks.plan.boundaries import Joined, join_shots
 from tasks.plan.catalog import Mode, ModelSpec, load_catalog
 from tasks.plan.keys import content_key, take_key
-from tasks.plan.lengths import Length, clip_length_s, edit_length, film_frames, generated_length
+from tasks.plan.lengths import (
+    Length,
+    default_length_s,
+    edit_length,
+    film_frames,
+    generated_length,
+    milliseconds,
+    seconds_of,
+)
 from tasks.plan.model import LAST, ClipFrame, Input, Plan, PlannedShot, PlannedTake, Role, Unpinned, WholeClip
-from tasks.plan.modes import check_film, check_shot, decide_mode
+from tasks.plan.modes import check_film, check_shot, decide_mode, is_settled
 from tasks.plan.request import build_request
+from tasks.plan.shapes import misfits
+from tasks.storyboard.cycles import find_cycles
 from tasks.storyboard.inputs import InputFacts
 from tasks.storyboard.model import ClipOf, FrameOf, MediaFile, Picture, Shot, Storyboard, Video
 
@@ -88,31 +98,15 @@ class _Planner:
         for item in joined:
             self.problems += check_shot(board, item, spec, self._prompt(item.shot), self._facts_of)
         depends_on = {item.shot.id: _needs(item) for item in joined}
-        cycle = graph.find_cycle(depends_on)
-        if cycle:
-            self.problems.append(
-                board.problem(board.shot(cycle[0]), "", f"shots wait for each other: {' -> '.join(cycle)}")
-            )
-        self._stop_at_problems()
+        self._check_cycles(depends_on)
         by_id = {item.shot.id: item for item in joined}
-        for shot_id in graph.in_order(depends_on):
-            self._measure(by_id[shot_id])
+        in_order = [by_id[shot_id] for shot_id in graph.in_order(depends_on)]
+        for item in in_order:
+            if is_settled(board, item, spec):
+                self._measure(item)
         self._stop_at_problems()
-        for shot_id in graph.in_order(depends_on):
-            self._key(self.measured[shot_id])
-        shots = tuple(self._planned(self.measured[item.shot.id], depends_on[item.shot.id]) for item in joined)
-        for shot in shots:
-            if shot.frames < 1:
-                self.problems.append(
-                    board.problem(
-                        board.shot(shot.id),
-                        "duration",
-                        "nothing is left of the shot in the film: its only frame is the one shared with the "
-                        "shot before",
-                        f"a duration of at least {2 / float(spec.frames.rate):.3f} s",
-                    )
-                )
-        self._stop_at_problems()
+        for item in in_order:
+            self._key(self.measured[item.shot.id])
         priority = graph.priorities(depends_on)
         return Plan(
             title=board.title,
@@ -124,12 +118,25 @@ class _Planner:
             rate=self.film_rate,
             clip_rate=spec.frames.rate,
             retries=board.retries,
-            shots=shots,
+            shots=tuple(self._planned(self.measured[item.shot.id], depends_on[item.shot.id]) for item in joined),
             critical_path_s=max(priority.values()) * spec.assumed_wait_s,
             priority=priority,
-            warnings=tuple(self._warnings(joined)),
-            unpinned=tuple(self._unpinned(joined)),
+            warnings=tuple(misfits(board, in_order, spec, self.film_rate, self._facts_of)),
+            unpinned=tuple(dict.fromkeys(self._unpinned(joined))),
         )
+
+    def _check_cycles(self, depends_on: graph.Graph) -> None:
+        """The storyboard's own circles are found when it is read; a still shared by `match` may close another."""
+        cycles = find_cycles(depends_on)
+        for cycle in cycles:
+            self._refuse(
+                self.storyboard.shot(cycle[0]),
+                "boundary",
+                f"the shots need one another in a circle: {' -> '.join((*cycle, cycle[0]))}",
+                f"'{cycle[0]}' without a frame or clip of '{cycle[-1]}', or another order",
+            )
+        if cycles:
+            self._stop_at_problems()
 
     def _stop_at_problems(self) -> None:
         if self.problems:
@@ -148,41 +155,48 @@ class _Planner:
     # -- lengths ---------------------------------------------------------------------------------------------------
 
     def _measure(self, joined: Joined) -> None:
-        mode = decide_mode(joined)
-        length = self._edit_length(joined.shot) if mode is Mode.EDIT else self._generated_length(joined, mode)
-        if length is None:
-            return
-        if any(need not in self.measured for need in _needs(joined)):
-            return  # the shot that it needs has said why
-        self.measured[joined.shot.id] = _Measured(
-            joined, mode, self._prompt(joined.shot), tuple(self._inputs(joined)), length
-        )
+        shot, mode = joined.shot, decide_mode(joined)
+        follows_source = self.spec.modes[mode].follows_source
+        length = self._source_length(shot) if follows_source else self._generated_length(joined, mode)
+        if length is None or any(need not in self.measured for need in _needs(joined)):
+            return  # this shot, or one that it needs, has said why
+        if joined.seam and length.kept_frames == 1:
+            least_s = Fraction(1, 2) / self.spec.frames.rate
+            self._refuse(
+                shot,
+                "duration",
+                "nothing is left of the shot in the film: its only frame is the one shared with the shot before",
+                f"a duration of at least {milliseconds(least_s + Fraction(1, 2000))} s",
+            )
+        self.measured[shot.id] = _Measured(joined, mode, self._prompt(shot), tuple(self._inputs(joined)), length)
 
     def _generated_length(self, joined: Joined, mode: Mode) -> Length | None:
         shot, spec = joined.shot, self.spec
         choices = spec.modes[mode].choices_s
-        wanted = Decimal(spec.default_duration_s) if shot.duration_s is None else shot.duration_s
-        length = generated_length(wanted, choices, spec.frames.rate, spec.frames.extra)
+        default_s = default_length_s(spec.default_duration_s, choices)
+        wanted_s = default_s if shot.duration_s is None else shot.duration_s
+        length = generated_length(wanted_s, choices, spec.frames.rate, spec.frames.extra)
         if length is None:
             self._refuse(
                 shot,
                 "duration",
-                f"{wanted} s is longer than a {mode.replace('_', ' ')} shot of {spec.name} can be",
+                f"{wanted_s} s is longer than a shot of {spec.name} in mode '{mode.replace('_', ' ')}' can be",
                 f"at most {choices[-1]} s; split it into shots with 'boundary: continue'",
             )
         elif length.last_kept is not None and joined.last is not None:
             self._refuse(
                 shot,
                 "duration",
-                f"a shot of {wanted} s would be trimmed from {length.generate_s} s, and lose the last frame that "
-                "it is given",
+                f"a shot of {wanted_s} s is trimmed from {length.generate_s} s, and would lose the last frame from "
+                f"{joined.last_from}",
                 f"{' or '.join(str(choice) for choice in choices)} s, or no last frame",
             )
-        else:
-            return length
-        return None
+            return None
+        return length
 
-    def _edit_length(self, shot: Shot) -> Length | None:
+    def _source_length(self, shot: Shot) -> Length | None:
+        if isinstance(shot.video, ClipOf) and shot.video.shot not in self.measured:
+            return None
         source_s = self._source_s(shot.video)
         if source_s is None:
             self._refuse(
@@ -198,18 +212,18 @@ class _Planner:
                 shot,
                 "duration",
                 f"an edit is as long as its source, and {shot.duration_s} s is longer than that",
-                f"at most {source_s} s",
+                f"at most {source_s} s, or 'duration: null' for all of it",
             )
         return length
 
     def _source_s(self, video: Video | None) -> Decimal | None:
         if isinstance(video, ClipOf):
-            source = self.measured.get(video.shot)
-            return clip_length_s(source.length.clip_frames, self.spec.frames.rate) if source else Decimal(0)
+            return seconds_of(self.measured[video.shot].length.clip_frames, self.spec.frames.rate)
         if video is None:
             return None
         facts = self._facts_of(video)
-        return facts.duration_s if facts is not None and facts.duration_s else video.source_duration_s
+        known_s = (facts.duration_s if facts is not None else None) or video.source_duration_s
+        return None if known_s is None else milliseconds(known_s)
 
     def _refuse(self, shot: Shot, key: str, message: str, accepted: str) -> None:
         self.problems.append(self.storyboard.problem(shot, key, message, accepted))
@@ -247,16 +261,16 @@ class _Planner:
 
     def _key(self, measured: _Measured) -> None:
         shot, output = measured.joined.shot, self.spec.output
-        sends_size = self.spec.modes[measured.mode].sends_size
+        rules = self.spec.modes[measured.mode]
         given = dict(shot.safety or {})
         checks = bool(given.get("checkContent", given.get("mode", "none") != "none"))
         request_key = content_key(
             provider=self.provider,
             model=self.spec.id,
             prompt=measured.prompt,
-            width=self.storyboard.width if sends_size else None,
-            height=self.storyboard.height if sends_size else None,
-            generate_s="source" if measured.mode is Mode.EDIT else str(measured.length.generate_s),
+            width=self.storyboard.width if rules.sends_size else None,
+            height=self.storyboard.height if rules.sends_size else None,
+            generate_s="source" if rules.follows_source else str(measured.length.generate_s),
             inputs=[(item.role, *self._what(item)) for item in measured.inputs],
             keep_original_sound=bool(shot.keep_original_sound),
             output_format=shot.output_format or output.default_format,
@@ -283,7 +297,6 @@ class _Planner:
         shot, length, joined = measured.joined.shot, measured.length, measured.joined
         rules = self.spec.modes[measured.mode]
         width, height = (self.storyboard.width, self.storyboard.height) if rules.sends_size else (None, None)
-        shown = length.kept_frames - joined.seam
         return PlannedShot(
             id=shot.id,
             mode=measured.mode,
@@ -298,7 +311,7 @@ class _Planner:
             last_kept=length.last_kept,
             seam=joined.seam,
             clip_frames=length.clip_frames,
-            frames=film_frames(shown, self.spec.frames.rate, self.film_rate) if shown > 0 else 0,
+            frames=film_frames(length.kept_frames - joined.seam, self.spec.frames.rate, self.film_rate),
             price_usd=self.spec.price_usd(measured.mode, length.generate_s),
             takes=tuple(PlannedTake(take, key) for take, key in enumerate(self.keys[shot.id], start=1)),
             select=shot.select,
@@ -312,25 +325,10 @@ class _Planner:
             prompt=measured.prompt,
             width=width,
             height=height,
-            generate_s=None if measured.mode is Mode.EDIT else measured.length.generate_s,
+            generate_s=None if self.spec.modes[measured.mode].follows_source else measured.length.generate_s,
             inputs=measured.inputs,
             show=_shown,
         )
-
-    def _warnings(self, joined: list[Joined]) -> list[str]:
-        board = self.storyboard
-        warnings = []
-        for item in joined:
-            first = item.first if isinstance(item.first, MediaFile) else item.shot.video
-            facts = self._facts_of(first) if isinstance(first, MediaFile) else None
-            if facts is None or not facts.width or not facts.height:
-                continue
-            if abs(Fraction(facts.width, facts.height) / Fraction(board.width, board.height) - 1) > Fraction(1, 100):
-                warnings.append(
-                    f"shot '{item.shot.id}': its clip takes the shape of its input ({facts.width}x{facts.height}) "
-                    f"and will be fitted into the film's {board.width}x{board.height} with bars"
-                )
-        return warnings
 
     def _unpinned(self, joined: list[Joined]) -> list[Unpinned]:
         found = []
@@ -339,7 +337,7 @@ class _Planner:
                 facts = self._facts_of(source) if isinstance(source, MediaFile) else None
                 if isinstance(source, MediaFile) and (facts is None or facts.sha256 is None):
                     reason = (facts.unpinned if facts else None) or "not read"
-                    found.append(Unpinned(item.shot.id, source.uri, reason))
+                    found.append(Unpinned(item.shot.id, _shown_uri(source.uri), reason))
         return found
 
 
@@ -353,8 +351,12 @@ def _shown(item: Input) -> str:
     """How a plan shows an input: files by URI, what other shots will give by shot and frame."""
     match item.source:
         case MediaFile(uri):
-            return uri if not uri.startswith("data:") else f"{uri[:40]}…"
+            return _shown_uri(uri)
         case ClipFrame(shot, index):
             return f"shot:{shot}/{'last' if index == LAST else index}"
         case WholeClip(shot):
             return f"shot:{shot}"
+
+
+def _shown_uri(uri: str) -> str:
+    return f"{uri[:40]}…" if uri.startswith("data:") else uri

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from fractions import Fraction
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from tasks.errors import SettingsError
 
-__all__ = ["DurationRange", "Mode", "ModeSpec", "ModelSpec", "load_catalog", "model_spec"]
+__all__ = ["DurationRange", "Mode", "ModeSpec", "ModelSpec", "load_catalog"]
 
 
 class Mode(StrEnum):
@@ -40,7 +49,9 @@ def _exact(value: object) -> object:
     return value
 
 
-Exact = Annotated[Decimal, BeforeValidator(_exact)]
+Exact = Annotated[Decimal, BeforeValidator(_exact), Field(gt=0)]
+ExactRate = Annotated[Fraction, BeforeValidator(_exact), Field(gt=0)]
+Positive = Annotated[int, Field(gt=0)]
 
 
 class Span(_Data):
@@ -60,18 +71,40 @@ class Span(_Data):
 class DurationRange(_Data):
     """Whole seconds from `min` to `max`."""
 
-    min: int
-    max: int
+    min: Positive
+    max: Positive
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min is {self.min}, which is more than max, {self.max}")
+        return self
+
+
+def _kind_of_durations(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "list"
+    return "range" if isinstance(value, dict | DurationRange) else "word"
 
 
 class ModeSpec(_Data):
     """One mode of a model. `durations_s` is a list of lengths, a range, or the length of the source."""
 
-    durations_s: tuple[int, ...] | DurationRange | Literal["source"]
+    durations_s: Annotated[
+        Annotated[tuple[Positive, ...], Field(min_length=1), Tag("list")]
+        | Annotated[DurationRange, Tag("range")]
+        | Annotated[Literal["source"], Tag("word")],
+        Discriminator(_kind_of_durations),
+    ]
     sends_size: bool
     rate: str
     images: Span = Span(max=0)
     last_needs_first: bool = False
+
+    @property
+    def follows_source(self) -> bool:
+        """Whether a clip is as long as the video that it is made from."""
+        return self.durations_s == "source"
 
     @property
     def choices_s(self) -> tuple[int, ...]:
@@ -91,8 +124,8 @@ class PromptLimits(_Data):
 class FrameFacts(_Data):
     """Expected frames: `rate` a second, and `extra` more a clip."""
 
-    rate: Fraction
-    extra: int
+    rate: ExactRate
+    extra: Annotated[int, Field(ge=0)]
 
 
 class OutputLimits(_Data):
@@ -131,14 +164,27 @@ class ModelSpec(_Data):
     page: str
     sizes: tuple[Annotated[str, Field(pattern=r"^\d+x\d+$")], ...]
     prompt: PromptLimits
-    default_duration_s: int
+    default_duration_s: Positive
     frames: FrameFacts
     rates_usd_per_s: Mapping[str, Exact]
     modes: Mapping[Mode, ModeSpec]
     output: OutputLimits
     pictures: PictureLimits
     videos: VideoLimits
-    assumed_wait_s: int
+    assumed_wait_s: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        for mode, rules in self.modes.items():
+            if rules.rate not in self.rates_usd_per_s:
+                raise ValueError(f"modes.{mode}.rate: no rate '{rules.rate}' in rates_usd_per_s")
+            if rules.follows_source and mode is not Mode.EDIT:
+                raise ValueError(f"modes.{mode}.durations_s: only an edit has a source to be as long as")
+        if self.output.default_format not in self.output.formats:
+            raise ValueError(f"output.default_format: '{self.output.default_format}' is none of its formats")
+        if not self.output.quality.holds(self.output.default_quality):
+            raise ValueError(f"output.default_quality: {self.output.default_quality} is not {self.output.quality}")
+        return self
 
     def price_usd(self, mode: Mode, generate_s: Decimal) -> Decimal:
         """What one take of `generate_s` seconds costs, exact to the micro-dollar (half up)."""
@@ -146,38 +192,54 @@ class ModelSpec(_Data):
         return (rate * generate_s).quantize(Decimal("0.000001"), rounding=ROUND_HALF_UP)
 
 
-def _files(folder: Path | None) -> Iterator[tuple[str, str]]:
-    if folder is not None:
-        for path in sorted(folder.glob("*.yaml")):
-            yield str(path), path.read_text(encoding="utf-8")
-        return
-    for entry in sorted(resources.files("configs").joinpath("models").iterdir(), key=lambda item: item.name):
-        if entry.name.endswith(".yaml"):
-            yield f"configs/models/{entry.name}", entry.read_text(encoding="utf-8")
+def load_catalog(folder: Path | None = None) -> Mapping[str, ModelSpec]:
+    """Every model by its id, from the files `*.yaml` of `folder` or from the models that ship with shotchain.
+
+    Raises:
+        SettingsError: There is no such file, or one is not YAML or does not describe a model; with the file.
+    """
+    return _shipped() if folder is None else _catalog(_in_folder(folder), str(folder))
 
 
 @functools.cache
-def load_catalog(folder: Path | None = None) -> Mapping[str, ModelSpec]:
-    """Every model by its id, from `folder` or from the models that ship with shotchain.
+def _shipped() -> Mapping[str, ModelSpec]:
+    entries = sorted(resources.files("configs").joinpath("models").iterdir(), key=lambda entry: entry.name)
+    files = ((f"configs/models/{entry.name}", entry.read_bytes()) for entry in entries if entry.name.endswith(".yaml"))
+    return _catalog(files, "configs/models")
 
-    Raises:
-        SettingsError: A file is not YAML, or does not describe a model.
-    """
-    catalog: dict[str, ModelSpec] = {}
-    for name, text in _files(folder):
+
+def _in_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(folder.glob("*.yaml")):
         try:
-            data: Any = yaml.safe_load(text)
-            spec = ModelSpec.model_validate(data)
-        except yaml.YAMLError as error:
-            raise SettingsError(f"not YAML: {error}", file=name) from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise SettingsError(f"{where}: {first['msg']}", file=name) from error
+            yield str(path), path.read_bytes()
+        except OSError as error:
+            raise SettingsError(f"the model cannot be read: {error.strerror}", file=str(path)) from error
+
+
+def _catalog(files: Iterable[tuple[str, bytes]], where: str) -> Mapping[str, ModelSpec]:
+    catalog: dict[str, ModelSpec] = {}
+    for name, content in files:
+        spec = _read(name, content)
+        if spec.id in catalog:
+            raise SettingsError(f"the model '{spec.id}' is described by another file too", file=name)
         catalog[spec.id] = spec
+    if not catalog:
+        raise SettingsError("there are no models here", file=where, advice="A model is a file *.yaml.")
     return catalog
 
 
-def model_spec(model_id: str, folder: Path | None = None) -> ModelSpec | None:
-    """The model with this id, or None."""
-    return load_catalog(folder).get(model_id)
+def _read(name: str, content: bytes) -> ModelSpec:
+    try:
+        data: Any = yaml.safe_load(content)
+        return ModelSpec.model_validate(data)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark is not None else None
+        raise SettingsError(f"not YAML: {getattr(error, 'problem', None) or error}", file=name, line=line) from error
+    except ValidationError as error:
+        said = (f"{_place(item['loc'])}{item['msg'].removeprefix('Value error, ')}" for item in error.errors())
+        raise SettingsError("; ".join(said), file=name) from error
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    return f"{'.'.join(str(part) for part in loc)}: " if loc else ""

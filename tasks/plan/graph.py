@@ -1,25 +1,15 @@
-"""Decides which shot waits for which, and in what order ready shots go."""
+"""Decides in what order shots can be made, and which of those that are ready goes first."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from typing import TypeAlias
 
-__all__ = ["Graph", "find_cycle", "in_order", "priorities"]
+__all__ = ["Graph", "in_order", "priorities"]
 
 Graph: TypeAlias = Mapping[str, Sequence[str]]
 """Shot id -> ids of the shots that it takes a frame or a clip of."""
-
-
-def find_cycle(depends_on: Graph) -> list[str] | None:
-    """One cycle as the ids along it, the first repeated at the end; None if there is none."""
-    try:
-        TopologicalSorter(depends_on).prepare()
-    except CycleError as error:
-        cycle: list[str] = error.args[1]
-        return cycle[::-1]
-    return None
 
 
 def in_order(depends_on: Graph) -> list[str]:

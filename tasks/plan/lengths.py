@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from fractions import Fraction
 
-__all__ = ["Length", "clip_length_s", "edit_length", "film_frames", "generated_length", "round_half_up"]
+__all__ = [
+    "Length",
+    "default_length_s",
+    "edit_length",
+    "film_frames",
+    "generated_length",
+    "milliseconds",
+    "round_half_up",
+    "seconds_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """`generate_s` is generated; the film keeps frames 0…`last_kept`, or all where that is None.
+    """`generate_s` is generated and paid for; the film keeps frames 0…`last_kept`, or all where that is None.
 
-    `clip_frames` is what the whole clip is expected to have, at the model's declared rate.
+    `duration_s` is the length wanted. `clip_frames` is what the whole clip is expected to have, at the model's
+    declared rate.
     """
 
     generate_s: Decimal
@@ -37,6 +47,14 @@ def film_frames(clip_frames: int, clip_rate: Fraction, film_rate: Fraction) -> i
     return max(1, round_half_up(clip_frames * film_rate / clip_rate))
 
 
+def default_length_s(default_s: int, choices_s: tuple[int, ...]) -> Decimal:
+    """What a shot without a duration of its own gets: the default where the mode has it, else the next longer choice.
+
+    Never a trim: nobody asked for one.
+    """
+    return Decimal(next((choice for choice in choices_s if choice >= default_s), choices_s[-1]))
+
+
 def generated_length(wanted_s: Decimal, choices_s: tuple[int, ...], rate: Fraction, extra: int) -> Length | None:
     """The shortest length that can be asked for and holds `wanted_s`; None if there is none.
 
@@ -57,20 +75,22 @@ def generated_length(wanted_s: Decimal, choices_s: tuple[int, ...], rate: Fracti
 
 def edit_length(source_s: Decimal, wanted_s: Decimal | None, rate: Fraction) -> Length | None:
     """The length of an edit: its source's, trimmed to `wanted_s`; None if more is wanted than the source has."""
-    if wanted_s is not None and wanted_s > source_s:
+    wanted_s = source_s if wanted_s is None else wanted_s
+    if wanted_s > source_s:
         return None
-    trimmed = wanted_s is not None and wanted_s < source_s
     return Length(
         generate_s=source_s,
-        duration_s=source_s if wanted_s is None else wanted_s,
-        last_kept=round_half_up(Fraction(wanted_s) * rate) if trimmed and wanted_s is not None else None,
+        duration_s=wanted_s,
+        last_kept=round_half_up(Fraction(wanted_s) * rate) if wanted_s < source_s else None,
         clip_frames=max(1, round_half_up(Fraction(source_s) * rate)),
     )
 
 
-def clip_length_s(clip_frames: int, rate: Fraction) -> Decimal:
-    """The length in seconds of a clip of so many frames, to the millisecond."""
-    seconds = Fraction(clip_frames) / rate
-    return (Decimal(seconds.numerator) / Decimal(seconds.denominator)).quantize(
-        Decimal("0.001"), rounding=ROUND_HALF_UP
-    )
+def milliseconds(seconds: Fraction | Decimal) -> Decimal:
+    """Seconds to the millisecond, halves upwards: the precision in which lengths of media are known and billed."""
+    return Decimal(round_half_up(Fraction(seconds) * 1000)).scaleb(-3)
+
+
+def seconds_of(frames: int, rate: Fraction) -> Decimal:
+    """How long so many frames last, in seconds, to the millisecond."""
+    return milliseconds(frames / rate)

@@ -8,9 +8,22 @@ from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
 from tasks.plan.catalog import Mode
+from tasks.plan.lengths import seconds_of
 from tasks.storyboard.model import Boundary, MediaFile
 
-__all__ = ["LAST", "ClipFrame", "Input", "Plan", "PlannedShot", "PlannedTake", "Role", "Unpinned", "WholeClip"]
+__all__ = [
+    "LAST",
+    "ClipFrame",
+    "Input",
+    "Plan",
+    "PlannedShot",
+    "PlannedTake",
+    "Role",
+    "Unpinned",
+    "WholeClip",
+    "number",
+    "usd",
+]
 
 LAST = -1
 """Frame index of a clip's last decoded frame, whatever its number turns out to be."""
@@ -100,7 +113,12 @@ class PlannedShot:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole plan, shots in the order of the film."""
+    """The whole plan, shots in the order of the film.
+
+    `width` and `height` are the film's in pixels, `rate` its frames a second; `clip_rate` is the model's declared
+    rate, at which `clip_frames` and `last_kept` count. `retries` is what the storyboard says of them, `None` where it
+    says nothing. `priority` holds for each shot how many shots its longest remaining path has, itself included.
+    """
 
     title: str
     file: str
@@ -130,8 +148,7 @@ class Plan:
     @property
     def duration_s(self) -> Decimal:
         """Expected length of the film in seconds, to the millisecond."""
-        seconds = Fraction(self.frames) / self.rate
-        return (Decimal(seconds.numerator) / Decimal(seconds.denominator)).quantize(Decimal("0.001"))
+        return seconds_of(self.frames, self.rate)
 
     def shot(self, shot_id: str) -> PlannedShot:
         """The planned shot with this id; `KeyError` if there is none."""

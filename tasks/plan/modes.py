@@ -11,17 +11,17 @@ from tasks.plan.catalog import Mode, ModelSpec
 from tasks.storyboard.inputs import InputFacts
 from tasks.storyboard.model import MediaFile, Shot, Storyboard
 
-__all__ = ["check_film", "check_shot", "decide_mode"]
+__all__ = ["check_film", "check_shot", "decide_mode", "is_settled"]
 
-_EXCLUSIVE = (
-    ("first_frame", "reference_images"),
-    ("first_frame", "reference_videos"),
-    ("first_frame", "video"),
-    ("last_frame", "reference_images"),
-    ("last_frame", "reference_videos"),
-    ("last_frame", "video"),
-    ("reference_videos", "video"),
-)
+_KEYS = {
+    Mode.TEXT: "prompt",
+    Mode.FRAMES: "first_frame",
+    Mode.REFERENCE_IMAGES: "reference_images",
+    Mode.REFERENCE_VIDEOS: "reference_videos",
+    Mode.EDIT: "video",
+}
+# A tenth of a second of slack: a ten-second clip of these very models is 10.04 s long.
+_VIDEO_SLACK_S = Decimal("0.1")
 
 
 def decide_mode(joined: Joined) -> Mode:
@@ -43,7 +43,7 @@ def check_film(storyboard: Storyboard, spec: ModelSpec) -> Iterator[Problem]:
         yield Problem(
             f"{spec.name} does not make {size}",
             file=storyboard.file,
-            line=storyboard.lines.get("size"),
+            line=storyboard.lines.get("size", storyboard.lines.get("model")),
             key="size",
             accepted=", ".join(spec.sizes),
         )
@@ -57,52 +57,73 @@ def check_shot(
     facts: Callable[[MediaFile], InputFacts | None],
 ) -> Iterator[Problem]:
     """Every rule of the model that this shot breaks, at the line that breaks it."""
-    shot = joined.shot
-    present = {
-        "first_frame": joined.first is not None,
-        "last_frame": joined.last is not None,
-        "reference_images": bool(shot.reference_images),
-        "reference_videos": bool(shot.reference_videos),
-        "video": shot.video is not None,
-    }
-    clash = next(((one, two) for one, two in _EXCLUSIVE if present[one] and present[two]), None)
-    # A boundary that brought the frame has already said what excludes what.
-    if clash and (getattr(shot, clash[0]) or clash[0] == "reference_videos"):
-        yield storyboard.problem(shot, clash[1], f"'{clash[0]}' and '{clash[1]}' exclude each other", "one of the two")
-        return
-    if clash:
-        return
-    mode = decide_mode(joined)
-    if mode not in spec.modes:
+    mode, clashes = decide_mode(joined), list(_exclusions(storyboard, joined))
+    if clashes:
+        yield from clashes
+    elif mode not in spec.modes:
         yield storyboard.problem(
-            shot,
-            "",
-            f"{spec.name} has no mode '{mode}'",
-            ", ".join(str(known) for known in spec.modes),
+            joined.shot,
+            _KEYS[mode],
+            f"{spec.name} has no mode '{_words(mode)}'",
+            ", ".join(_words(known) for known in spec.modes),
         )
-        return
-    yield from _check_inputs(storyboard, joined, spec, mode)
-    yield from _check_prompt(storyboard, shot, spec, prompt)
-    yield from _check_output(storyboard, shot, spec)
-    yield from _check_files(storyboard, joined, spec, facts)
+    else:
+        yield from _check_inputs(storyboard, joined, spec, mode)
+    yield from _check_prompt(storyboard, joined.shot, spec, prompt)
+    yield from _check_output(storyboard, joined.shot, spec)
+    yield from _check_files(storyboard, joined.shot, spec, facts)
+
+
+def is_settled(storyboard: Storyboard, joined: Joined, spec: ModelSpec) -> bool:
+    """Whether the mode of a shot is beyond doubt, so that more can be said about it, whatever else is wrong."""
+    return decide_mode(joined) in spec.modes and not any(_exclusions(storyboard, joined))
+
+
+def _words(mode: Mode) -> str:
+    return mode.replace("_", " ")
+
+
+def _exclusions(storyboard: Storyboard, joined: Joined) -> Iterator[Problem]:
+    """One problem for each pair of inputs that exclude each other; both frames together are one side of a pair."""
+    shot = joined.shot
+    frames = [
+        said
+        for said, frame in ((joined.first_from, joined.first), (joined.last_from, joined.last))
+        if frame is not None
+    ]
+    pairs: list[tuple[str, str]] = []
+    if frames:
+        others = {
+            "reference_images": bool(shot.reference_images),
+            "reference_videos": bool(shot.reference_videos),
+            "video": shot.video is not None,
+        }
+        pairs = [(" with ".join(frames), key) for key, given in others.items() if given]
+    if shot.reference_videos and shot.video is not None:
+        pairs.append(("'reference_videos'", "video"))
+    for one, other in pairs:
+        yield storyboard.problem(
+            shot, other, f"{one} and '{other}' exclude each other", f"a shot with {one}, or one with '{other}'"
+        )
 
 
 def _check_inputs(storyboard: Storyboard, joined: Joined, spec: ModelSpec, mode: Mode) -> Iterator[Problem]:
     shot, rules = joined.shot, spec.modes[mode]
     if joined.last is not None and joined.first is None and rules.last_needs_first:
+        before = "" if shot is storyboard.shots[0] else ", or 'boundary: continue' or 'match' with the shot before"
         yield storyboard.problem(
             shot,
             "last_frame",
-            "a last frame needs a first frame",
-            "'first_frame' too, or 'boundary: continue' or 'match' with the shot before",
+            f"{'a last frame' if shot.last_frame else f'the last frame from {joined.last_from}'} needs a first frame",
+            f"'first_frame' too{before}",
         )
     if not rules.images.holds(len(shot.reference_images)):
-        beside = {Mode.EDIT: " beside 'video'", Mode.REFERENCE_VIDEOS: " beside 'reference_videos'"}
+        beside = {Mode.EDIT: " beside 'video'", Mode.REFERENCE_VIDEOS: " beside 'reference_videos'"}.get(mode, "")
         yield storyboard.problem(
             shot,
             "reference_images",
-            f"{len(shot.reference_images)} reference images{beside.get(mode, '')} are too many",
-            f"{rules.images} reference images{beside.get(mode, '')}",
+            f"there cannot be {len(shot.reference_images)} reference images{beside}",
+            f"{rules.images} reference images{beside}",
         )
     if shot.keep_original_sound and mode not in {Mode.EDIT, Mode.REFERENCE_VIDEOS}:
         yield storyboard.problem(
@@ -142,19 +163,19 @@ def _check_output(storyboard: Storyboard, shot: Shot, spec: ModelSpec) -> Iterat
 
 
 def _check_files(
-    storyboard: Storyboard, joined: Joined, spec: ModelSpec, facts: Callable[[MediaFile], InputFacts | None]
+    storyboard: Storyboard, shot: Shot, spec: ModelSpec, facts: Callable[[MediaFile], InputFacts | None]
 ) -> Iterator[Problem]:
-    shot = joined.shot
     pictures = [("first_frame", shot.first_frame), ("last_frame", shot.last_frame)]
-    pictures += [("reference_images", picture) for picture in shot.reference_images]
+    pictures += [(f"reference_images[{at}]", picture) for at, picture in enumerate(shot.reference_images)]
     for key, picture in pictures:
         if isinstance(picture, MediaFile) and (fact := facts(picture)) and fact.sha256:
             for message, accepted in _picture_faults(fact, spec):
                 yield storyboard.problem(shot, key, f"{_name(picture)}: {message}", accepted)
-    videos = [("video", shot.video)] + [("reference_videos", video) for video in shot.reference_videos]
+    videos = [("video", shot.video)]
+    videos += [(f"reference_videos[{at}]", video) for at, video in enumerate(shot.reference_videos)]
     for key, video in videos:
-        if isinstance(video, MediaFile) and (fact := facts(video)) and fact.sha256:
-            for message, accepted in _video_faults(fact, spec):
+        if isinstance(video, MediaFile):
+            for message, accepted in _video_faults(facts(video), video.source_duration_s, spec):
                 yield storyboard.problem(shot, key, f"{_name(video)}: {message}", accepted)
 
 
@@ -178,14 +199,14 @@ def _picture_faults(fact: InputFacts, spec: ModelSpec) -> Iterator[tuple[str, st
             )
 
 
-def _video_faults(fact: InputFacts, spec: ModelSpec) -> Iterator[tuple[str, str]]:
+def _video_faults(fact: InputFacts | None, stated_s: Decimal | None, spec: ModelSpec) -> Iterator[tuple[str, str]]:
     limits = spec.videos
-    if fact.size_bytes is not None and fact.size_bytes > limits.max_bytes:
-        yield f"{fact.size_bytes:,} bytes are too many", f"at most {limits.max_bytes:,} bytes"
-    # A tenth of a second of slack: a ten-second clip of this very model is 10.04 s long.
-    slack = Decimal("0.1")
-    if fact.duration_s is not None and not limits.min_s - slack <= fact.duration_s <= limits.max_s + slack:
-        yield f"{fact.duration_s} s long", f"{limits.min_s} to {limits.max_s} s"
+    size_bytes = fact.size_bytes if fact else None
+    length_s = (fact.duration_s if fact else None) or stated_s
+    if size_bytes is not None and size_bytes > limits.max_bytes:
+        yield f"{size_bytes:,} bytes are too many", f"at most {limits.max_bytes:,} bytes"
+    if length_s is not None and not limits.min_s - _VIDEO_SLACK_S <= length_s <= limits.max_s + _VIDEO_SLACK_S:
+        yield f"a video of {length_s} s", f"{limits.min_s} to {limits.max_s} s"
 
 
 def _name(media: MediaFile) -> str:

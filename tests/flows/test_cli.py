@@ -49,6 +49,7 @@ def test_render_needs_no_prefect_server_no_key_and_no_ffmpeg_for_the_emulator(ho
     )
     assert first.code == 0, first.err
     assert first.json == {
+        "provider": "emulator",
         "output": str(home.folder / "film.mp4"),
         "manifest": str(home.folder / "film.manifest.json"),
         "shots": 1,
@@ -67,7 +68,7 @@ def test_render_needs_no_prefect_server_no_key_and_no_ffmpeg_for_the_emulator(ho
     second = shotchain("render", str(board), "--provider", "emulator", "--output", "film.mp4")
     assert (second.code, second.out) == (
         0,
-        f"{home.folder / 'film.mp4'}: 25 frames, 1.042 s; 0 generated, 1 reused, $0.00 paid\n",
+        "film.mp4: 25 frames, 1.042 s; 0 generated, 1 reused, $0.00 of play money\n",
     )
     ledger = shotchain("ledger", "--json").json
     assert [item["state"] for item in ledger["attempts"]] == ["stored"]
@@ -226,8 +227,7 @@ MISTAKES = [
     ("shots:\n  - id: a\n    prompt: x", 3, "characters"),
     ("shots:\n  - id: a\n    prompt: [A lake", 3, ""),
     (
-        "shots: [{id: a, prompt: A lake, first_frame: {shot: b, frame: last}},\n\n"
-        + "  {id: b, prompt: A lake, first_frame: {shot: a, frame: last}}]",
+        "shots: [{id: a, prompt: A lake, first_frame: {shot: b, frame: last}}, {id: b, prompt: A lake, first_frame: {shot: a, frame: last}}]",
         1,
         "a -> b -> a",
     ),

@@ -1,0 +1,82 @@
+"""Decides what the film will do to clips that do not fit it, so that the plan can warn before anything is paid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tasks.plan.boundaries import Joined
+from tasks.plan.catalog import ModelSpec
+from tasks.plan.modes import decide_mode
+from tasks.storyboard.inputs import InputFacts
+from tasks.storyboard.model import ClipOf, FrameOf, MediaFile, Storyboard
+
+__all__ = ["misfits"]
+
+_TOLERANCE = Fraction(1, 100)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Width and height in pixels of a picture or a video outside the film, and the shot that brings it in."""
+
+    width: int
+    height: int
+    shot: str
+
+
+def misfits(
+    storyboard: Storyboard,
+    in_order: Iterable[Joined],
+    spec: ModelSpec,
+    film_rate: Fraction,
+    facts: Callable[[MediaFile], InputFacts | None],
+) -> Iterator[str]:
+    """Warnings about clips of another rate or shape than the film's.
+
+    Args:
+        storyboard: The film.
+        in_order: Its shots, each after those that it takes frames or clips of.
+        spec: The model.
+        film_rate: Frames a second of the film.
+        facts: What is known of a file.
+    """
+    if film_rate != spec.frames.rate:
+        what = "repeated" if film_rate > spec.frames.rate else "left out"
+        yield (
+            f"the film has {float(film_rate):g} frames a second and its clips {float(spec.frames.rate):g}: "
+            f"some frames are {what}"
+        )
+    film = Fraction(storyboard.width, storyboard.height)
+    for shape, shots in _shapes(in_order, spec, facts).items():
+        if abs(Fraction(shape.width, shape.height) / film - 1) > _TOLERANCE:
+            others = [f"'{shot}'" for shot in shots if shot != shape.shot]
+            also = f", as do {', '.join(others)} after it" if others else ""
+            yield (
+                f"shot '{shape.shot}': its clip follows the shape of its input ({shape.width}x{shape.height}){also}; "
+                f"what does not fill the film's {storyboard.width}x{storyboard.height} gets bars"
+            )
+
+
+def _shapes(
+    in_order: Iterable[Joined], spec: ModelSpec, facts: Callable[[MediaFile], InputFacts | None]
+) -> dict[_Shape, list[str]]:
+    """Shapes that come from outside, and the shots that have them; a chain hands its shape on."""
+    shapes: dict[str, _Shape] = {}
+    shots: dict[_Shape, list[str]] = {}
+    for item in in_order:
+        if spec.modes[decide_mode(item)].sends_size:
+            continue
+        shape: _Shape | None = None
+        match item.first or item.shot.video:
+            case FrameOf(shot) | ClipOf(shot):
+                shape = shapes.get(shot)
+            case MediaFile() as media if (fact := facts(media)) and fact.width and fact.height:
+                shape = _Shape(fact.width, fact.height, item.shot.id)
+            case _:
+                pass  # nothing is known of it
+        if shape is not None:
+            shapes[item.shot.id] = shape
+            shots.setdefault(shape, []).append(item.shot.id)
+    return shots
