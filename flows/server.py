@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -90,14 +89,12 @@ class TemporaryServer:
             "PREFECT_HOME": str(self._home),
             "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{self._database}",
         }
-        command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
-        command += ["--host", "127.0.0.1", "--port", str(self._port), "--timeout-keep-alive", "60"]
         with self._log.open("wb") as log:
             # In a session of its own, so that Ctrl-C reaches it last: the run still has to say how it ended.
             self._process = subprocess.Popen(
-                command,
+                [sys.executable, "-m", "flows.private_server", str(self._port)],
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 cwd=self._home,
@@ -128,8 +125,9 @@ class TemporaryServer:
 
     def stop(self) -> None:
         """End it and remove what it left."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+        if self._process is not None:
+            if self._process.stdin is not None:
+                self._process.stdin.close()
             try:
                 self._process.wait(5.0)
             except subprocess.TimeoutExpired:

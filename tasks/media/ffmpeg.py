@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections import deque
@@ -18,6 +19,7 @@ from tasks.errors import MediaError
 __all__ = ["Pool", "binary", "run", "version"]
 
 _STDERR_TAIL_BYTES: Final = 2000
+_NICENESS: Final = 10
 
 
 class Pool:
@@ -132,6 +134,9 @@ async def _run_child(arguments: list[str]) -> tuple[int, str]:
         # Its own group: a Ctrl-C in the terminal is for us, and what we then cancel we kill.
         process_group=0,
     )
+    # Whoever waits for a frame, or for a result, goes before the conforming that hides behind generation.
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, child.pid, _NICENESS)
     try:
         tail = await _tail(child.stderr)
         code = await child.wait()

@@ -16,8 +16,8 @@ from tasks.errors import ClipDamaged, MediaError
 from tasks.media.boxes import declared_size_bytes
 from tasks.media.colour import rgb_of
 from tasks.media.files import written_whole
-from tasks.media.probe import milliseconds
 from tasks.media.reading import open_video
+from tasks.rounding import milliseconds
 
 __all__ = ["DecodedFacts", "decode_whole", "extract_frame", "extract_frames"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from PIL import Image, UnidentifiedImageError
 
 from tasks.errors import MediaError
 from tasks.media.reading import open_video
+from tasks.rounding import milliseconds
 
-__all__ = ["PictureFacts", "VideoFacts", "milliseconds", "probe_picture", "probe_video"]
+__all__ = ["PictureFacts", "VideoFacts", "probe_picture", "probe_video"]
 
 _BT709 = 1
 _MICROSECONDS = 1_000_000
@@ -85,12 +86,6 @@ def probe_video(path: Path) -> VideoFacts:
             rotation=first.rotation,
             tagged_bt709=int(first.colorspace) == _BT709,
         )
-
-
-def milliseconds(seconds: Fraction) -> Decimal:
-    """An exact time in seconds, rounded half up to three decimals."""
-    exact = Decimal(seconds.numerator) / Decimal(seconds.denominator)
-    return exact.quantize(Decimal("0.001"), rounding=ROUND_HALF_UP)
 
 
 def probe_picture(path: Path) -> PictureFacts:

@@ -19,13 +19,13 @@ from tasks.plan.lengths import (
     edit_length,
     film_frames,
     generated_length,
-    milliseconds,
     seconds_of,
 )
 from tasks.plan.model import LAST, ClipFrame, Input, Plan, PlannedShot, PlannedTake, Role, Unpinned, WholeClip
 from tasks.plan.modes import check_film, check_shot, decide_mode, is_settled
 from tasks.plan.request import build_request
 from tasks.plan.shapes import misfits
+from tasks.rounding import milliseconds
 from tasks.storyboard.cycles import find_cycles
 from tasks.storyboard.inputs import InputFacts
 from tasks.storyboard.model import ClipOf, FrameOf, MediaFile, Picture, Shot, Storyboard, Video

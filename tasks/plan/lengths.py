@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
+from tasks.rounding import milliseconds, round_half_up
+
 __all__ = [
     "Length",
     "default_length_s",
     "edit_length",
     "film_frames",
     "generated_length",
-    "milliseconds",
-    "round_half_up",
     "seconds_of",
 ]
 
@@ -35,11 +35,6 @@ class Length:
     def kept_frames(self) -> int:
         """Expected frames that are kept of the clip, before a shared frame is dropped."""
         return self.clip_frames if self.last_kept is None else min(self.last_kept + 1, self.clip_frames)
-
-
-def round_half_up(value: Fraction) -> int:
-    """The nearest whole number, halves upwards."""
-    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
 
 
 def film_frames(clip_frames: int, clip_rate: Fraction, film_rate: Fraction) -> int:
@@ -84,11 +79,6 @@ def edit_length(source_s: Decimal, wanted_s: Decimal | None, rate: Fraction) -> 
         last_kept=round_half_up(Fraction(wanted_s) * rate) if wanted_s < source_s else None,
         clip_frames=max(1, round_half_up(Fraction(source_s) * rate)),
     )
-
-
-def milliseconds(seconds: Fraction | Decimal) -> Decimal:
-    """Seconds to the millisecond, halves upwards: the precision in which lengths of media are known and billed."""
-    return Decimal(round_half_up(Fraction(seconds) * 1000)).scaleb(-3)
 
 
 def seconds_of(frames: int, rate: Fraction) -> Decimal:

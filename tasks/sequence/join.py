@@ -13,9 +13,10 @@ import ffmpeg
 from tasks.errors import MediaError
 from tasks.media.ffmpeg import run
 from tasks.media.files import written_whole
+from tasks.rounding import round_half_up
 from tasks.sequence.conform import Conformed
 from tasks.sequence.sound import BYTES_PER_SAMPLE
-from tasks.sequence.timeline import SAMPLE_RATE, FilmLayout, round_half_up, sample_at, starts
+from tasks.sequence.timeline import SAMPLE_RATE, FilmLayout, sample_at, starts
 
 __all__ = ["join"]
 

@@ -19,7 +19,8 @@ from av.container import InputContainer
 
 from tasks.media.files import written_whole
 from tasks.media.reading import open_media
-from tasks.sequence.timeline import SAMPLE_RATE, round_half_up
+from tasks.rounding import round_half_up
+from tasks.sequence.timeline import SAMPLE_RATE
 
 __all__ = ["BYTES_PER_SAMPLE", "read_sound", "write_sound"]
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from tasks.errors import BadInput
+from tasks.rounding import round_half_up
 
-__all__ = ["SAMPLE_RATE", "Cut", "FilmLayout", "film_frames", "round_half_up", "sample_at", "starts"]
+__all__ = ["SAMPLE_RATE", "Cut", "FilmLayout", "sample_at", "starts"]
 
 SAMPLE_RATE: Final = 48_000
 _SMALLEST_TIMESCALE: Final = 10_000
@@ -74,16 +75,6 @@ class Cut:
             raise BadInput(f"there are no frames from {self.start} to before {self.stop}", shot=self.shot)
         if self.frames < 1:
             raise BadInput(f"a cut cannot be shown as {self.frames} frames", shot=self.shot)
-
-
-def round_half_up(value: Fraction) -> int:
-    """The nearest whole number; halves go up."""
-    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
-
-
-def film_frames(clip_frames: int, clip_rate: Fraction, film_rate: Fraction) -> int:
-    """How many film frames last as long as `clip_frames` frames of a clip: rounded half up, at least 1."""
-    return max(1, round_half_up(clip_frames * film_rate / clip_rate))
 
 
 def sample_at(frame: int, rate: Fraction) -> int:

@@ -15,8 +15,8 @@ from av.video.frame import VideoFrame
 
 from tasks.errors import FilmWrong
 from tasks.media.boxes import moov_before_mdat, video_time_runs
-from tasks.media.probe import milliseconds
 from tasks.media.reading import open_video
+from tasks.rounding import milliseconds
 from tasks.sequence.timeline import SAMPLE_RATE, FilmLayout, sample_at
 
 __all__ = ["FilmFacts", "check_film"]

@@ -5,12 +5,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from tasks.errors import MediaError
-from tasks.media.probe import PictureFacts, milliseconds, probe_picture, probe_video
+from tasks.media.probe import PictureFacts, probe_picture, probe_video
 from tests.media.barclips import BT601, UNTAGGED, bar_clip
 
 
@@ -126,17 +124,3 @@ def test_pictures_are_decoded_to_the_last_row(tmp_path: Path, kept: float) -> No
         probe_picture(broken)
 
     assert raised.value.file == str(broken)
-
-
-@given(st.integers(0, 10**9), st.integers(1, 10**6))
-def test_milliseconds_are_rounded_half_up(numerator: int, denominator: int) -> None:
-    exact = Fraction(numerator, denominator)
-    rounded = milliseconds(exact)
-
-    assert rounded.as_tuple().exponent == -3
-    assert -Fraction(1, 2000) <= exact - Fraction(rounded) < Fraction(1, 2000)
-
-
-def test_half_a_millisecond_goes_up() -> None:
-    assert milliseconds(Fraction(1, 2000)) == Decimal("0.001")
-    assert milliseconds(Fraction(121, 24)) == Decimal("5.042")

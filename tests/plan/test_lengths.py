@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from fractions import Fraction
 
 import pytest
@@ -14,35 +14,12 @@ from tasks.plan.lengths import (
     edit_length,
     film_frames,
     generated_length,
-    milliseconds,
-    round_half_up,
     seconds_of,
 )
 
 RATE = Fraction(24)
 RATES = st.sampled_from([Fraction(24), Fraction(25), Fraction(30), Fraction(60), Fraction(24000, 1001), Fraction(12)])
 SECONDS = st.decimals(Decimal("0.01"), Decimal(10), places=2)
-
-
-@pytest.mark.parametrize(
-    ("value", "rounded"),
-    [("0", 0), ("1/2", 1), ("-1/2", 0), ("3/2", 2), ("5/2", 3), ("249/100", 2), ("-3/2", -1), ("-8/5", -2)],
-)
-def test_halves_go_up(value: str, rounded: int) -> None:
-    assert round_half_up(Fraction(value)) == rounded
-
-
-@given(st.fractions(), st.integers(-1000, 1000))
-def test_rounding_is_to_the_nearest_and_moves_with_whole_numbers(value: Fraction, shift: int) -> None:
-    rounded = round_half_up(value)
-
-    assert -Fraction(1, 2) < rounded - value <= Fraction(1, 2)
-    assert round_half_up(value + shift) == rounded + shift
-
-
-@given(st.decimals(0, 10_000, places=4))
-def test_milliseconds_are_rounded_as_decimals_are(seconds: Decimal) -> None:
-    assert milliseconds(seconds) == seconds.quantize(Decimal("0.001"), rounding=ROUND_HALF_UP)
 
 
 def test_how_long_frames_last() -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tasks.media.probe import probe_video
+from tasks.plan.lengths import film_frames
 from tasks.sequence.conform import Conformed, conform
-from tasks.sequence.timeline import Cut, FilmLayout, film_frames
+from tasks.sequence.timeline import Cut, FilmLayout
 
 Conform = Callable[..., Awaitable[Conformed]]
 

@@ -8,35 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import BadInput
-from tasks.sequence.timeline import Cut, FilmLayout, film_frames, round_half_up, sample_at, starts
+from tasks.sequence.timeline import Cut, FilmLayout, sample_at, starts
 
 RATES = st.sampled_from([Fraction(24), Fraction(25), Fraction(30), Fraction(24000, 1001), Fraction(60000, 1001)])
-
-
-@given(st.integers(1, 5000), RATES)
-def test_at_its_own_rate_a_clip_keeps_its_frames(frames: int, rate: Fraction) -> None:
-    assert film_frames(frames, rate, rate) == frames
-
-
-@pytest.mark.parametrize(
-    ("frames", "clip_rate", "film_rate", "expected"),
-    [(121, 24, 30, 151), (151, 30, 24, 121), (1, 60, 24, 1), (5, 48, 24, 3)],
-)
-def test_at_another_rate_it_lasts_as_long(frames: int, clip_rate: int, film_rate: int, expected: int) -> None:
-    assert film_frames(frames, Fraction(clip_rate), Fraction(film_rate)) == expected
-
-
-@given(st.integers(1, 5000), RATES, RATES)
-def test_no_clip_is_more_than_half_a_frame_off(frames: int, clip_rate: Fraction, film_rate: Fraction) -> None:
-    film = film_frames(frames, clip_rate, film_rate)
-
-    assert film >= 1
-    assert film == 1 or abs(film / film_rate - frames / clip_rate) <= Fraction(1, 2) / film_rate
-
-
-@given(st.fractions(min_value=-1000, max_value=1000))
-def test_rounding_takes_halves_up(value: Fraction) -> None:
-    assert -Fraction(1, 2) <= value - round_half_up(value) < Fraction(1, 2)
 
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=50), RATES)
