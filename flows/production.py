@@ -17,7 +17,7 @@ from flows.studio import Studio
 from tasks.clips.gate import Reserved
 from tasks.clips.generate import Taken
 from tasks.clips.task import generate, reserve
-from tasks.errors import Incomplete, ShotchainError
+from tasks.errors import Incomplete, NeedFailed, ShotchainError
 from tasks.handed import Handed
 from tasks.ledger import Attempt
 from tasks.plan.model import Plan, PlannedShot, PlannedTake, number, usd
@@ -125,12 +125,6 @@ class _Made:
         )
 
 
-class _NeedFailed(ShotchainError):
-    """A shot was not begun, since one that it takes a frame of failed."""
-
-    exit_code = Incomplete.exit_code
-
-
 async def _make_shots(studio: Studio, plan: Plan, reserved: Handed[Reserved]) -> _Made:
     made = _Made()
     loop = asyncio.get_running_loop()
@@ -148,7 +142,7 @@ async def _make_shots(studio: Studio, plan: Plan, reserved: Handed[Reserved]) ->
             try:
                 upstream[need] = await asyncio.shield(selected[need])
             except ShotchainError as error:
-                raise _NeedFailed(f"not begun, since it takes a frame of '{need}'", shot=shot.id) from error
+                raise NeedFailed(f"not begun, since it takes a frame of '{need}'", shot=shot.id) from error
         takes = [asyncio.ensure_future(one_take(shot, take, upstream)) for take in shot.takes]
         try:
             await takes[shot.select - 1]
@@ -166,7 +160,7 @@ async def _make_shots(studio: Studio, plan: Plan, reserved: Handed[Reserved]) ->
             await one_shot(shot)
         except ShotchainError as error:
             made.failures[shot.id] = error
-            stage = Stage.SKIPPED if isinstance(error, _NeedFailed) else Stage.FAILED
+            stage = Stage.SKIPPED if isinstance(error, NeedFailed) else Stage.FAILED
             studio.observe(Event(stage, shot.id, message=error.message))
             if not selected[shot.id].done():
                 selected[shot.id].set_exception(error)

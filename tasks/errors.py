@@ -8,6 +8,7 @@
     ├── OverBudget                  3     no         no
     ├── ApprovalNeeded              4     no         no
     ├── Incomplete                  5     no         see its shots
+    ├── NeedFailed                  5     no         no    a shot was not begun, since one that it needs failed
     ├── Unreachable                 6     yes        no    the provider, a storage or Prefect does not answer
     │   ├── StorageUnreachable      6     yes        no
     │   ├── PrefectUnreachable      6     yes        no
@@ -54,6 +55,7 @@ __all__ = [
     "LedgerError",
     "LedgerTooNew",
     "MediaError",
+    "NeedFailed",
     "NoCredit",
     "OutcomeUnknown",
     "OverBudget",
@@ -210,9 +212,32 @@ class LedgerTooNew(BadInput):
 
 
 class OverBudget(ShotchainError):
-    """There is no room in the budget. Nothing was submitted."""
+    """A run's budget has no room for what it wants to reserve. Nothing was reserved, and nothing submitted.
+
+    Args:
+        run_id: The run concerned.
+        needed_usd: What the refused reservation would have added.
+        limit_usd: The run's budget.
+        held_usd: What the run holds already: reserved, spent and unknown.
+    """
 
     exit_code = 3
+
+    def __init__(self, run_id: str, *, needed_usd: Decimal, limit_usd: Decimal, held_usd: Decimal) -> None:
+        held = f", of which ${held_usd} is spent or reserved already" if held_usd else ""
+        super().__init__(
+            f"this needs ${needed_usd}, and the budget is ${limit_usd}{held}",
+            advice="Raise the budget, or shorten the storyboard. Nothing more was submitted.",
+            cost_usd=needed_usd,
+        )
+        self.run_id = run_id
+        self.needed_usd = needed_usd
+        self.limit_usd = limit_usd
+        self.held_usd = held_usd
+
+    def as_dict(self) -> dict[str, Any]:
+        sums = {name: str(getattr(self, name)) for name in ("needed_usd", "limit_usd", "held_usd")}
+        return super().as_dict() | {"run_id": self.run_id} | sums
 
 
 class ApprovalNeeded(ShotchainError):
@@ -245,6 +270,12 @@ class Incomplete(ShotchainError):
 
     def as_dict(self) -> dict[str, Any]:
         return {**super().as_dict(), "failures": [failure.as_dict() for failure in self.failures]}
+
+
+class NeedFailed(ShotchainError):
+    """A shot was not begun, since one that it takes a frame of failed."""
+
+    exit_code = 5
 
 
 class Unreachable(ShotchainError):

@@ -18,11 +18,11 @@ from tasks.emulator.items import result_item
 from tasks.emulator.media_inputs import read_upload, resolve
 from tasks.emulator.prices import cost_usd, dollars
 from tasks.emulator.records import Outcome, ResultRecord, Source, TaskRecord
+from tasks.emulator.renderers import Renderers
 from tasks.emulator.rules import SIZES, Order, read_order
 from tasks.emulator.settings import EmulatorSettings
 from tasks.emulator.shorten import shorten
 from tasks.emulator.state import StateStore
-from tasks.emulator.studio import Studio
 
 __all__ = ["Desk", "Reply"]
 
@@ -43,13 +43,13 @@ class Desk:
     Args:
         settings: How this emulator behaves.
         store: What is kept.
-        studio: Who renders.
+        renderers: Who renders.
     """
 
-    def __init__(self, settings: EmulatorSettings, store: StateStore, studio: Studio) -> None:
+    def __init__(self, settings: EmulatorSettings, store: StateStore, renderers: Renderers) -> None:
         self._settings = settings
         self._store = store
-        self._studio = studio
+        self._renderers = renderers
         self._accepting = threading.Lock()
         self._answers: dict[str, Callable[[dict[str, Any], str], Items]] = {
             "videoInference": self._video_inference,
@@ -118,7 +118,7 @@ class Desk:
             except FileExistsError as error:
                 self._store.release_occurrence(content_key, occurrence)
                 raise conflict(task_uuid) from error
-        self._studio.ensure(record)
+        self._renderers.ensure(record)
         return [{"taskType": "videoInference", "taskUUID": task["taskUUID"]}], []
 
     def _record(
@@ -194,7 +194,7 @@ class Desk:
                 "taskNotFound", f"There is no task with taskUUID '{task_uuid}'.", "taskUUID", http_status=404
             )
         if record is not None:
-            self._studio.ensure(record)
+            self._renderers.ensure(record)
         return record
 
     def _results_of(self, record: TaskRecord, origin: str, task_uuid: str) -> Items:
@@ -257,7 +257,7 @@ class Desk:
         total = Decimal(0)
         entries: list[dict[str, Any]] = []
         for record in self._store.tasks():
-            self._studio.ensure(record)
+            self._renderers.ensure(record)
             ended = [(result, self._ended(record, result)) for result in record.results]
             charge = sum(
                 (Decimal(result.cost_usd) for result, outcome in ended if outcome and outcome.error is None),

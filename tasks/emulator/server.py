@@ -18,9 +18,9 @@ import uvicorn
 from tasks.emulator.app import build_app
 from tasks.emulator.couriers import Couriers
 from tasks.emulator.desk import Desk
+from tasks.emulator.renderers import Renderers
 from tasks.emulator.settings import EmulatorSettings
 from tasks.emulator.state import StateStore
-from tasks.emulator.studio import Studio
 from tasks.errors import SettingsError, ShotchainError
 
 __all__ = ["EmulatorServer", "serve"]
@@ -41,7 +41,7 @@ class EmulatorServer:
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
-        self._studio: Studio | None = None
+        self._renderers: Renderers | None = None
         self._couriers: Couriers | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._origin = ""
@@ -73,8 +73,8 @@ class EmulatorServer:
             store = StateStore(Path(folder or "."))
             self._origin = _origin_of(self._socket, self.settings.host)
             self._couriers = Couriers(store, self._origin)
-            self._studio = Studio(store, self._couriers.send)
-            desk = Desk(self.settings, store, self._studio)
+            self._renderers = Renderers(store, self._couriers.send)
+            desk = Desk(self.settings, store, self._renderers)
             config = uvicorn.Config(
                 build_app(self.settings, store, desk),
                 log_config=None,
@@ -105,8 +105,8 @@ class EmulatorServer:
             self._thread.join(_GRACE_S)
             self._server.force_exit = True
             self._thread.join(_GRACE_S)
-        if self._studio is not None:
-            self._studio.stop()
+        if self._renderers is not None:
+            self._renderers.stop()
         if self._couriers is not None:
             self._couriers.stop()
         if self._socket is not None:
@@ -114,7 +114,7 @@ class EmulatorServer:
         if self._temporary is not None:
             with contextlib.suppress(OSError):  # a download that is still open keeps its file, on some systems
                 self._temporary.cleanup()
-        self._server = self._thread = self._studio = self._couriers = self._socket = self._temporary = None
+        self._server = self._thread = self._renderers = self._couriers = self._socket = self._temporary = None
 
     def __enter__(self) -> Self:
         self.start()

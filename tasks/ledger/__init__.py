@@ -4,7 +4,7 @@
     money.py     dollars at the API, whole micro-dollars in the database
     records.py   what the ledger takes and gives back
     budget.py    whether there is room
-    gate.py      reserve or adopt, in one transaction
+    reserve.py   reserve or adopt, in one transaction
     ledger.py    the ledger itself
     engine.py    SQLite and PostgreSQL: the only module that knows their differences
     schema.py    the tables; upgrade.py and migrations/ bring an older database to them
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.ledger.budget import RunOverBudget
 from tasks.ledger.money import from_micro, nearest_micro, to_micro
 from tasks.ledger.records import Attempt, Run, Totals, Wanted
 from tasks.ledger.states import ALLOWED, ENDS, LIVE, PAID, State
@@ -32,7 +31,6 @@ __all__ = [
     "Attempt",
     "Ledger",
     "Run",
-    "RunOverBudget",
     "State",
     "Totals",
     "Wanted",

@@ -13,11 +13,11 @@ from typing import Any, Self
 from sqlalchemy import Connection, insert, select, update
 
 from tasks.errors import Charged, LedgerError
-from tasks.ledger import gate
 from tasks.ledger.engine import Database, connect
 from tasks.ledger.money import to_micro
 from tasks.ledger.moves import Move, make
 from tasks.ledger.records import Attempt, Run, Totals, Wanted
+from tasks.ledger.reserve import reserve, retry
 from tasks.ledger.rows import (
     attempt_of,
     by_keys,
@@ -123,12 +123,12 @@ class Ledger:
             One attempt for each of `wanted`, in its order.
 
         Raises:
-            RunOverBudget: (an `OverBudget`) what is new does not fit into the run's budget; nothing was
+            OverBudget: what is new does not fit into the run's budget; nothing was
                 reserved.
             LedgerError: the run was never begun or is finished, or `replaces` names an attempt of another
                 key.
         """
-        return self._database.write(lambda connection: gate.reserve(connection, run_id, wanted))
+        return self._database.write(lambda connection: reserve(connection, run_id, wanted))
 
     def retry(self, run_id: str, failed: Attempt, price_usd: Decimal) -> Attempt:
         """Reserve a new attempt at the take of one that is over (failed, refused or released).
@@ -136,11 +136,11 @@ class Ledger:
         If another run has tried again already, its attempt is adopted as in `reserve`.
 
         Raises:
-            RunOverBudget: there is no room for `price_usd`; nothing was reserved.
+            OverBudget: there is no room for `price_usd`; nothing was reserved.
             LedgerError: `failed` is not over.
             ValueError: the price is no amount of money, or finer than a micro-dollar.
         """
-        return self._database.write(lambda connection: gate.retry(connection, run_id, failed, price_usd))
+        return self._database.write(lambda connection: retry(connection, run_id, failed, price_usd))
 
     def move(
         self,
@@ -233,9 +233,7 @@ class Ledger:
             if attempt is None:
                 raise LedgerError(f"the ledger knows no attempt {task_uuid}", task_uuid=task_uuid)
             if attempt.state is State.UNKNOWN:
-                facts = Move(
-                    to=State.FAILED, expect=frozenset({State.UNKNOWN}), charged=charged, cost_usd=cost_usd
-                )
+                facts = Move(to=State.FAILED, expect=frozenset({State.UNKNOWN}), charged=charged, cost_usd=cost_usd)
                 return make(connection, task_uuid, facts)
             if attempt.charged is not Charged.UNKNOWN:
                 return None
@@ -299,9 +297,7 @@ class Ledger:
                 query = query.where(attempts.c[name] == value)
         if states is not None:
             query = query.where(attempts.c.state.in_([str(state) for state in states]))
-        return self._database.read(
-            lambda connection: [attempt_of(row) for row in connection.execute(query).mappings()]
-        )
+        return self._database.read(lambda connection: [attempt_of(row) for row in connection.execute(query).mappings()])
 
     def run(self, run_id: str) -> Run | None:
         """The run of this id, if there is one."""
@@ -320,9 +316,7 @@ class Ledger:
         query = select(runs).order_by(runs.c.started_at, runs.c.run_id)
         if run_id is not None:
             query = query.where(runs.c.run_id == run_id)
-        return self._database.read(
-            lambda connection: [run_of(row) for row in connection.execute(query).mappings()]
-        )
+        return self._database.read(lambda connection: [run_of(row) for row in connection.execute(query).mappings()])
 
     def _newest(self, provider: str, content_key: str, states: Collection[State]) -> Attempt | None:
         past = self._database.read(lambda connection: by_keys(connection, provider, [content_key]))

@@ -101,9 +101,7 @@ def by_keys(connection: Connection, provider: str, keys: Iterable[str]) -> dict[
     for start in range(0, len(wanted), _CHUNK):
         query = (
             select(attempts)
-            .where(
-                attempts.c.provider == provider, attempts.c.content_key.in_(wanted[start : start + _CHUNK])
-            )
+            .where(attempts.c.provider == provider, attempts.c.content_key.in_(wanted[start : start + _CHUNK]))
             .order_by(attempts.c.content_key, attempts.c.number)
         )
         for row in connection.execute(query).mappings():

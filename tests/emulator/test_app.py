@@ -96,7 +96,13 @@ def test_a_video_is_downloaded_whole_in_parts_or_only_announced(api: Api) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["/video/x.mp4", f"/video/{uuid.uuid4()}.mp4", f"/media/{uuid.uuid4()}.png", "/video/...mp4"]
+    "path",
+    [
+        "/video/x.mp4",
+        "/video/d0c7c4b1-4389-40dc-b96c-c97dba3ff90a.mp4",
+        "/media/cce9cae3-2a1a-43ad-b11c-9fdb4325f6fa.png",
+        "/video/...mp4",
+    ],
 )
 def test_what_is_not_there_is_not_found(api: Api, path: str) -> None:
     assert api.http.get(api.server.origin + path).status_code == 404

@@ -22,6 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Prefect leaves connections to its server for the garbage collector to close. That is not ours to mend."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("prefect"))  # one server for all of them
             item.add_marker(
                 pytest.mark.filterwarnings(
                     "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"

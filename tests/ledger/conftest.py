@@ -76,9 +76,7 @@ WAYS: dict[State, tuple[State, ...]] = {
 
 
 @pytest.fixture
-def attempt_in(
-    ledger: Ledger, begin: Callable[..., str], want: Callable[..., Wanted]
-) -> Callable[..., Attempt]:
+def attempt_in(ledger: Ledger, begin: Callable[..., str], want: Callable[..., Wanted]) -> Callable[..., Attempt]:
     """An attempt that was brought into a state the regular way; facts go with its last move."""
 
     def _attempt_in(state: State, key: str = "key", run_id: str = "run", **facts: Any) -> Attempt:

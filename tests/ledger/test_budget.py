@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import OverBudget
-from tasks.ledger.budget import RunOverBudget, check_room, weight_of
+from tasks.ledger.budget import check_room, weight_of
 from tasks.ledger.states import Weight
 
 amounts = st.integers(min_value=0, max_value=100)
@@ -28,7 +28,7 @@ def test_what_is_reserved_spent_and_unknown_all_counts(limit: int, needed: int, 
 
 def test_exactly_the_limit_fits_and_a_micro_dollar_more_does_not() -> None:
     check_room("run", 100, Weight(30, 20, 10), 40)
-    with pytest.raises(RunOverBudget):
+    with pytest.raises(OverBudget):
         check_room("run", 100, Weight(30, 20, 10), 41)
 
 
@@ -38,7 +38,7 @@ def test_without_a_budget_everything_fits() -> None:
 
 def test_a_budget_of_nothing_allows_nothing_new() -> None:
     check_room("run", 0, Weight(), 0)
-    with pytest.raises(RunOverBudget):
+    with pytest.raises(OverBudget):
         check_room("run", 0, Weight(), 1)
 
 
@@ -47,7 +47,7 @@ def test_an_overrun_does_not_refuse_what_costs_nothing_new() -> None:
 
 
 def test_the_refusal_says_what_was_needed_what_the_limit_is_and_what_is_held() -> None:
-    with pytest.raises(RunOverBudget) as refused:
+    with pytest.raises(OverBudget) as refused:
         check_room("run", 1_000_000, Weight(300_000, 200_000, 100_000), 420_000)
     error = pickle.loads(pickle.dumps(refused.value))  # noqa: S301  # it may cross to another process
     assert (error.needed_usd, error.limit_usd, error.held_usd) == (

@@ -89,9 +89,7 @@ print(json.dumps(got))
     assert held == Decimal("0.42") * 22
 
 
-def test_four_processes_cannot_together_pass_one_budget(
-    path: Path, ledger: Ledger, begin: Begin, child: Child
-) -> None:
+def test_four_processes_cannot_together_pass_one_budget(path: Path, ledger: Ledger, begin: Begin, child: Child) -> None:
     run = begin(budget="4.20")
     program = """
 ledger, fits = open_ledger(sys.argv[1]), []
@@ -164,9 +162,9 @@ def test_what_was_not_committed_is_gone_and_blocks_nobody(
 ) -> None:
     begin()
     program = """
-from tasks.ledger import gate
+from tasks.ledger.reserve import reserve
 def half(connection):
-    gate.reserve(connection, "run", [want("key")])
+    reserve(connection, "run", [want("key")])
     print("half", flush=True)
     time.sleep(60)
 connect(sys.argv[1]).write(half)
@@ -220,9 +218,7 @@ def test_the_database_itself_refuses(
     *, database: Database, ledger: Ledger, begin: Begin, want: Want, state: str, number: int, run_id: str
 ) -> None:
     (held,) = ledger.reserve(begin(), [want("key")])
-    columns = [
-        column for column in attempts.c if column.name not in {"task_uuid", "state", "number", "run_id"}
-    ]
+    columns = [column for column in attempts.c if column.name not in {"task_uuid", "state", "number", "run_id"}]
     facts = {"task_uuid": "other", "state": state, "number": number, "run_id": run_id}
     other = [literal(value).label(name) for name, value in facts.items()]
     copy = select(*columns, *other).where(attempts.c.task_uuid == held.task_uuid)
@@ -232,9 +228,7 @@ def test_the_database_itself_refuses(
     assert len(ledger.attempts()) == 1
 
 
-def test_ended_attempts_do_not_hold_their_key(
-    ledger: Ledger, attempt_in: Callable[..., Attempt], want: Want
-) -> None:
+def test_ended_attempts_do_not_hold_their_key(ledger: Ledger, attempt_in: Callable[..., Attempt], want: Want) -> None:
     for _ in range(3):
         attempt_in(State.FAILED)
     assert [attempt.number for attempt in ledger.attempts()] == [1, 2, 3]

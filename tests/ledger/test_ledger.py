@@ -69,9 +69,7 @@ def test_a_budget_finer_than_a_micro_dollar_is_refused(ledger: Ledger, begin: Be
     assert ledger.run("run") is None
 
 
-def test_at_a_runs_end_only_what_never_left_is_given_back(
-    ledger: Ledger, begin: Begin, attempt_in: AttemptIn
-) -> None:
+def test_at_a_runs_end_only_what_never_left_is_given_back(ledger: Ledger, begin: Begin, attempt_in: AttemptIn) -> None:
     sent = attempt_in(State.SUBMITTED, key="sent")
     attempt_in(State.RESERVED, key="unsent")
     attempt_in(State.RESERVED, key="theirs", run_id="theirs")
@@ -191,9 +189,7 @@ class Life(RuleBasedStateMachine):
     @initialize()
     def runs_begin(self) -> None:
         for run_id, limit in LIMITS.items():
-            self.ledger.begin_run(
-                run_id=run_id, provider="emulator", account="", storyboard="", budget_usd=limit
-            )
+            self.ledger.begin_run(run_id=run_id, provider="emulator", account="", storyboard="", budget_usd=limit)
 
     @rule(
         run_id=st.sampled_from(list(LIMITS)),
@@ -263,10 +259,7 @@ class Life(RuleBasedStateMachine):
             held = self.ledger.totals(run_id).held_usd
             assert held == sum((attempt.totals.held_usd for attempt in mine), Decimal(0))
             overruns = sum(
-                (
-                    max(Decimal(0), (attempt.cost_usd or Decimal(0)) - attempt.reserved_usd)
-                    for attempt in mine
-                ),
+                (max(Decimal(0), (attempt.cost_usd or Decimal(0)) - attempt.reserved_usd) for attempt in mine),
                 Decimal(0),
             )
             assert limit is None or held <= limit + overruns

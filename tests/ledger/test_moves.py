@@ -38,9 +38,7 @@ def test_the_database_moves_exactly_as_the_table_says(
         assert ledger.attempt(attempt.task_uuid) == attempt
 
 
-def test_who_expects_another_state_learns_that_somebody_was_first(
-    ledger: Ledger, attempt_in: AttemptIn
-) -> None:
+def test_who_expects_another_state_learns_that_somebody_was_first(ledger: Ledger, attempt_in: AttemptIn) -> None:
     attempt = attempt_in(State.ACCEPTED)
     assert ledger.move(attempt.task_uuid, State.SUBMITTED, expect={State.RESERVED}) is None
     assert ledger.move(attempt.task_uuid, State.UNKNOWN, expect={State.SUBMITTED}) is None
@@ -84,9 +82,7 @@ def test_a_finer_cost_is_rounded_and_never_loses_the_result(ledger: Ledger, atte
     assert attempt.cost_usd == Decimal("0.420001")
 
 
-def test_what_success_settled_stays_settled_when_the_clip_is_damaged(
-    ledger: Ledger, attempt_in: AttemptIn
-) -> None:
+def test_what_success_settled_stays_settled_when_the_clip_is_damaged(ledger: Ledger, attempt_in: AttemptIn) -> None:
     attempt = attempt_in(State.SUCCEEDED, cost_usd=Decimal("0.40"))
     failed = ledger.move(attempt.task_uuid, State.FAILED, error=StorageUnreachable("no room on the disk"))
     assert failed is not None
@@ -118,16 +114,12 @@ def test_what_success_settled_stays_settled_when_the_clip_is_damaged(
         (State.RELEASED, {}, Charged.NO),
     ],
 )
-def test_whether_it_was_charged(
-    attempt_in: AttemptIn, to: State, facts: dict[str, Any], charged: Charged
-) -> None:
+def test_whether_it_was_charged(attempt_in: AttemptIn, to: State, facts: dict[str, Any], charged: Charged) -> None:
     assert attempt_in(to, **facts).charged is charged
 
 
 def test_an_error_is_kept_with_its_code_and_without_secrets(attempt_in: AttemptIn) -> None:
-    error = ProviderFailed(
-        "the model failed", code="modelError", details={"apiKey": "k1234", "n": Decimal("1.5")}
-    )
+    error = ProviderFailed("the model failed", code="modelError", details={"apiKey": "k1234", "n": Decimal("1.5")})
     attempt = attempt_in(State.FAILED, error=error)
     assert attempt.error_code == "modelError"
     assert attempt.error is not None

@@ -25,9 +25,7 @@ def schema_of(path: Path) -> set[tuple[str, str]]:
     with sqlite3.connect(path) as database:
         rows = database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     database.close()
-    return {
-        (name, " ".join(sql.split()).replace(" ,", ",")) for name, sql in rows if name != "ledger_version"
-    }
+    return {(name, " ".join(sql.split()).replace(" ,", ",")) for name, sql in rows if name != "ledger_version"}
 
 
 def version_of(path: Path) -> list[tuple[str]]:
@@ -71,9 +69,7 @@ def test_the_known_versions_are_those_of_the_migrations() -> None:
 
 
 @pytest.mark.parametrize("before", [(), ("CREATE TABLE ledger_version (version_num VARCHAR(32) NOT NULL)",)])
-def test_an_older_ledger_is_upgraded_by_opening_it(
-    path: Path, tmp_path: Path, before: tuple[str, ...]
-) -> None:
+def test_an_older_ledger_is_upgraded_by_opening_it(path: Path, tmp_path: Path, before: tuple[str, ...]) -> None:
     old = tmp_path / "old.db"
     change(old, "CREATE TABLE somebody_elses (id INTEGER)", *before)
     open_ledger(str(old)).close()
@@ -120,9 +116,7 @@ def test_an_upgrade_that_fails_leaves_nothing_half_done(tmp_path: Path) -> None:
     assert version_of(path) == [(REVISIONS[-1],)]
 
 
-def test_opening_says_nothing_and_leaves_logging_alone(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_opening_says_nothing_and_leaves_logging_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     root = logging.getLogger()
     before = (root.level, list(root.handlers), logging.getLogger("alembic").level)
     open_ledger(str(tmp_path / "ledger.db")).close()

@@ -53,8 +53,6 @@ def upgrade() -> None:
     )
     live = sa.text("state IN ('reserved', 'submitted', 'accepted', 'succeeded', 'unknown')")
     key = ["provider", "content_key"]
-    op.create_index(
-        "attempts_one_live", "attempts", key, unique=True, sqlite_where=live, postgresql_where=live
-    )
+    op.create_index("attempts_one_live", "attempts", key, unique=True, sqlite_where=live, postgresql_where=live)
     op.create_index("attempts_numbered", "attempts", [*key, "number"], unique=True)
     op.create_index("attempts_of_run", "attempts", ["run_id"])

@@ -12,10 +12,10 @@ from tasks.emulator.records import Outcome, ResultRecord, TaskRecord
 from tasks.emulator.render import RenderStoppedError, render
 from tasks.emulator.state import StateStore
 
-__all__ = ["Studio"]
+__all__ = ["Renderers"]
 
 
-class Studio:
+class Renderers:
     """Renders results in the background, each once at a time, in the order in which they were asked for.
 
     Its threads are daemons, so a process that forgets to stop it can still end.

@@ -76,9 +76,7 @@ def retry(connection: Connection, run_id: str, failed: Attempt, price_usd: Decim
             shot=failed.shot,
             task_uuid=failed.task_uuid,
         )
-    again = Wanted(
-        over.content_key, over.shot, over.take, over.model, price_usd, over.request, replaces=over.task_uuid
-    )
+    again = Wanted(over.content_key, over.shot, over.take, over.model, price_usd, over.request, replaces=over.task_uuid)
     return reserve(connection, run_id, [again])[0]
 
 

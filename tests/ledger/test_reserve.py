@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from tasks.errors import LedgerError, OverBudget
-from tasks.ledger import Attempt, Ledger, RunOverBudget, State, Totals, Wanted
+from tasks.ledger import Attempt, Ledger, State, Totals, Wanted
 
 Begin = Callable[..., str]
 Want = Callable[..., Wanted]
@@ -34,16 +34,14 @@ def test_no_room_for_all_means_none(ledger: Ledger, begin: Begin, want: Want) ->
     ledger.reserve(run, [want("first")])
     with pytest.raises(OverBudget) as refused:
         ledger.reserve(run, [want("a"), want("b")])
-    assert isinstance(refused.value, RunOverBudget)
+    assert isinstance(refused.value, OverBudget)
     assert refused.value.needed_usd == Decimal("0.84")
     assert refused.value.limit_usd == Decimal(1)
     assert refused.value.held_usd == Decimal("0.42")
     assert [attempt.content_key for attempt in ledger.attempts()] == ["first"]
 
 
-def test_reserving_the_same_again_gives_the_same_and_costs_nothing(
-    ledger: Ledger, begin: Begin, want: Want
-) -> None:
+def test_reserving_the_same_again_gives_the_same_and_costs_nothing(ledger: Ledger, begin: Begin, want: Want) -> None:
     run = begin(budget="0.84")
     plan = [want("a"), want("b")]
     assert ledger.reserve(run, plan) == ledger.reserve(run, plan)
@@ -57,9 +55,7 @@ def test_equal_takes_in_one_plan_share_one_attempt(ledger: Ledger, begin: Begin,
     assert one.shot == "one"
 
 
-@pytest.mark.parametrize(
-    "state", [State.SUBMITTED, State.ACCEPTED, State.SUCCEEDED, State.UNKNOWN, State.STORED]
-)
+@pytest.mark.parametrize("state", [State.SUBMITTED, State.ACCEPTED, State.SUCCEEDED, State.UNKNOWN, State.STORED])
 def test_what_another_run_began_or_paid_is_adopted_for_nothing(
     ledger: Ledger, begin: Begin, want: Want, attempt_in: AttemptIn, state: State
 ) -> None:
@@ -135,17 +131,13 @@ def test_a_lost_clip_is_bought_again_only_when_asked_and_only_once(
     assert adopted.task_uuid == bought.task_uuid
 
 
-def test_only_an_attempt_of_the_same_key_can_be_replaced(
-    ledger: Ledger, want: Want, attempt_in: AttemptIn
-) -> None:
+def test_only_an_attempt_of_the_same_key_can_be_replaced(ledger: Ledger, want: Want, attempt_in: AttemptIn) -> None:
     other = attempt_in(State.STORED, key="other")
     with pytest.raises(LedgerError, match="none of this take's"):
         ledger.reserve("run", [want("key", replaces=other.task_uuid)])
 
 
-def test_requests_are_kept_without_secrets_and_without_pictures(
-    ledger: Ledger, begin: Begin, want: Want
-) -> None:
+def test_requests_are_kept_without_secrets_and_without_pictures(ledger: Ledger, begin: Begin, want: Want) -> None:
     picture = "data:image/png;base64," + "A" * 500
     request = {"apiKey": "k1234", "seed": Decimal("0.5"), "inputs": {"frameImages": [{"image": picture}]}}
     (attempt,) = ledger.reserve(begin(), [want("key", request=request)])
@@ -156,9 +148,7 @@ def test_requests_are_kept_without_secrets_and_without_pictures(
     }
 
 
-def test_a_run_that_was_never_begun_or_has_ended_reserves_nothing(
-    ledger: Ledger, begin: Begin, want: Want
-) -> None:
+def test_a_run_that_was_never_begun_or_has_ended_reserves_nothing(ledger: Ledger, begin: Begin, want: Want) -> None:
     with pytest.raises(LedgerError, match="never begun"):
         ledger.reserve("nobody", [want()])
     run = begin()
@@ -181,9 +171,7 @@ def test_nothing_wanted_is_nothing_reserved(ledger: Ledger, begin: Begin) -> Non
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.REFUSED, State.RELEASED])
-def test_a_retry_is_a_new_attempt_at_the_same_take(
-    ledger: Ledger, attempt_in: AttemptIn, state: State
-) -> None:
+def test_a_retry_is_a_new_attempt_at_the_same_take(ledger: Ledger, attempt_in: AttemptIn, state: State) -> None:
     over = attempt_in(state)
     again = ledger.retry("run", over, Decimal("0.50"))
     assert again.task_uuid != over.task_uuid
