@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any
+from urllib.parse import quote
 
 __all__ = ["MASK", "fingerprint", "redact"]
 
-import hashlib
-
 MASK = "***"
+_SHORTEST_SECRET = 4
 _SECRET_KEYS = re.compile(r"api[-_]?key|authorization|token|secret|password|signature|credential", re.IGNORECASE)
-_BEARER = re.compile(r"(?i)\b(bearer\s+)[^\s\"',;]+")
+# A ring bearer in a prompt is no secret: a token has a digit in it, or stands behind the header's name.
+_BEARER = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?(?:\w+\s+)?|bearer\s+(?=[^\s\"',;]*\d))[^\s\"',;]+")
 _QUERY = re.compile(r"(?i)([?&](?:[\w.-]*(?:key|token|secret|signature|sig|credential|password))=)[^&\s\"']+")
-_USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(@)")
+_USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/]+(@)")
 _DATA_URI = re.compile(r"data:([\w/+.-]+);base64,[A-Za-z0-9+/=]{64,}")
 
 
@@ -36,8 +38,9 @@ def redact(value: Any, *secrets: str) -> Any:
 
 
 def _redact_text(text: str, secrets: tuple[str, ...]) -> str:
-    for secret in secrets:
-        if len(secret) >= 4:
+    # The longest first: one may be a part of another. In an address a secret is spelled for addresses.
+    for secret in sorted({spelled for item in secrets for spelled in (item, quote(item, safe=""))}, key=len)[::-1]:
+        if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, MASK)
     text = _BEARER.sub(rf"\g<1>{MASK}", text)
     text = _QUERY.sub(rf"\g<1>{MASK}", text)

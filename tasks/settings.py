@@ -27,6 +27,8 @@ from tasks.redaction import fingerprint, redact
 __all__ = ["OFFICIAL_BASE_URL", "Provider", "Settings", "parse_usd", "resolve_settings"]
 
 OFFICIAL_BASE_URL = "https://api.runware.ai/v1"
+_PORTS = {"http": 80, "https": 443}
+_MOST_USD = Decimal(1_000_000_000)
 
 Provider: TypeAlias = Literal["runware", "emulator"]
 
@@ -94,11 +96,7 @@ def resolve_settings(
         raise SettingsError(f"retries {retries} is out of range", advice="Accepted: 0 to 10.")
     embedded = provider == "emulator" and not base_url
     address = base_url or (None if embedded else env.get("RUNWARE_BASE_URL")) or OFFICIAL_BASE_URL
-    parts = urlsplit(address)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise SettingsError(
-            f"'{redact(address)}' is not a base URL", advice=f"Accepted: an address such as {OFFICIAL_BASE_URL}."
-        )
+    _check_address(address)
     key = env.get("RUNWARE_API_KEY", "").strip()
     if provider == "emulator":
         key = key if base_url and key else "emulator"
@@ -106,6 +104,10 @@ def resolve_settings(
         raise KeyRefused(
             "RUNWARE_API_KEY is not set, so nothing can be generated at Runware",
             advice="Set it to your key, or try everything for free with --provider emulator.",
+        )
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise SettingsError(
+            "RUNWARE_API_KEY holds characters that no key has", advice="Copy it again from my.runware.ai."
         )
     data = Path(platformdirs.user_data_dir("shotchain"))
     work = work or env.get("SHOTCHAIN_WORK") or str(data / "work")
@@ -134,14 +136,27 @@ def _beside_ledger(ledger: str, data: Path) -> Path:
     return data if "://" in path else Path(path).expanduser().absolute().parent
 
 
+def _check_address(address: str) -> None:
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or not address.isprintable() or " " in address:
+        raise SettingsError(
+            f"'{redact(address)}' is not a base URL", advice=f"Accepted: an address such as {OFFICIAL_BASE_URL}."
+        )
+
+
 def _identity(address: str, *, embedded: bool) -> str:
     if embedded:
         return "emulator"
-    if address.rstrip("/") == OFFICIAL_BASE_URL:
-        return "runware"
     parts = urlsplit(address)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname}{port}"
+    # However it is spelled, it is the same provider, and what was paid there is paid.
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port in {None, _PORTS[parts.scheme]} else f":{parts.port}"
+    origin = f"{parts.scheme}://{host}{port}"
+    return "runware" if f"{origin}{parts.path.rstrip('/')}" == OFFICIAL_BASE_URL else origin
 
 
 def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
@@ -169,6 +184,7 @@ def parse_usd(text: str | None, name: str) -> Decimal | None:
         amount = Decimal(str(text).strip().removeprefix("$"))
     except InvalidOperation:
         amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0 or amount != amount.quantize(Decimal("0.000001")):
+    exact = amount.is_finite() and 0 <= amount <= _MOST_USD and amount == amount.quantize(Decimal("0.000001"))
+    if not exact:
         raise SettingsError(f"{name} '{text}' is not an amount of dollars", advice='Accepted: such as "12.50".')
     return amount

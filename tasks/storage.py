@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
@@ -23,7 +24,9 @@ from tasks.redaction import redact
 
 __all__ = ["Location", "file_uri", "locate"]
 
-_OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "memory"}
+_OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss"}
+_Doing: TypeAlias = Literal["read", "write"]
+_DONE = {"read": "read", "write": "written"}
 _EXTRAS = {
     "s3": "s3",
     "s3a": "s3",
@@ -84,18 +87,28 @@ class Location:
             StorageUnreachable: The storage does not answer.
         """
         if self.local is not None:
-            return self.local.stat().st_size if self.local.is_file() else None
+            with self._local("read"):
+                return self.local.stat().st_size if self.local.is_file() else None
         with self._filesystem("read") as (fs, path):
             try:
                 fs.invalidate_cache()
-                return int(fs.info(path)["size"])
+                info = fs.info(path)
             except FileNotFoundError:
                 return None
+            return int(info["size"]) if info.get("type") == "file" else None
 
     def read_bytes(self) -> bytes | None:
-        """The content of a small file, or None if there is no such file."""
+        """The content of a small file, or None if there is no such file.
+
+        Raises:
+            StorageUnreachable: The storage does not answer.
+        """
         if self.local is not None:
-            return self.local.read_bytes() if self.local.is_file() else None
+            with self._local("read"):
+                try:
+                    return self.local.read_bytes()
+                except (FileNotFoundError, NotADirectoryError):
+                    return None
         with self._filesystem("read") as (fs, path):
             try:
                 content: bytes = fs.cat_file(path)
@@ -104,16 +117,23 @@ class Location:
             return content
 
     def fetch(self, target: Path) -> None:
-        """Copy the file to a local path, which then is whole."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+        """Copy the file to a local path, which then is whole.
+
+        Raises:
+            StorageUnreachable: It cannot be read, or `target` not be written.
+        """
+        partial = target.with_name(f".{uuid.uuid4().hex}.part")
         try:
+            with self._local("read"):
+                target.parent.mkdir(parents=True, exist_ok=True)
             if self.local is not None:
-                shutil.copyfile(self.local, partial)
+                with self._local("read"):
+                    shutil.copyfile(self.local, partial)
             else:
                 with self._filesystem("read") as (fs, path):
                     fs.get_file(path, str(partial))
-            partial.replace(target)
+            with self._local("read"):
+                partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
 
@@ -127,14 +147,13 @@ class Location:
             self._put_local(source, self.local)
             return
         with self._filesystem("write") as (fs, path):
-            parent = path.rsplit("/", 1)[0]
+            parent, _, name = path.rpartition("/")
             if self.protocol in _OBJECT_STORES:
-                if self.protocol == "memory":
-                    fs.makedirs(parent, exist_ok=True)
                 fs.put_file(str(source), path)
                 return
-            fs.makedirs(parent, exist_ok=True)
-            partial = f"{parent}/.{path.rsplit('/', 1)[-1]}.{uuid.uuid4().hex[:8]}.part"
+            if parent:
+                fs.makedirs(parent, exist_ok=True)
+            partial = f"{parent}/.{uuid.uuid4().hex}{PurePosixPath(name).suffix}.part"
             try:
                 fs.put_file(str(source), partial)
                 fs.mv(partial, path)
@@ -142,34 +161,57 @@ class Location:
                 if fs.exists(partial):
                     fs.rm_file(partial)
 
+    def put_bytes(self, content: bytes) -> None:
+        """Make the file hold `content`; see `put`."""
+        with tempfile.TemporaryDirectory(prefix="shotchain-") as folder:
+            source = Path(folder) / "content"
+            source.write_bytes(content)
+            self.put(source)
+
     def rename(self, name: str) -> None:
-        """Give the file another name in its folder."""
+        """Give the file another name in its folder. Nothing happens where it is gone already.
+
+        Raises:
+            StorageUnreachable: It cannot be renamed.
+        """
         target = self.beside(name)
         if self.local is not None and target.local is not None:
-            self.local.replace(target.local)
+            with self._local("write"):
+                if self.local.exists():
+                    self.local.replace(target.local)
             return
         with self._filesystem("write") as (fs, path):
-            fs.mv(path, f"{path.rsplit('/', 1)[0]}/{name}")
+            if fs.exists(path):
+                fs.mv(path, f"{path.rpartition('/')[0]}/{name}")
 
     def _put_local(self, source: Path, target: Path) -> None:
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+        # A short name of its own: one that is as long as the file system allows could not grow.
+        partial = target.with_name(f".{uuid.uuid4().hex}.part")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with source.open("rb") as reader, partial.open("xb") as writer:
-                shutil.copyfileobj(reader, writer, 1 << 20)
-                writer.flush()
-                os.fsync(writer.fileno())
-            partial.replace(target)
-        except OSError as error:
-            raise StorageUnreachable(
-                f"{target} cannot be written: {error.strerror or error}",
-                advice="Free some space or name another place; what is paid is kept.",
-            ) from error
+            with self._local("write"):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with source.open("rb") as reader, partial.open("xb") as writer:
+                    shutil.copyfileobj(reader, writer, 1 << 20)
+                    writer.flush()
+                    os.fsync(writer.fileno())
+                partial.replace(target)
         finally:
-            partial.unlink(missing_ok=True)
+            # Where the folder cannot be reached, there is nothing of ours in it.
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
 
     @contextmanager
-    def _filesystem(self, doing: str) -> Iterator[tuple[Any, str]]:
+    def _local(self, doing: _Doing) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageUnreachable(
+                f"{self.shown} cannot be {_DONE[doing]}: {error.strerror or error}",
+                advice="Free some space or name another place; what is paid is kept." if doing == "write" else None,
+            ) from error
+
+    @contextmanager
+    def _filesystem(self, doing: _Doing) -> Iterator[tuple[Any, str]]:
         import fsspec  # noqa: PLC0415 -- only for what is not local
 
         try:
@@ -181,7 +223,7 @@ class Location:
                 advice=f"Install it with: pip install 'shotchain[{extra}]'" if extra else None,
             ) from error
         except ValueError as error:
-            raise SettingsError(f"'{self.shown}' is no storage location: {error}") from error
+            raise SettingsError(f"'{self.shown}' is no storage location: {redact(str(error))}") from error
         try:
             yield fs, path
         except (SettingsError, StorageUnreachable):
@@ -189,8 +231,7 @@ class Location:
         # Each backend has errors of its own, with no common root.
         except Exception as error:
             raise StorageUnreachable(
-                f"{self.shown} cannot be {'read' if doing == 'read' else 'written'}: "
-                f"{redact(str(error)) or type(error).__name__}",
+                f"{self.shown} cannot be {_DONE[doing]}: {redact(str(error)) or type(error).__name__}",
                 advice="Check the address and its credentials, then run the same command again.",
             ) from error
 
@@ -207,5 +248,5 @@ def locate(where: str) -> Location:
     scheme = urlsplit(text).scheme if "://" in text else ""
     if scheme in {"", "file", "local"}:
         path = text if not scheme else url2pathname(unquote(text.split("://", 1)[1]))
-        return Location(where, Path(path).expanduser().absolute())
+        return Location(text, Path(path).expanduser().absolute())
     return Location(text, None)

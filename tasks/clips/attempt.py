@@ -7,21 +7,25 @@ attempt half done (this run, a later one, another machine) goes on from its stat
     submitted   it may have been accepted: ask; after the grace time post the same UUID once more
     accepted    wait for it
     succeeded   the result is in the ledger
-    unknown     ask once; if the provider still cannot tell, a person must
+    unknown     ask; if the provider still cannot tell, a person must
+
+Whoever loses a compare-and-set reads the row again and goes on from there: another run was faster.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
-import random
+import copy
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from tasks.clips.recall import ask_for_result, look, recorded_error, recorded_result, unknown_outcome
+from tasks.clips.writing import in_ledger
 from tasks.errors import (
     Charged,
+    ContentRefused,
     KeyRefused,
     LedgerError,
     NoCredit,
@@ -29,21 +33,29 @@ from tasks.errors import (
     ProviderError,
     ProviderUnreachable,
     RateLimited,
+    RequestRejected,
+    SettingsError,
     ShotchainError,
 )
 from tasks.ledger import Attempt, State
 from tasks.ledger.ledger import Ledger
+from tasks.ledger.states import OVER
 from tasks.progress import Event, Observer, Stage
 from tasks.runware.client import RunwareClient, is_conflict
-from tasks.runware.failures import failure_from_error
-from tasks.runware.messages import Reply, VideoResult, parse_reply
+from tasks.runware.messages import VideoResult
+from tasks.runware.pauses import Pauses
 from tasks.runware.poller import Poller
 from tasks.settings import Settings
 
 __all__ = ["Driver", "Order"]
 
-_NOT_FOUND = {"taskNotFound", "taskFailedOrNotFound", "taskExpired"}
 _BUSY_TRIES = 8
+_ASK_TRIES = 5
+_MOST_POSTS = 2
+_AT_PROVIDER = frozenset({State.SUBMITTED, State.ACCEPTED, State.UNKNOWN})
+_REFUSALS = (RequestRejected, ContentRefused, KeyRefused, NoCredit, SettingsError)
+# After these it would be idle to send more in this run.
+_STOPPERS = (KeyRefused, NoCredit, ProviderUnreachable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +70,17 @@ class Order:
 class Driver:
     """Drives attempts for one run.
 
+    A refused key, an empty account or a provider that cannot be reached opens the circuit: this driver submits
+    nothing more, and what waits for its turn fails with the same error and unspent. What is at the provider already
+    is still waited for.
+
     Args:
         settings: The run's.
         client: Speaks to the provider.
         poller: Waits for results.
         ledger: Remembers.
         observer: Is told of each step.
-        random_source: Makes the jitter of waiting times.
+        pauses: How long to wait before trying again.
     """
 
     def __init__(
@@ -74,14 +90,16 @@ class Driver:
         poller: Poller,
         ledger: Ledger,
         observer: Observer,
-        random_source: random.Random | None = None,
+        pauses: Pauses | None = None,
     ) -> None:
         self._settings = settings
         self._client = client
         self._poller = poller
         self._ledger = ledger
         self._observe = observer
-        self._random = random_source or random.Random()  # noqa: S311 -- jitter, not a secret
+        self._pauses = pauses or Pauses()
+        self._open_circuit: ShotchainError | None = None
+        self._errors: dict[str, ShotchainError] = {}
 
     async def drive(self, attempt: Attempt, order: Order) -> tuple[Attempt, VideoResult]:
         """Bring an attempt to its result.
@@ -92,34 +110,40 @@ class Driver:
         Raises:
             OutcomeUnknown: It cannot be told what became of it, or it is still in work after the deadline. The
                 attempt keeps its reservation, and the next run goes on with it.
-            ShotchainError: It is over; the ledger says how.
+            ShotchainError: It is over, and the ledger says how; or the provider cannot be asked, and the attempt
+                is as it was.
         """
         while True:
-            self._check_account(attempt)
             match attempt.state:
                 case State.RESERVED:
                     attempt = await self._submit(attempt, order)
                 case State.SUBMITTED | State.UNKNOWN:
+                    self._check_account(attempt)
                     attempt = await self._find_out(attempt, order)
                 case State.ACCEPTED:
+                    self._check_account(attempt)
                     attempt = await self._wait(attempt, order)
                 case State.SUCCEEDED | State.STORED:
-                    return attempt, _result_of(attempt)
+                    return attempt, recorded_result(attempt)
                 case _:
-                    raise _ended(attempt)
+                    raise self._errors.pop(attempt.task_uuid, None) or recorded_error(attempt)
 
     async def ask_again(self, attempt: Attempt) -> VideoResult | None:
-        """Ask for the result of a paid attempt anew, for a fresh address; None if the provider has it no more."""
-        for question in (self._ask, self._details):
-            reply = await question(attempt.task_uuid)
-            if results := reply.results_of(attempt.task_uuid):
-                return results[0]
-        return None
+        """Ask for the result of a paid attempt anew, for a fresh address; None if the provider has it no more.
+
+        Raises:
+            OutcomeUnknown: It was paid from another account, and only that one can be asked.
+            ShotchainError: The provider cannot be asked.
+        """
+        self._check_account(attempt)
+        return await ask_for_result(self._client, attempt)
 
     # -- submitting ------------------------------------------------------------------------------------------------
 
     async def _submit(self, attempt: Attempt, order: Order) -> Attempt:
+        self._check_circuit(order)
         request = {**await order.build(), "taskUUID": attempt.task_uuid}
+        self._check_circuit(order)
         moved = await self._move(attempt, State.SUBMITTED, expect={State.RESERVED}, account=self._settings.account)
         if moved is None:
             return await self._reload(attempt)
@@ -127,18 +151,23 @@ class Driver:
         return await self._post(moved, order, request)
 
     async def _post(self, attempt: Attempt, order: Order, request: Mapping[str, Any]) -> Attempt:
-        """Post a submitted attempt; the first post of it, or the one more that the grace rule allows."""
+        """Post a submitted attempt: the first post of it, or the one more that the grace rule allows.
+
+        What comes back `submitted` is unclear.
+        """
+        # Whether a byte of this attempt may have been taken before the answer at hand.
         doubtful = attempt.posts > 1
-        failure: ShotchainError | None = None
+        failure: RateLimited | ProviderUnreachable | None = None
         for turn in range(_BUSY_TRIES):
             if turn:
-                await asyncio.sleep(self._pause(turn, failure))
+                asked_s = failure.retry_after_s if isinstance(failure, RateLimited) else None
+                await self._pauses.backoff(turn, first_s=1.0, most_s=30.0, asked_s=asked_s)
             try:
                 results = await self._client.submit(request)
             except (RateLimited, ProviderUnreachable) as error:
-                # Not accepted, so the same UUID may go again. A busy gateway might have passed it on all the same;
-                # then the provider will say that it knows this UUID.
-                doubtful |= getattr(error, "code", None) in {"http503", "http504"}
+                # Not accepted, so the same UUID may go again. Where a gateway said so and had passed it on all the
+                # same, the provider will say that it knows this UUID.
+                doubtful |= error.charged is not Charged.NO
                 failure = error
                 continue
             except OutcomeUnknown:
@@ -146,12 +175,23 @@ class Driver:
             except ShotchainError as error:
                 if is_conflict(error):
                     return await self._accepted(attempt, order)
-                raise await self._over(attempt, State.REFUSED, error, order) from error
+                if isinstance(error, _STOPPERS):
+                    self._open_circuit = error
+                    if doubtful:
+                        raise  # it is about now, and says nothing of the post before
+                if doubtful and not isinstance(error, RequestRejected):
+                    return attempt  # so is this; but what is rejected now was rejected before
+                state = State.REFUSED if isinstance(error, _REFUSALS) else State.FAILED
+                return await self._end(attempt, state, error, order)
             attempt = await self._accepted(attempt, order)
             return await self._succeeded(attempt, results[0]) if results else attempt
         if failure is None or doubtful:
             return attempt
-        raise await self._over(attempt, State.RELEASED, failure, order) from failure
+        if isinstance(failure, _STOPPERS):
+            self._open_circuit = failure
+        # Taking the one more post that is left means that no other run can be about to use it.
+        claimed = await in_ledger(self._ledger.count_post, attempt.task_uuid, posts=attempt.posts)
+        return await (self._end(claimed, State.RELEASED, failure, order) if claimed else self._reload(attempt))
 
     async def _accepted(self, attempt: Attempt, order: Order) -> Attempt:
         self._tell(Stage.GENERATING, order)
@@ -165,97 +205,143 @@ class Driver:
 
         An empty answer proves nothing: a task that was never taken and one in work may look alike. So it is asked
         about until the grace time is over; then the same UUID is posted once more, which the provider either takes,
-        for the first time, or refuses as known, which means that it had it all along.
+        for the first time, or refuses as known, which means that it had it all along. If that reply is lost too, it
+        is asked about for as long again.
         """
         self._tell(Stage.GENERATING, order, "asking what became of it")
-        grace_until = (attempt.submitted_at or attempt.created_at).timestamp() + self._settings.grace_s
-        turn = 0
+        grace_s = self._settings.grace_s
+        if attempt.state is State.UNKNOWN:
+            found = await self._look_until(attempt, order, 0.0)
+        else:
+            sent_s = (attempt.submitted_at or attempt.created_at).timestamp()
+            found = await self._look_until(attempt, order, sent_s + grace_s)
+            if found.state is State.SUBMITTED and found.posts < _MOST_POSTS:
+                request = {**await order.build(), "taskUUID": attempt.task_uuid}
+                self._check_circuit(order)
+                claimed = await in_ledger(self._ledger.count_post, attempt.task_uuid, posts=found.posts)
+                if claimed is None:
+                    return await self._reload(attempt)
+                found = await self._post(claimed, order, request)
+                if found.state is State.SUBMITTED:
+                    found = await self._look_until(found, order, time.time() + grace_s)
+        if found.state is State.SUBMITTED:
+            moved = await self._move(found, State.UNKNOWN, expect={State.SUBMITTED}, error=unknown_outcome(found))
+            found = moved or await self._reload(found)
+        if found.state is State.UNKNOWN:
+            raise unknown_outcome(found)
+        return found
+
+    async def _look_until(self, attempt: Attempt, order: Order, until_s: float) -> Attempt:
+        """Ask until something is known, or an answer that came after `until_s` (Unix time) knew nothing."""
+        turn = unanswered = 0
         while True:
             turn += 1
+            current = await self._reload(attempt)
+            if current.state is not attempt.state:
+                return current  # another run found out
+            failure: ShotchainError | None = None
+            asked_s = time.time()
             try:
-                known = await self._look(attempt, order)
+                known = await self._look(current, order)
             except ShotchainError as error:
                 if not error.transient:
                     raise
-                known = None
-            if known is not None:
-                return known
-            if datetime.now(UTC).timestamp() >= grace_until or attempt.state is State.UNKNOWN:
-                break
-            await asyncio.sleep(min(5.0, 0.25 * 1.5**turn) * self._random.uniform(0.85, 1.15))
-        if attempt.state is State.SUBMITTED and attempt.posts < 2:
-            claimed = await self._call(self._ledger.count_post, attempt.task_uuid, posts=attempt.posts)
-            if claimed is None:
-                return await self._reload(attempt)
-            request = {**await order.build(), "taskUUID": attempt.task_uuid}
-            posted = await self._post(claimed, order, request)
-            if posted.state is not State.SUBMITTED:
-                return posted
-            known = await self._look(posted, order)
-            if known is not None:
-                return known
-        await self._move(attempt, State.UNKNOWN, expect={State.SUBMITTED}, error=_unknown(attempt))
-        raise _unknown(attempt)
+                failure = error
+            else:
+                if known is not None:
+                    return known
+            unanswered = unanswered + 1 if failure else 0
+            if asked_s >= until_s:
+                if failure is None:
+                    return current
+                if unanswered >= _ASK_TRIES:
+                    raise failure
+            await self._pauses.backoff(turn, first_s=0.5, most_s=5.0)
 
     async def _look(self, attempt: Attempt, order: Order) -> Attempt | None:
         """One look at both places where the provider may know a task; None where neither does."""
-        for question in (self._ask, self._details):
-            reply = await question(attempt.task_uuid)
-            if results := reply.results_of(attempt.task_uuid):
-                accepted = await self._accepted(attempt, order)
-                return await self._succeeded(accepted, results[0])
-            if reply.is_running(attempt.task_uuid):
-                return await self._accepted(attempt, order)
-            error = reply.error_of(attempt.task_uuid)
-            if error is not None and error.get("code") not in _NOT_FOUND:
-                failure = failure_from_error(error, shot=order.shot)
-                raise await self._over(attempt, State.FAILED, failure, order) from failure
-        return None
-
-    async def _ask(self, task_uuid: str) -> Reply:
-        return await self._client.get_responses([task_uuid])
-
-    async def _details(self, task_uuid: str) -> Reply:
-        return await self._client.task_details(task_uuid)
+        seen = await look(self._client, attempt.task_uuid)
+        if isinstance(seen, VideoResult):
+            return await self._succeeded(await self._accepted(attempt, order), seen)
+        if isinstance(seen, ShotchainError):
+            return await self._ended_by_provider(attempt, seen, order)
+        return await self._accepted(attempt, order) if seen else None
 
     # -- waiting ---------------------------------------------------------------------------------------------------
 
     async def _wait(self, attempt: Attempt, order: Order) -> Attempt:
         self._tell(Stage.GENERATING, order)
         waited_s = (datetime.now(UTC) - (attempt.accepted_at or attempt.created_at)).total_seconds()
+        if waited_s > self._settings.grace_s:
+            # It was accepted by an earlier run. Details are kept longer than what polling shows.
+            known = await self._look_once(attempt, order)
+            if known is not None:
+                return known
         try:
-            result = await self._poller.wait(
-                attempt.task_uuid, deadline_s=self._settings.deadline_s, waited_s=max(0.0, waited_s)
+            outcome = await self._poller.wait(
+                attempt.task_uuid,
+                deadline_s=self._settings.deadline_s,
+                waited_s=max(0.0, waited_s),
+                missing_s=self._settings.grace_s,
             )
-        except (OutcomeUnknown, KeyRefused, NoCredit):
-            raise  # it is still the provider's, and the next run goes on with it
-        except ShotchainError as error:
-            raise await self._over(attempt, State.FAILED, error, order) from error
-        return await self._succeeded(attempt, result)
+        except OutcomeUnknown as error:
+            known = await self._look_once(attempt, order)
+            if known is not None:
+                return known
+            error.shot = order.shot
+            if error.code is not None:
+                await self._move(attempt, State.UNKNOWN, expect={State.ACCEPTED}, error=error)
+            raise
+        if isinstance(outcome, ShotchainError):
+            return await self._ended_by_provider(attempt, outcome, order)
+        return await self._succeeded(attempt, outcome)
+
+    async def _look_once(self, attempt: Attempt, order: Order) -> Attempt | None:
+        """Look beside the polling; None where that brings nothing new."""
+        try:
+            known = await self._look(attempt, order)
+        except (ProviderError, ProviderUnreachable):
+            return None  # the poller asks too, and says what keeps it from an answer
+        return known if known is not None and known.state is not State.ACCEPTED else None
 
     async def _succeeded(self, attempt: Attempt, result: VideoResult) -> Attempt:
         moved = await self._move(
             attempt,
             State.SUCCEEDED,
-            expect={State.SUBMITTED, State.ACCEPTED, State.UNKNOWN},
+            expect=_AT_PROVIDER,
             cost_usd=result.cost_usd,
-            result=_jsonable(result.raw),
+            result=result.as_json(),
         )
         return moved or await self._reload(attempt)
 
-    async def _over(self, attempt: Attempt, state: State, error: ShotchainError, order: Order) -> ShotchainError:
-        """Write down how an attempt ended and give back the error with all that is known."""
+    # -- ending ----------------------------------------------------------------------------------------------------
+
+    async def _ended_by_provider(self, attempt: Attempt, error: ShotchainError, order: Order) -> Attempt:
+        state = State.REFUSED if isinstance(error, _REFUSALS) else State.FAILED
+        return await self._end(attempt, state, error, order)
+
+    async def _end(self, attempt: Attempt, state: State, error: ShotchainError, order: Order) -> Attempt:
+        """Write down how an attempt ended, and keep the error with all that is known for whoever drives it."""
         error.shot = order.shot
         error.task_uuid = attempt.task_uuid
-        await self._move(attempt, state, error=error)
-        return error
+        told = error.cost_usd if error.charged is Charged.YES and state is not State.RELEASED else None
+        expect = {State.SUBMITTED} if state is State.RELEASED else _AT_PROVIDER
+        moved = await self._move(attempt, state, expect=expect, error=error, cost_usd=told)
+        current = moved or await self._reload(attempt)
+        if current.state in OVER:
+            self._errors[attempt.task_uuid] = error
+        return current
 
     # -- helpers ---------------------------------------------------------------------------------------------------
 
+    def _check_circuit(self, order: Order) -> None:
+        if self._open_circuit is not None:
+            error = copy.copy(self._open_circuit)
+            error.shot, error.task_uuid = order.shot, None
+            raise error
+
     def _check_account(self, attempt: Attempt) -> None:
-        if attempt.state in {State.RESERVED, State.STORED} or not attempt.account:
-            return
-        if attempt.account != self._settings.account:
+        if attempt.account and attempt.account != self._settings.account:
             raise OutcomeUnknown(
                 "this take was submitted with another API key, and only that account can be asked about it",
                 advice="Set RUNWARE_API_KEY to the key it was submitted with and run again.",
@@ -264,66 +350,13 @@ class Driver:
             )
 
     async def _move(self, attempt: Attempt, to: State, **facts: Any) -> Attempt | None:
-        return await self._call(self._ledger.move, attempt.task_uuid, to, **facts)
+        return await in_ledger(self._ledger.move, attempt.task_uuid, to, **facts)
 
     async def _reload(self, attempt: Attempt) -> Attempt:
-        current = await self._call(self._ledger.attempt, attempt.task_uuid)
+        current = await in_ledger(self._ledger.attempt, attempt.task_uuid)
         if current is None:
             raise LedgerError("an attempt is gone from the ledger", task_uuid=attempt.task_uuid)
         return current
 
-    @staticmethod
-    async def _call(function: Callable[..., Attempt | None], *args: Any, **kwargs: Any) -> Attempt | None:
-        # What is being written must be written even if the run is cancelled in this moment.
-        return await asyncio.shield(asyncio.create_task(asyncio.to_thread(function, *args, **kwargs)))
-
-    def _pause(self, turn: int, failure: ShotchainError | None) -> float:
-        asked = failure.retry_after_s if isinstance(failure, ProviderError) else None
-        return asked if asked is not None else min(30.0, 0.5 * 2**turn) * self._random.uniform(0.5, 1.0)
-
     def _tell(self, stage: Stage, order: Order, message: str = "") -> None:
         self._observe(Event(stage, order.shot, order.take, message=message))
-
-
-def _result_of(attempt: Attempt) -> VideoResult:
-    body = _as_reply(attempt)
-    results = body.results_of(attempt.task_uuid)
-    if results:
-        return results[0]
-    raise LedgerError("the ledger holds no result of a paid attempt", task_uuid=attempt.task_uuid)
-
-
-def _as_reply(attempt: Attempt) -> Reply:
-    item = {**(attempt.result or {}), "taskUUID": attempt.task_uuid}
-    return parse_reply(200, json.dumps({"data": [item]}, default=str).encode())
-
-
-def _jsonable(raw: Mapping[str, Any]) -> dict[str, Any]:
-    # A Decimal is kept as the text that came, so that not even the record rounds.
-    jsonable: dict[str, Any] = json.loads(json.dumps(dict(raw), default=str))
-    return jsonable
-
-
-def _ended(attempt: Attempt) -> ShotchainError:
-    """The error of an attempt that another run brought to an end."""
-    told = attempt.error or {}
-    return failure_from_error(
-        {
-            "code": attempt.error_code or told.get("code") or "taskFailed",
-            "message": told.get("message", f"the attempt ended as {attempt.state}"),
-            "taskUUID": attempt.task_uuid,
-        },
-        shot=attempt.shot,
-    )
-
-
-def _unknown(attempt: Attempt) -> OutcomeUnknown:
-    return OutcomeUnknown(
-        "the request was sent, its reply was lost, and the provider cannot say what became of it",
-        advice="It is not sent again, and its price stays reserved. See the task at the provider; the next run asks "
-        "once more.",
-        shot=attempt.shot,
-        task_uuid=attempt.task_uuid,
-        cost_usd=attempt.reserved_usd,
-        charged=Charged.UNKNOWN,
-    )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
 
 from tasks.clips.store import ClipStore
+from tasks.clips.writing import in_ledger
 from tasks.errors import ApprovalNeeded, UnpinnedInput
 from tasks.ledger import Attempt, State, Wanted
 from tasks.ledger.ledger import Ledger
@@ -80,12 +80,13 @@ async def open_gate(
     takes = [(shot, take) for shot in plan.shots for take in shot.takes]
     reused = await store.has({take.content_key for _, take in takes})
     wanted = [wanted_take(plan, shot, take) for shot, take in takes if take.content_key not in reused]
-    to_pay_usd = sum((take.price_usd for take in wanted), Decimal(0))
+    # Takes of one content key are one clip, and are paid for once.
+    to_pay_usd = sum({take.content_key: take.price_usd for take in wanted}.values(), Decimal(0))
     if approved_usd is not None and to_pay_usd > approved_usd:
         raise ApprovalNeeded(
             f"${to_pay_usd} would be spent, and no more than ${approved_usd} may be without approval",
             advice="Nothing was spent. Approve it, or raise the sum that needs no approval.",
             cost_usd=to_pay_usd,
         )
-    attempts = await asyncio.to_thread(ledger.reserve, run_id, wanted) if wanted else []
+    attempts = await in_ledger(ledger.reserve, run_id, wanted) if wanted else []
     return Reserved(frozenset(reused), tuple(attempts))

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import copy
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from tasks.clips.attempt import Driver, Order
 from tasks.clips.gate import wanted_take
 from tasks.clips.inputs import Inputs
+from tasks.clips.recall import recorded_result
 from tasks.clips.slots import Slots
 from tasks.clips.store import Clip, ClipStore, Origin
+from tasks.clips.writing import in_ledger
 from tasks.errors import ClipDamaged, ClipLost, ProviderUnreachable, ResultGone, ShotchainError
 from tasks.ledger import Attempt, State
 from tasks.ledger.ledger import Ledger
-from tasks.ledger.states import OVER
+from tasks.ledger.states import OVER, PAID
 from tasks.media.frames import DecodedFacts, decode_whole
 from tasks.plan.model import Input, Plan, PlannedShot, PlannedTake
 from tasks.plan.request import fill_inputs
@@ -28,6 +30,7 @@ from tasks.progress import Event, Observer, Stage
 from tasks.runware.client import RunwareClient
 from tasks.runware.download import Download, download_result
 from tasks.runware.messages import VideoResult
+from tasks.runware.pauses import Pauses
 
 __all__ = ["Generator", "Taken"]
 
@@ -62,6 +65,7 @@ class Generator:
         retries: At most so many further attempts a take, after failures that are over and may pass.
         rebuy_lost: Whether to pay again for a paid clip that is gone everywhere.
         observer: Is told of each step.
+        pauses: How long to wait before trying again.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class Generator:
         retries: int,
         rebuy_lost: bool,
         observer: Observer,
+        pauses: Pauses | None = None,
     ) -> None:
         self._plan = plan
         self._run_id = run_id
@@ -92,6 +97,11 @@ class Generator:
         self._retries = retries
         self._rebuy_lost = rebuy_lost
         self._observe = observer
+        self._pauses = pauses or Pauses()
+        # Takes of one content key are one clip: the first makes it, the others wait and find it, or its failure.
+        self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._failed: dict[str, ShotchainError] = {}
+        self._slots.expect(take.content_key for shot in plan.shots if not shot.depends_on for take in shot.takes)
 
     async def take(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
         """Have one take.
@@ -105,36 +115,78 @@ class Generator:
             ShotchainError: It could not be had; the error says whether money may have been spent.
         """
         try:
-            found = await self._store.find(take.content_key)
-            if found is not None:
-                self._tell(Stage.REUSED, shot, take)
-                return Taken(shot.id, take.number, found, reused=True, paid_usd=Decimal(0))
-            return await self._have(shot, take, clips)
+            async with self._making[take.content_key]:
+                return await self._take(shot, take, clips)
         except ShotchainError as error:
             error.shot = error.shot or shot.id
             raise
+        finally:
+            self._slots.waive(take.content_key)
+
+    async def _take(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
+        key = take.content_key
+        if key in self._failed:
+            error = copy.copy(self._failed[key])
+            error.shot = shot.id
+            raise error
+        try:
+            found = await self._store.find(key)
+            if found is None:
+                return await self._have(shot, take, clips)
+        except ShotchainError as error:
+            self._failed[key] = error
+            raise
+        await self._note_stored(key)
+        self._tell(Stage.REUSED, shot, take)
+        return Taken(shot.id, take.number, found, reused=True, paid_usd=Decimal(0))
 
     async def _have(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
         order = Order(shot.id, take.number, lambda: self._build(shot, clips))
         attempt = await self._reserve(shot, take)
-        began = attempt.run_id == self._run_id
-        if attempt.state is State.STORED:
+        if attempt.state in PAID:
             try:
-                clip = await self._fetch(attempt, await self._result(attempt), shot, take)
-                return Taken(shot.id, take.number, clip, reused=True, paid_usd=Decimal(0))
-            except ClipLost:
+                return await self._fetch_paid(attempt, shot, take)
+            except (ClipLost, ClipDamaged) as error:
                 if not self._rebuy_lost:
                     raise
-                attempt = await self._reserve(shot, take, replaces=attempt.task_uuid)
-                began = True
+                attempt = await self._replace(attempt, error, shot, take)
         attempt, result = await self._drive(attempt, order, shot, take)
-        clip = await self._fetch(attempt, result, shot, take)
-        paid = clip.origin.cost_usd if began else Decimal(0)
-        return Taken(shot.id, take.number, clip, reused=not began, paid_usd=paid)
+        return self._taken(attempt, await self._fetch(attempt, result, shot, take), shot, take)
+
+    async def _fetch_paid(self, attempt: Attempt, shot: PlannedShot, take: PlannedTake) -> Taken:
+        """Have a clip that was paid for before, from the address at hand or from a fresh one."""
+        if attempt.state is State.SUCCEEDED:
+            clip = await self._fetch(attempt, recorded_result(attempt), shot, take)
+            return self._taken(attempt, clip, shot, take)
+        clip = await self._fetch(attempt, await self._result(attempt), shot, take)
+        return Taken(shot.id, take.number, clip, reused=True, paid_usd=Decimal(0))
+
+    def _taken(self, attempt: Attempt, clip: Clip, shot: PlannedShot, take: PlannedTake) -> Taken:
+        ours = attempt.run_id == self._run_id
+        paid_usd = clip.origin.cost_usd if ours else Decimal(0)
+        return Taken(shot.id, take.number, clip, reused=not ours, paid_usd=paid_usd)
+
+    async def _note_stored(self, key: str) -> None:
+        """Catch up on a run that was stopped after it had stored a clip and before it could write so."""
+        attempt = await in_ledger(self._ledger.live, self._plan.provider, key)
+        if attempt is not None and attempt.state is State.SUCCEEDED:
+            await self._stored(attempt)
+
+    async def _stored(self, attempt: Attempt) -> None:
+        await in_ledger(self._ledger.move, attempt.task_uuid, State.STORED, expect={State.SUCCEEDED})
+
+    async def _replace(
+        self, attempt: Attempt, error: ClipLost | ClipDamaged, shot: PlannedShot, take: PlannedTake
+    ) -> Attempt:
+        """Reserve anew what was paid for and is lost, as the user has asked for. What was paid stays paid."""
+        if attempt.state is State.SUCCEEDED:
+            await in_ledger(self._ledger.move, attempt.task_uuid, State.FAILED, expect={State.SUCCEEDED}, error=error)
+        self._tell(Stage.RETRYING, shot, take, message=f"{error.message}; paying for it once more, as asked")
+        return await self._reserve(shot, take, replaces=attempt.task_uuid)
 
     async def _reserve(self, shot: PlannedShot, take: PlannedTake, replaces: str | None = None) -> Attempt:
         wanted = wanted_take(self._plan, shot, take, replaces)
-        return (await asyncio.to_thread(self._ledger.reserve, self._run_id, [wanted]))[0]
+        return (await in_ledger(self._ledger.reserve, self._run_id, [wanted]))[0]
 
     async def _drive(
         self, attempt: Attempt, order: Order, shot: PlannedShot, take: PlannedTake
@@ -143,10 +195,10 @@ class Generator:
         tries = 0
         while True:
             try:
-                async with self._slots.take(self._plan.priority[shot.id]):
+                async with self._slots.take(self._plan.priority[shot.id], take.content_key):
                     return await self._driver.drive(attempt, order)
             except ShotchainError as error:
-                current = await asyncio.to_thread(self._ledger.attempt, attempt.task_uuid)
+                current = await in_ledger(self._ledger.attempt, attempt.task_uuid)
                 if current is None or current.state not in OVER:
                     raise
                 if current.state is State.RELEASED and current.posts == 0:
@@ -157,8 +209,8 @@ class Generator:
                     raise
                 tries += 1
                 self._tell(Stage.RETRYING, shot, take, message=f"{error.message}; try {tries + 1}")
-                await asyncio.sleep(min(30.0, 2.0**tries) * random.uniform(0.5, 1.0))  # noqa: S311
-                attempt = await asyncio.to_thread(self._ledger.retry, self._run_id, current, shot.price_usd)
+                await self._pauses.backoff(tries, first_s=2.0, most_s=30.0)
+                attempt = await in_ledger(self._ledger.retry, self._run_id, current, shot.price_usd)
 
     async def _build(self, shot: PlannedShot, clips: Mapping[str, Clip]) -> Mapping[str, Any]:
         if not shot.inputs:
@@ -178,7 +230,9 @@ class Generator:
         """Bring a paid clip into the store. A failing download asks for the file again, never for another clip."""
         self._tell(Stage.DOWNLOADING, shot, take)
         damage: ClipDamaged | None = None
-        for _ in range(_DOWNLOADS):
+        for turn in range(_DOWNLOADS):
+            if turn:
+                await self._pauses.backoff(turn, first_s=1.0, most_s=8.0)
             try:
                 download = await self._download(result, take)
             except ResultGone:
@@ -195,18 +249,20 @@ class Generator:
                 download.path.unlink(missing_ok=True)
         if damage is None:
             raise _lost(attempt)
+        cost_usd = _cost_usd(attempt)
         raise ClipDamaged(
             f"the paid clip cannot be decoded, however often it is fetched: {damage.message}",
-            advice="It is kept aside in the clip store for inspection. It will not be bought again by itself.",
+            advice=f"It is kept aside in the clip store. Run again to fetch it again, or pay ${cost_usd} once more "
+            "with --rebuy-lost.",
             shot=shot.id,
             task_uuid=attempt.task_uuid,
-            cost_usd=attempt.cost_usd,
+            cost_usd=cost_usd,
         )
 
     async def _download(self, result: VideoResult, take: PlannedTake) -> Download:
-        suffix = Path(urlsplit(result.video_url).path).suffix.lower()
+        suffix = PurePosixPath(result.video_url.partition("?")[0]).suffix.lower()
         name = f"{take.content_key[:16]}-{uuid.uuid4().hex[:8]}{suffix if suffix in _SUFFIXES else '.mp4'}"
-        return await download_result(self._client, result.video_url, self._scratch / name)
+        return await download_result(self._client, result.video_url, self._scratch / name, pauses=self._pauses)
 
     async def _keep(
         self,
@@ -217,7 +273,7 @@ class Generator:
         download: Download,
         facts: DecodedFacts,
     ) -> Clip:
-        cost_usd = attempt.reserved_usd if attempt.cost_usd is None else attempt.cost_usd
+        cost_usd = _cost_usd(attempt)
         origin = Origin(
             provider=attempt.provider,
             model=attempt.model,
@@ -229,7 +285,7 @@ class Generator:
         )
         clip = await self._store.put(take.content_key, download, facts, origin)
         if attempt.state is not State.STORED:
-            await asyncio.to_thread(self._ledger.move, attempt.task_uuid, State.STORED, expect={State.SUCCEEDED})
+            await self._stored(attempt)
         self._tell(Stage.STORED, shot, take, cost_usd=cost_usd)
         return clip
 
@@ -246,7 +302,7 @@ class Generator:
 
 
 def _lost(attempt: Attempt) -> ClipLost:
-    cost = attempt.reserved_usd if attempt.cost_usd is None else attempt.cost_usd
+    cost = _cost_usd(attempt)
     return ClipLost(
         "this take was paid for, its clip is gone from the store, and the provider no longer has it",
         advice=f"Bring the file back to the store, or pay ${cost} once more with --rebuy-lost.",
@@ -254,3 +310,8 @@ def _lost(attempt: Attempt) -> ClipLost:
         task_uuid=attempt.task_uuid,
         cost_usd=cost,
     )
+
+
+def _cost_usd(attempt: Attempt) -> Decimal:
+    """What an attempt cost; a cost that the provider did not name counts as the reservation."""
+    return attempt.reserved_usd if attempt.cost_usd is None else attempt.cost_usd

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections import defaultdict
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
 from tasks.clips.store import Clip
-from tasks.errors import ShotchainError, UnpinnedInput
+from tasks.errors import UnpinnedInput
 from tasks.media.frames import extract_frame
-from tasks.plan.lengths import round_half_up
 from tasks.plan.model import LAST, ClipFrame, Input, WholeClip
+from tasks.rounding import round_half_up
 from tasks.runware.client import RunwareClient
 from tasks.storyboard.inputs import InputFacts
 from tasks.storyboard.model import MediaFile
@@ -54,7 +55,8 @@ class Inputs:
         self._facts = facts
         self._clip_rate = clip_rate
         self._cache = cache
-        self._uploads: dict[str, asyncio.Task[str]] = {}
+        self._uploaded: dict[str, str] = {}
+        self._uploading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def resolve(self, inputs: tuple[Input, ...], clips: Mapping[str, Clip]) -> dict[Input, str]:
         """What stands in the request for each input.
@@ -101,14 +103,11 @@ class Inputs:
         return await asyncio.to_thread(_data_uri, facts.local, facts.media_type or "image/png")
 
     async def _upload(self, sha256: str, path: Path) -> str:
-        if sha256 not in self._uploads:
-            media_type = _VIDEO_TYPES.get(path.suffix.lower(), "video/mp4")
-            self._uploads[sha256] = asyncio.create_task(self._client.upload(path, media_type))
-        try:
-            return await asyncio.shield(self._uploads[sha256])
-        except ShotchainError:
-            self._uploads.pop(sha256, None)
-            raise
+        async with self._uploading[sha256]:
+            if sha256 not in self._uploaded:
+                media_type = _VIDEO_TYPES.get(path.suffix.lower(), "video/mp4")
+                self._uploaded[sha256] = await self._client.upload(path, media_type)
+            return self._uploaded[sha256]
 
 
 def _data_uri(path: Path, media_type: str) -> str:

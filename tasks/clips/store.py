@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
+from tasks.errors import StorageUnreachable
 from tasks.media.frames import DecodedFacts
 from tasks.runware.download import Download
 from tasks.storage import Location, locate
@@ -72,11 +71,10 @@ class ClipStore:
 
     async def has(self, keys: set[str]) -> set[str]:
         """Which of `keys` have a clip of the recorded length; for a plan, without reading the clips."""
-
-        def look() -> set[str]:
-            return {key for key in keys if (record := self._record(key)) and self._length_fits(key, record)}
-
-        return await asyncio.to_thread(look)
+        # Of remote stores every question is a round trip, so they are asked at once.
+        in_order = sorted(keys)
+        there = await asyncio.gather(*(asyncio.to_thread(self._is_there, key) for key in in_order))
+        return {key for key, found in zip(in_order, there, strict=True) if found}
 
     async def put(self, key: str, download: Download, facts: DecodedFacts, origin: Origin) -> Clip:
         """Keep a clip that was downloaded and decoded whole.
@@ -88,102 +86,166 @@ class ClipStore:
 
     async def set_aside(self, key: str, file: Path) -> str:
         """Keep a damaged file of this key for inspection and say where."""
-        place = self._place(key, f".damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}{file.suffix}")
+        place = self._place(key, f".damaged-{_now()}{file.suffix}")
         await asyncio.to_thread(place.put, file)
         return place.shown
 
     def _place(self, key: str, suffix: str) -> Location:
         return self.root.child(f"clips/{key[:2]}/{key}{suffix}")
 
-    def _record(self, key: str) -> dict[str, Any] | None:
+    def _record(self, key: str) -> _Record | None:
         content = self._place(key, ".json").read_bytes()
-        if content is None:
-            return None
-        try:
-            record = json.loads(content)
-        except ValueError:
-            return None
-        return record if isinstance(record, dict) and record.get("key") == key else None
+        return None if content is None else _Record.read(key, content)
 
-    def _length_fits(self, key: str, record: dict[str, Any]) -> bool:
-        expected: int = record["size_bytes"]
-        return self._place(key, record["suffix"]).size() == expected
+    def _is_there(self, key: str) -> bool:
+        record = self._record(key)
+        return record is not None and self._place(key, record.suffix).size() == record.size_bytes
 
     def _find(self, key: str) -> Clip | None:
-        record = self._record(key)
-        if record is None:
-            return None
-        place = self._place(key, record["suffix"])
-        if place.size() is None:
-            return None
-        path = place.local or self._copy(place, key, record)
-        if path.stat().st_size == record["size_bytes"] and _sha256(path) == record["sha256"]:
-            return _clip(record, path)
-        place.rename(f"{key}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}{record['suffix']}")
+        # Looked at twice before it is called damaged: another run may be storing it anew, or a copy of it came badly.
+        for is_last in (False, True):
+            record = self._record(key)
+            if record is None:
+                return None
+            place = self._place(key, record.suffix)
+            if place.size() is None:
+                return None
+            path = place.local or self._copy(place, key, record)
+            if record.fits(path):
+                return record.clip(path)
+            if is_last:
+                place.rename(self._place(key, f".damaged-{_now()}{record.suffix}").name)
         return None
 
-    def _copy(self, place: Location, key: str, record: dict[str, Any]) -> Path:
-        path = self._cache / "clips" / f"{key}{record['suffix']}"
-        if not path.is_file() or path.stat().st_size != record["size_bytes"] or _sha256(path) != record["sha256"]:
+    def _copy(self, place: Location, key: str, record: _Record) -> Path:
+        path = self._cached(key, record.suffix)
+        if not record.fits(path):
             place.fetch(path)
         return path
 
+    def _cached(self, key: str, suffix: str) -> Path:
+        return self._cache / "clips" / f"{key}{suffix}"
+
     def _put(self, key: str, download: Download, facts: DecodedFacts, origin: Origin) -> Clip:
         suffix = download.path.suffix
-        record = {
-            "key": key,
-            "suffix": suffix,
-            "sha256": download.sha256,
-            "size_bytes": download.size_bytes,
-            "frames": facts.frames,
-            "width": facts.width,
-            "height": facts.height,
-            "rate": str(facts.rate),
-            "has_sound": facts.has_sound,
-            "provider": origin.provider,
-            "model": origin.model,
-            "task_uuid": origin.task_uuid,
-            "video_uuid": origin.video_uuid,
-            "cost_usd": str(origin.cost_usd),
-            "seed": origin.seed,
-            "nsfw": origin.nsfw,
-            "stored_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        }
+        record = _Record(
+            key=key,
+            suffix=suffix,
+            sha256=download.sha256,
+            size_bytes=download.size_bytes,
+            frames=facts.frames,
+            width=facts.width,
+            height=facts.height,
+            rate=facts.rate,
+            has_sound=facts.has_sound,
+            origin=origin,
+        )
         place = self._place(key, suffix)
         place.put(download.path)
         path = place.local
         if path is None:
-            path = self._cache / "clips" / f"{key}{suffix}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            download.path.replace(path)
-        with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as text:
-            json.dump(record, text, indent=1)
-            text.flush()
-            self._place(key, ".json").put(Path(text.name))
-        return _clip(record, path)
+            path = self._cached(key, suffix)
+            locate(str(path)).put(download.path)
+        self._place(key, ".json").put_bytes(record.text().encode())
+        return record.clip(path)
 
 
-def _clip(record: dict[str, Any], path: Path) -> Clip:
-    return Clip(
-        key=record["key"],
-        path=path,
-        sha256=record["sha256"],
-        size_bytes=record["size_bytes"],
-        frames=record["frames"],
-        width=record["width"],
-        height=record["height"],
-        rate=Fraction(record["rate"]),
-        has_sound=record["has_sound"],
-        origin=Origin(
-            provider=record["provider"],
-            model=record["model"],
-            task_uuid=record["task_uuid"],
-            video_uuid=record["video_uuid"],
-            cost_usd=Decimal(record["cost_usd"]),
-            seed=record["seed"],
-            nsfw=record["nsfw"],
-        ),
-    )
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What stands beside a clip."""
+
+    key: str
+    suffix: str
+    sha256: str
+    size_bytes: int
+    frames: int
+    width: int
+    height: int
+    rate: Fraction
+    has_sound: bool
+    origin: Origin
+
+    @classmethod
+    def read(cls, key: str, content: bytes) -> _Record | None:
+        """What `text` wrote; None for anything else, which describes no clip."""
+        try:
+            told = json.loads(content)
+            if told["key"] != key:
+                return None
+            origin = Origin(
+                provider=str(told["provider"]),
+                model=str(told["model"]),
+                task_uuid=str(told["task_uuid"]),
+                video_uuid=str(told["video_uuid"]),
+                cost_usd=Decimal(told["cost_usd"]),
+                seed=None if told["seed"] is None else int(told["seed"]),
+                nsfw=bool(told["nsfw"]),
+            )
+            return cls(
+                key=key,
+                suffix=str(told["suffix"]),
+                sha256=str(told["sha256"]),
+                size_bytes=int(told["size_bytes"]),
+                frames=int(told["frames"]),
+                width=int(told["width"]),
+                height=int(told["height"]),
+                rate=Fraction(told["rate"]),
+                has_sound=bool(told["has_sound"]),
+                origin=origin,
+            )
+        except (ValueError, LookupError, TypeError, ArithmeticError):
+            return None
+
+    def text(self) -> str:
+        """As JSON."""
+        told = {
+            "key": self.key,
+            "suffix": self.suffix,
+            "sha256": self.sha256,
+            "size_bytes": self.size_bytes,
+            "frames": self.frames,
+            "width": self.width,
+            "height": self.height,
+            "rate": str(self.rate),
+            "has_sound": self.has_sound,
+            "provider": self.origin.provider,
+            "model": self.origin.model,
+            "task_uuid": self.origin.task_uuid,
+            "video_uuid": self.origin.video_uuid,
+            "cost_usd": str(self.origin.cost_usd),
+            "seed": self.origin.seed,
+            "nsfw": self.origin.nsfw,
+            "stored_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        }
+        return json.dumps(told, indent=1)
+
+    def fits(self, path: Path) -> bool:
+        """Whether a file is this clip, whole."""
+        try:
+            return path.stat().st_size == self.size_bytes and _sha256(path) == self.sha256
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StorageUnreachable(f"{path} cannot be read: {error.strerror or error}") from error
+
+    def clip(self, path: Path) -> Clip:
+        """The clip that it describes, at a local path."""
+        return Clip(
+            key=self.key,
+            path=path,
+            sha256=self.sha256,
+            size_bytes=self.size_bytes,
+            frames=self.frames,
+            width=self.width,
+            height=self.height,
+            rate=self.rate,
+            has_sound=self.has_sound,
+            origin=self.origin,
+        )
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
 
 
 def _sha256(path: Path) -> str:

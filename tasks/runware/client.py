@@ -12,16 +12,33 @@ import base64
 import json
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-from tasks.errors import OutcomeUnknown, ProviderFailed, ProviderUnreachable, SettingsError, ShotchainError
+from tasks.errors import (
+    Charged,
+    OutcomeUnknown,
+    ProviderError,
+    ProviderFailed,
+    ProviderUnreachable,
+    RateLimited,
+    SettingsError,
+    ShotchainError,
+)
 from tasks.redaction import redact
-from tasks.runware.failures import CONFLICT, failure_from_error, failure_from_status
-from tasks.runware.messages import Reply, VideoResult, parse_reply
+from tasks.runware.failures import (
+    CONFLICT,
+    failure_from_error,
+    failure_from_status,
+    is_not_found,
+    is_verdict,
+    verdict_of,
+)
+from tasks.runware.messages import Reply, VideoResult, parse_reply, read_reply
 
 __all__ = ["RunwareClient", "is_conflict"]
 
@@ -60,7 +77,8 @@ class RunwareClient:
         self._downloads = httpx.AsyncClient(
             transport=transport,
             timeout=httpx.Timeout(timeout_s, connect=15.0),
-            headers={"User-Agent": "shotchain"},
+            # Unpacked on the way, a file could not be held against its announced length.
+            headers={"User-Agent": "shotchain", "Accept-Encoding": "identity"},
             follow_redirects=True,
         )
 
@@ -82,17 +100,21 @@ class RunwareClient:
         Raises:
             ProviderUnreachable: It surely did not leave.
             OutcomeUnknown: It may have been accepted.
+            RateLimited: Not now; with `charged` unknown where a gateway said so and may be wrong.
             RequestRejected: With code `conflictTaskUUID`: the provider already has a task of this UUID.
             ShotchainError: Any other refusal, as `failure_from_error` tells them apart.
         """
         task_uuid = str(request["taskUUID"])
         reply = await self._post([request])
-        error = reply.error_of(task_uuid, alone=True)
-        if error is None and reply.data_of(task_uuid):
+        if reply.is_known(task_uuid):
             return reply.results_of(task_uuid)
-        failure = failure_from_error(error, secrets=self._secrets) if error else failure_from_status(reply)
-        broken = error is None or reply.status_code >= 500
-        if failure is None or (broken and isinstance(failure, ProviderFailed)):
+        error = reply.error_of(task_uuid, alone=True)
+        failure = self._failure(error, reply) if error else failure_from_status(reply)
+        broken = reply.status_code >= 500 or error is None
+        if isinstance(failure, RateLimited) and reply.status_code >= 500:
+            # It should mean that there was no room; but a gateway that says so may have passed the request on.
+            failure.charged = Charged.UNKNOWN
+        elif failure is None or (broken and isinstance(failure, ProviderError) and failure.charged is not Charged.NO):
             # A server that fails while it answers may have taken the task before.
             raise OutcomeUnknown(
                 f"the provider's answer (HTTP {reply.status_code}) does not say whether it took the task",
@@ -117,12 +139,17 @@ class RunwareClient:
             ShotchainError: See `get_responses`.
         """
         reply = self._whole(await self._ask([{"taskType": "getTaskDetails", "taskUUID": task_uuid}]))
-        inner = [item.get("response") for item in reply.data_of(task_uuid)]
-        kept = next((item for item in inner if isinstance(item, Mapping)), None)
-        if kept is None:
-            return Reply(reply.status_code, errors=reply.errors)
-        body = json.dumps(kept, default=str).encode()
-        return parse_reply(reply.status_code, body)
+        for item in reply.data_of(task_uuid):
+            response = item.get("response")
+            # Knowing a task without a response to show is knowing it all the same.
+            known = {"taskUUID": task_uuid, "status": "processing"}
+            kept = read_reply(reply.status_code, response)
+            return kept if kept.data or kept.errors else Reply(reply.status_code, data=(known,))
+        return Reply(reply.status_code, errors=reply.errors)
+
+    def verdict_of(self, reply: Reply, task_uuid: str, *, alone: bool = False) -> ShotchainError | None:
+        """See `tasks.runware.failures.verdict_of`; this client's key is masked in it."""
+        return verdict_of(reply, task_uuid, alone=alone, secrets=self._secrets)
 
     async def upload(self, path: Path, media_type: str) -> str:
         """Upload a local file to the provider's media storage, streamed, and return its UUID there.
@@ -151,18 +178,20 @@ class RunwareClient:
                 headers={"Content-Type": "application/json", "Content-Length": str(length)},
                 timeout=httpx.Timeout(600.0, connect=15.0),
             )
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise SettingsError(self._words("the base URL is not one", error)) from error
         except httpx.HTTPError as error:
             raise ProviderUnreachable(self._words(f"the upload of {path.name} failed", error)) from error
         reply = parse_reply(response.status_code, response.content, response.headers.get("Retry-After"))
         failed = reply.error_of(task_uuid, alone=True)
         if failed is not None:
-            raise failure_from_error(failed, secrets=self._secrets)
+            raise self._failure(failed, reply)
         for item in reply.data_of(task_uuid):
             if isinstance(item.get("mediaUUID"), str):
                 return str(item["mediaUUID"])
         raise failure_from_status(reply) or ProviderFailed(f"the provider did not store {path.name}")
 
-    def download(self, url: str) -> Any:
+    def download(self, url: str) -> AbstractAsyncContextManager[httpx.Response]:
         """Open a result for reading: an async context manager giving the `httpx.Response`, not yet read."""
         return self._downloads.stream("GET", url)
 
@@ -188,17 +217,22 @@ class RunwareClient:
             raise ProviderUnreachable(error.message) from error
 
     def _whole(self, reply: Reply) -> Reply:
-        """Raise where the reply as a whole is a failure, rather than what it says of some tasks."""
-        if reply.data or any(item.get("taskUUID") for item in reply.errors):
+        """Raise where the question as a whole failed, rather than what it asked about."""
+        if reply.data or any(is_verdict(error, reply.status_code) or is_not_found(error) for error in reply.errors):
             return reply
         if reply.errors:
-            raise failure_from_error(reply.errors[0], secrets=self._secrets)
+            raise self._failure(reply.errors[0], reply)
         failure = failure_from_status(reply)
         if failure is None and not reply.readable:
             failure = ProviderFailed("the provider's answer cannot be read", code=f"http{reply.status_code}")
         if failure is not None:
             raise failure
         return reply
+
+    def _failure(self, error: Mapping[str, Any], reply: Reply) -> ShotchainError:
+        return failure_from_error(
+            error, status_code=reply.status_code, retry_after_s=reply.retry_after_s, secrets=self._secrets
+        )
 
     def _words(self, what: str, error: Exception) -> str:
         why = redact(str(error), *self._secrets) or type(error).__name__

@@ -1,7 +1,8 @@
 """Decides what an error of the provider means: which class, whether trying again helps, whether it may have cost.
 
 The provider has hundreds of codes and does not list them, so the known ones are named here, families are told by
-their words, and a code that fits nothing is kept whole and taken as final and possibly charged.
+their words, and a code that fits nothing goes by the HTTP status; where that says nothing either, it is kept whole
+and taken as final and possibly charged.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from tasks.errors import (
     ShotchainError,
 )
 from tasks.redaction import redact
-from tasks.runware.messages import Reply
+from tasks.runware.messages import Reply, money, named_task
 
-__all__ = ["CONFLICT", "failure_from_error", "failure_from_status"]
+__all__ = ["CONFLICT", "failure_from_error", "failure_from_status", "is_not_found", "is_verdict", "verdict_of"]
 
 CONFLICT = "conflictTaskUUID"
 """The provider already knows this taskUUID."""
+
+_NOT_FOUND = {"taskNotFound", "taskFailedOrNotFound", "taskExpired"}
 
 _KEY = re.compile(
     r"(invalid|missing|wrong).*apikey|unauthori[sz]ed|forbidden|permissiondenied|tokenexpired|account", re.IGNORECASE
@@ -41,7 +44,7 @@ _CONTENT = re.compile(
     re.IGNORECASE,
 )
 _REJECTED = re.compile(
-    r"^(invalid|missing|unsupported|unknown|incompatible|mismatch|valuetoo|arraytoo|exceeds|conflict|duplicate)",
+    r"^(invalid|missing|unsupported|unknown.|incompatible|mismatch|valuetoo|arraytoo|exceeds|conflict|duplicate)",
     re.IGNORECASE,
 )
 _FAILED = re.compile(
@@ -52,64 +55,142 @@ _FAILED = re.compile(
 
 _TOP_UP = "Add credit to the Runware account, then run the same command again; what is paid is kept."
 _CHECK_KEY = "Check RUNWARE_API_KEY; keys are made at my.runware.ai."
+_KEY_STATUSES = {401, 403}
+_BUSY_STATUSES = {429, 503, 504}
 
 
 def failure_from_error(
-    error: Mapping[str, Any], *, shot: str | None = None, secrets: tuple[str, ...] = ()
+    error: Mapping[str, Any],
+    *,
+    status_code: int = 200,
+    retry_after_s: float | None = None,
+    secrets: tuple[str, ...] = (),
 ) -> ShotchainError:
-    """The exception for one error object of a reply, with all that it says."""
+    """The exception for one error object of a reply, with all that it says.
+
+    Args:
+        error: As received.
+        status_code: Of the reply that it stood in; decides where the code is not known.
+        retry_after_s: Seconds that the reply asked us to wait.
+        secrets: Masked wherever the provider repeats them.
+    """
     details: dict[str, Any] = redact(dict(error), *secrets)
-    code = str(error.get("code") or "unknown")
-    told = redact(str(error.get("message") or "").strip(), *secrets)
-    parameter = error.get("parameter")
+    code = str(details.get("code") or "unknown")
+    told = str(details.get("message") or "").strip()
+    parameter = details.get("parameter")
     named = ", ".join(map(str, parameter)) if isinstance(parameter, list) else parameter
     about = f" (parameter {named})" if named else ""
     text = f"{code}{about}: {told}" if told else f"{code}{about}"
-    common: dict[str, Any] = {"shot": shot, "task_uuid": error.get("taskUUID")}
-    wire: dict[str, Any] = {"code": code, "parameter": str(named) if named else None, "details": details}
-    if _KEY.search(code):
+    cost_usd = money(error.get("cost"))
+    common: dict[str, Any] = {"task_uuid": named_task(error)}
+    wire: dict[str, Any] = {"code": code, "parameter": str(named) if named else None, "details": details, **common}
+    if cost_usd:
+        # The provider says in so many words what it took.
+        wire |= {"cost_usd": cost_usd, "charged": Charged.YES}
+    kind = _kind(code, status_code)
+    if kind is KeyRefused:
         return KeyRefused(f"the provider refused the API key: {text}", advice=_CHECK_KEY, **common)
-    if _CREDIT.search(code):
+    if kind is NoCredit:
         return NoCredit(f"the provider account has no credit: {text}", advice=_TOP_UP, **common)
-    if _CONTENT.search(code):
+    if kind is ContentRefused:
         return ContentRefused(
             f"the provider's moderation refused it: {text}",
-            advice=f"Change {'the ' + str(named) if named else 'the prompt or the pictures'} of this shot.",
-            **common,
+            advice=f"Change {f'the {named}' if named else 'the prompt or the pictures'} of this shot.",
             **wire,
         )
-    if _TIMEOUT.search(code):
-        return ProviderTimeout(f"the model took too long: {text}", **common, **wire)
-    if _RATE.search(code):
-        return RateLimited(f"the provider is busy: {text}", **common, **wire)
-    if _REJECTED.search(code):
-        allowed = error.get("allowedValues")
+    if kind is ProviderTimeout:
+        return ProviderTimeout(f"the model took too long: {text}", **wire)
+    if kind is RateLimited:
+        return RateLimited(f"the provider is busy: {text}", retry_after_s=retry_after_s, **wire)
+    if kind is RequestRejected:
+        allowed = details.get("allowedValues")
         advice = f"Accepted: {', '.join(map(str, allowed))}." if isinstance(allowed, list) and allowed else None
-        return RequestRejected(f"the provider rejected the request: {text}", advice=advice, **common, **wire)
-    if _FAILED.search(code):
-        return ProviderFailed(f"the provider failed: {text}", **common, **wire)
+        return RequestRejected(f"the provider rejected the request: {text}", advice=advice, **wire)
+    if kind is ProviderFailed:
+        return ProviderFailed(f"the provider failed: {text}", **wire)
     return ProviderError(
         f"the provider reported {text}",
         advice="shotchain does not know this code, so it does not try again. See what your account was charged.",
-        charged=Charged.UNKNOWN,
-        **common,
         **wire,
     )
+
+
+def _kind(code: str, status_code: int) -> type[ShotchainError]:
+    for pattern, kind in (
+        (_KEY, KeyRefused),
+        (_CREDIT, NoCredit),
+        (_CONTENT, ContentRefused),
+        (_TIMEOUT, ProviderTimeout),
+        (_RATE, RateLimited),
+        (_REJECTED, RequestRejected),
+        (_FAILED, ProviderFailed),
+    ):
+        if pattern.search(code):
+            return kind
+    by_status = failure_from_status(Reply(status_code))
+    return ProviderError if by_status is None else type(by_status)
 
 
 def failure_from_status(reply: Reply) -> ShotchainError | None:
     """The exception for a reply's HTTP status where the body says nothing; None for one that is no failure."""
     status = reply.status_code
-    if status in {401, 403}:
+    if status in _KEY_STATUSES:
         return KeyRefused(f"the provider refused the API key (HTTP {status})", advice=_CHECK_KEY)
     if status == 402:
         return NoCredit("the provider account has no credit (HTTP 402)", advice=_TOP_UP)
-    if status in {429, 503, 504}:
+    if status in _BUSY_STATUSES:
         return RateLimited(
             f"the provider is busy (HTTP {status})", code=f"http{status}", retry_after_s=reply.retry_after_s
         )
     if status >= 500 or status == 408:
         return ProviderFailed(f"the provider failed (HTTP {status})", code=f"http{status}")
-    if status >= 400:
-        return RequestRejected(f"the provider rejected the request (HTTP {status})", code=f"http{status}")
+    if status >= 300:
+        return RequestRejected(
+            f"the provider rejected the request (HTTP {status})",
+            code=f"http{status}",
+            advice="Check the base URL, version path included." if status < 400 or status in {404, 405} else None,
+        )
+    return None
+
+
+def is_not_found(error: Mapping[str, Any]) -> bool:
+    """Whether an error says that the provider knows no such task, or no more."""
+    return error.get("code") in _NOT_FOUND
+
+
+def is_verdict(error: Mapping[str, Any], status_code: int) -> bool:
+    """Whether an error in an answer about tasks says how a task ended, rather than that the question failed.
+
+    It decides about money: a question that was refused for its rate, its key or its form says nothing of the task,
+    which may be in work and will be charged.
+    """
+    if is_not_found(error) or error.get("code") == CONFLICT:
+        return False
+    if str(error.get("status")).lower() == "error":
+        return True
+    if named_task(error) is None or status_code in {*_KEY_STATUSES, 402, 429} or status_code >= 500:
+        return False
+    kind = _kind(str(error.get("code") or "unknown"), 200)
+    if issubclass(kind, ContentRefused | ProviderTimeout | ProviderFailed):
+        return True
+    if kind in {RateLimited, KeyRefused, NoCredit}:
+        return False
+    return status_code < 400 and error.get("taskType") != "getResponse"
+
+
+def verdict_of(
+    reply: Reply, task_uuid: str, *, alone: bool = False, secrets: tuple[str, ...] = ()
+) -> ShotchainError | None:
+    """How the provider ended a task, by its answer to a question about it; None where it has not, or does not say.
+
+    Args:
+        reply: The answer.
+        task_uuid: The task.
+        alone: Whether the question was about this task only.
+        secrets: See `failure_from_error`.
+    """
+    for error in reply.errors:
+        own = named_task(error) == task_uuid or (alone and named_task(error) is None)
+        if own and is_verdict(error, reply.status_code):
+            return failure_from_error(error, secrets=secrets)
     return None

@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-__all__ = ["Reply", "VideoResult", "parse_reply"]
-
-_RUNNING = {"processing", "pending", "queued", "scheduled", "waiting"}
+__all__ = ["Reply", "VideoResult", "money", "named_task", "parse_reply", "read_reply"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +26,11 @@ class VideoResult:
     seed: int | None
     nsfw: bool
     raw: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """The item JSON-ready: a `Decimal` is kept as the text that came, so that not even a record rounds."""
+        jsonable: dict[str, Any] = json.loads(json.dumps(dict(self.raw), default=str))
+        return jsonable
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +49,17 @@ class Reply:
 
     def error_of(self, task_uuid: str, *, alone: bool = False) -> Mapping[str, Any] | None:
         """The first error of one task. With `alone`, errors that name no task are taken as its own."""
-        for item in self.errors:
-            context = item.get("context")
-            named = item.get("taskUUID") or (context.get("taskUUID") if isinstance(context, Mapping) else None)
-            if named == task_uuid or (alone and named is None):
-                return item
-        return None
+        own = [item for item in self.errors if named_task(item) == task_uuid]
+        nameless = [item for item in self.errors if named_task(item) is None] if alone else []
+        return next(iter(own + nameless), None)
 
     def results_of(self, task_uuid: str) -> list[VideoResult]:
         """The finished videos of one task."""
         return [result for item in self.data_of(task_uuid) if (result := _result(item)) is not None]
 
-    def is_running(self, task_uuid: str) -> bool:
-        """Whether the reply says that the task is known and not finished."""
-        return any(str(item.get("status", "")).lower() in _RUNNING for item in self.data_of(task_uuid))
+    def is_known(self, task_uuid: str) -> bool:
+        """Whether the reply speaks of the task in `data`: then the provider has it, whatever its status is called."""
+        return bool(self.data_of(task_uuid))
 
 
 def parse_reply(status_code: int, body: bytes, retry_after: str | None = None) -> Reply:
@@ -68,8 +68,13 @@ def parse_reply(status_code: int, body: bytes, retry_after: str | None = None) -
         content: Any = json.loads(body, parse_float=Decimal)
     except ValueError:
         return Reply(status_code, retry_after_s=_seconds(retry_after), readable=False)
+    return read_reply(status_code, content, _seconds(retry_after))
+
+
+def read_reply(status_code: int, content: Any, retry_after_s: float | None = None) -> Reply:
+    """Sort a reply that was parsed already; see `parse_reply`."""
     if not isinstance(content, Mapping):
-        return Reply(status_code, retry_after_s=_seconds(retry_after), readable=False)
+        return Reply(status_code, retry_after_s=retry_after_s, readable=False)
     data = tuple(_objects(content.get("data")))
     errors = [*_objects(content.get("errors")), *_objects(content.get("error"))]
     # Some replies report a failure inside `data`.
@@ -82,9 +87,27 @@ def parse_reply(status_code: int, body: bytes, retry_after: str | None = None) -
         status_code,
         tuple(item for item in data if str(item.get("status", "")).lower() != "error"),
         tuple(errors),
-        _seconds(retry_after),
+        retry_after_s,
         readable="data" in content or bool(errors),
     )
+
+
+def named_task(error: Mapping[str, Any]) -> str | None:
+    """The taskUUID that an error object names, itself or in its context."""
+    context = error.get("context")
+    named = error.get("taskUUID") or (context.get("taskUUID") if isinstance(context, Mapping) else None)
+    return named if isinstance(named, str) else None
+
+
+def money(value: Any) -> Decimal | None:
+    """Dollars as the wire may write them; None for what is no amount."""
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        return None
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and amount >= 0 else None
 
 
 def _objects(value: Any) -> Iterable[Mapping[str, Any]]:
@@ -95,28 +118,18 @@ def _objects(value: Any) -> Iterable[Mapping[str, Any]]:
 
 def _result(item: Mapping[str, Any]) -> VideoResult | None:
     url, video_uuid = item.get("videoURL"), item.get("videoUUID")
-    if not isinstance(url, str) or str(item.get("status", "success")).lower() != "success":
+    if not isinstance(url, str) or not url or str(item.get("status") or "success").lower() != "success":
         return None
     seed = item.get("seed")
     return VideoResult(
         task_uuid=str(item.get("taskUUID")),
         video_uuid=str(video_uuid) if video_uuid else url.rsplit("/", 1)[-1].split(".")[0],
         video_url=url,
-        cost_usd=_money(item.get("cost")),
+        cost_usd=money(item.get("cost")),
         seed=seed if isinstance(seed, int) else None,
         nsfw=item.get("NSFWContent") is True,
         raw=item,
     )
-
-
-def _money(value: Any) -> Decimal | None:
-    if isinstance(value, bool) or value is None:
-        return None
-    try:
-        amount = Decimal(value) if isinstance(value, int | str | Decimal) else None
-    except InvalidOperation:
-        return None
-    return amount if amount is not None and amount.is_finite() and amount >= 0 else None
 
 
 def _seconds(header: str | None) -> float | None:

@@ -7,20 +7,15 @@ second and never later than ten. So a result is learnt at most a tenth late, and
 from __future__ import annotations
 
 import asyncio
-import random
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tasks.errors import (
-    KeyRefused,
-    OutcomeUnknown,
-    RateLimited,
-    RequestRejected,
-    ShotchainError,
-)
+from tasks.errors import KeyRefused, NoCredit, OutcomeUnknown, RateLimited, ShotchainError
 from tasks.runware.client import RunwareClient
-from tasks.runware.failures import failure_from_error
+from tasks.runware.failures import is_not_found
 from tasks.runware.messages import Reply, VideoResult
+from tasks.runware.pauses import Pauses
 
 __all__ = ["Poller"]
 
@@ -28,16 +23,20 @@ _SHARE = 0.1
 _SOONEST_S = 0.25
 _LATEST_S = 10.0
 _BATCH = 100
+_STILL = "The task is still the provider's; run the same command again to fetch it."
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting:
     """Someone who waits for a task: since when, how late it gives up, when to ask next."""
 
+    task_uuid: str
     since_s: float
     deadline_s: float
     next_s: float
-    done: asyncio.Future[VideoResult] = field(repr=False)
+    missing_s: float
+    done: asyncio.Future[VideoResult | ShotchainError] = field(repr=False)
+    missing_since_s: float | None = None
 
 
 class Poller:
@@ -46,59 +45,65 @@ class Poller:
     Args:
         client: Asks.
         say: Told once, in a sentence, when something unusual happens.
-        random_source: Makes the jitter.
+        pauses: Jitter and backoff.
     """
 
     def __init__(
-        self,
-        client: RunwareClient,
-        *,
-        say: Callable[[str], None] = lambda _: None,
-        random_source: random.Random | None = None,
+        self, client: RunwareClient, *, say: Callable[[str], None] = lambda _: None, pauses: Pauses | None = None
     ) -> None:
         self._client = client
         self._say = say
-        self._random = random_source or random.Random()  # noqa: S311 -- jitter, not a secret
-        self._waiting: dict[str, _Waiting] = {}
+        self._pauses = pauses or Pauses()
+        self._waiting: list[_Waiting] = []
         self._loop_task: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._batch = _BATCH
         self._failures = 0
 
-    async def wait(self, task_uuid: str, *, deadline_s: float, waited_s: float = 0.0) -> VideoResult:
-        """Wait until a task has its result.
+    async def wait(
+        self, task_uuid: str, *, deadline_s: float, waited_s: float = 0.0, missing_s: float = 120.0
+    ) -> VideoResult | ShotchainError:
+        """Wait until a task is over. Several may wait for the same task.
 
         Args:
             task_uuid: A task that the provider accepted.
             deadline_s: Seconds from now after which to give up. The task stays with the provider, to be asked for
                 by a later run.
             waited_s: How long it has been in work already.
+            missing_s: Seconds for which the provider may say that it knows no such task before that is believed.
+
+        Returns:
+            The result; or the failure with which the provider ended the task.
 
         Raises:
-            OutcomeUnknown: The deadline passed.
-            ShotchainError: The provider ended the task, or refuses to be asked.
+            OutcomeUnknown: It could not be learnt: the deadline passed, or the provider will not say. The task may
+                be in work. With a `code` where the provider says that it knows no such task any more.
+            KeyRefused: The provider does not let us ask.
+            NoCredit: The provider does not let us ask.
         """
-        now = asyncio.get_running_loop().time()
-        future: asyncio.Future[VideoResult] = asyncio.get_running_loop().create_future()
-        entry = _Waiting(now - waited_s, now + deadline_s, now + self._pause(waited_s), future)
-        self._waiting[task_uuid] = entry
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        first_s = now + self._pause(waited_s)
+        entry = _Waiting(task_uuid, now - waited_s, now + deadline_s, first_s, missing_s, loop.create_future())
+        self._waiting.append(entry)
         self._news.set()
         if self._loop_task is None or self._loop_task.done():
             self._loop_task = asyncio.create_task(self._run(), name="poller")
         try:
-            return await future
+            return await entry.done
         finally:
-            if self._waiting.get(task_uuid) is entry:
-                del self._waiting[task_uuid]
+            self._drop(entry)
 
     async def close(self) -> None:
-        """Stop asking."""
+        """Stop asking. Whoever still waits is cancelled."""
         if self._loop_task is not None:
             self._loop_task.cancel()
             await asyncio.gather(self._loop_task, return_exceptions=True)
+        for entry in list(self._waiting):
+            entry.done.cancel()
 
     def _pause(self, waited_s: float) -> float:
-        return min(_LATEST_S, max(_SOONEST_S, _SHARE * waited_s)) * self._random.uniform(0.85, 1.15)
+        return self._pauses.jittered_s(min(_LATEST_S, max(_SOONEST_S, _SHARE * waited_s)))
 
     async def _run(self) -> None:
         try:
@@ -106,14 +111,13 @@ class Poller:
                 await self._sleep_until_due()
                 await self._tick()
         except Exception as error:  # noqa: BLE001 -- whoever waits must hear of it, whatever it is
-            for entry in self._waiting.values():
-                if not entry.done.done():
-                    entry.done.set_exception(error)
+            for entry in list(self._waiting):
+                self._raise(entry, error)
 
     async def _sleep_until_due(self) -> None:
         while self._waiting:
             now = asyncio.get_running_loop().time()
-            due = min(min(entry.next_s, entry.deadline_s) for entry in self._waiting.values())
+            due = min(min(entry.next_s, entry.deadline_s) for entry in self._waiting)
             if due <= now:
                 return
             self._news.clear()
@@ -123,72 +127,102 @@ class Poller:
                 return
 
     async def _tick(self) -> None:
-        asked = list(self._waiting)
-        for start in range(0, len(asked), self._batch):
-            batch = asked[start : start + self._batch]
-            try:
-                reply = await self._client.get_responses(batch)
-            except RequestRejected as error:
-                if len(batch) == 1:
-                    self._fail(batch[0], error)
-                    continue
-                self._batch = 1
-                self._say("The provider does not answer about several tasks in one request; asking one by one.")
+        """Ask about all in one request; where that is refused, one by one, and only about those that are due."""
+        now = asyncio.get_running_loop().time()
+        asked = [item for item in self._waiting if self._batch > 1 or min(item.next_s, item.deadline_s) <= now]
+        wanted = list(dict.fromkeys(item.task_uuid for item in asked))
+        for start in range(0, len(wanted), self._batch):
+            if not await self._ask(wanted[start : start + self._batch]):
                 break
-            except ShotchainError as error:
-                if isinstance(error, KeyRefused) or not error.transient:
-                    for task_uuid in batch:
-                        self._fail(task_uuid, error)
-                    continue
-                self._after_failure(error)
-                break
-            self._failures = 0
-            self._read(batch, reply)
         self._plan_next(asked)
 
-    def _read(self, batch: Sequence[str], reply: Reply) -> None:
-        for task_uuid in batch:
-            results = reply.results_of(task_uuid)
-            error = reply.error_of(task_uuid, alone=len(batch) == 1)
-            if results:
-                entry = self._waiting.get(task_uuid)
-                if entry is not None and not entry.done.done():
-                    entry.done.set_result(results[0])
-            elif error is not None:
-                self._fail(task_uuid, failure_from_error(error))
+    async def _ask(self, batch: Sequence[str]) -> bool:
+        """Ask about some tasks; False to ask about no more for now."""
+        try:
+            reply = await self._client.get_responses(batch)
+        except (KeyRefused, NoCredit) as error:
+            for entry in self._of(batch):
+                self._raise(entry, error)
+            return True
+        except ShotchainError as error:
+            if error.transient:
+                self._after_failure(error)
+                return False
+            if len(batch) > 1:
+                self._batch = 1
+                self._say("The provider does not answer about several tasks in one request; asking one by one.")
+                return False
+            for entry in self._of(batch):
+                self._raise(entry, _unanswered(error))
+            return True
+        self._failures = 0
+        for entry in self._of(batch):
+            self._read(entry, reply, alone=len(batch) == 1)
+        return True
 
-    def _fail(self, task_uuid: str, error: ShotchainError) -> None:
-        entry = self._waiting.get(task_uuid)
-        if entry is not None and not entry.done.done():
-            error.task_uuid = task_uuid
-            entry.done.set_exception(error)
+    def _read(self, entry: _Waiting, reply: Reply, *, alone: bool) -> None:
+        if entry.done.done():
+            return
+        if results := reply.results_of(entry.task_uuid):
+            entry.done.set_result(results[0])
+            return
+        verdict = self._client.verdict_of(reply, entry.task_uuid, alone=alone)
+        if verdict is not None:
+            entry.done.set_result(verdict)
+            return
+        error = reply.error_of(entry.task_uuid, alone=alone)
+        now = asyncio.get_running_loop().time()
+        if error is None or not is_not_found(error) or reply.is_known(entry.task_uuid):
+            entry.missing_since_s = None
+        elif entry.missing_since_s is None:
+            # A task that was accepted a moment ago may not be everywhere yet.
+            entry.missing_since_s = now
+        if entry.missing_since_s is not None and now - entry.missing_since_s >= entry.missing_s:
+            unknown = OutcomeUnknown(
+                f"the provider accepted this task and says now that it knows none ({error and error.get('code')})",
+                advice="Its price stays reserved. See the task at the provider; the next run asks once more.",
+                code=str(error and error.get("code")),
+            )
+            self._raise(entry, unknown)
+
+    def _of(self, task_uuids: Sequence[str]) -> list[_Waiting]:
+        return [entry for entry in self._waiting if entry.task_uuid in task_uuids]
+
+    def _drop(self, entry: _Waiting) -> None:
+        if entry in self._waiting:
+            self._waiting.remove(entry)
+
+    @staticmethod
+    def _raise(entry: _Waiting, error: Exception) -> None:
+        if entry.done.done():
+            return
+        own = copy.copy(error)  # one error for many would be changed by each
+        if isinstance(own, ShotchainError):
+            own.task_uuid = entry.task_uuid
+        entry.done.set_exception(own)
 
     def _after_failure(self, error: ShotchainError) -> None:
         """A question that failed is asked again later, and later each time."""
         self._failures += 1
         if self._failures == 3:
             self._say(f"The provider does not answer just now ({error.message}); still asking.")
-        asked_to_wait = error.retry_after_s if isinstance(error, RateLimited) else None
-        pause = asked_to_wait or min(60.0, 0.5 * 2**self._failures) * self._random.uniform(0.5, 1.0)
+        asked_s = error.retry_after_s if isinstance(error, RateLimited) else None
+        pause_s = self._pauses.backoff_s(self._failures, first_s=1.0, most_s=60.0, asked_s=asked_s)
         now = asyncio.get_running_loop().time()
-        for entry in self._waiting.values():
-            entry.next_s = now + pause
+        for entry in self._waiting:
+            entry.next_s = now + pause_s
 
-    def _plan_next(self, asked: Sequence[str]) -> None:
+    def _plan_next(self, asked: Sequence[_Waiting]) -> None:
         now = asyncio.get_running_loop().time()
-        for task_uuid in asked:
-            entry = self._waiting.get(task_uuid)
-            if entry is None or entry.done.done():
-                self._waiting.pop(task_uuid, None)
-                continue
-            if now >= entry.deadline_s:
-                entry.done.set_exception(
-                    OutcomeUnknown(
-                        f"no result after {now - entry.since_s:.0f} s",
-                        advice="The task is still the provider's; run the same command again to fetch it.",
-                        task_uuid=task_uuid,
-                    )
-                )
-                self._waiting.pop(task_uuid, None)
+        for entry in asked:
+            if entry.done.done():
+                self._drop(entry)
+            elif now >= entry.deadline_s:
+                self._raise(entry, OutcomeUnknown(f"no result after {now - entry.since_s:.0f} s", advice=_STILL))
+                self._drop(entry)
             elif entry.next_s <= now:
                 entry.next_s = now + self._pause(now - entry.since_s)
+
+
+def _unanswered(error: ShotchainError) -> OutcomeUnknown:
+    return OutcomeUnknown(f"the provider does not answer what became of this task: {error.message}", advice=_STILL)

@@ -1,0 +1,142 @@
+"""What is known of an attempt: by the provider, asked in both places where it keeps tasks, and by the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Literal
+
+from tasks.errors import (
+    Charged,
+    Incomplete,
+    KeyRefused,
+    LedgerError,
+    NoCredit,
+    OutcomeUnknown,
+    OverBudget,
+    ProviderError,
+    RequestRejected,
+    ShotchainError,
+    StoryboardError,
+)
+from tasks.ledger import Attempt
+from tasks.runware.client import RunwareClient
+from tasks.runware.failures import failure_from_error
+from tasks.runware.messages import Reply, VideoResult, read_reply
+
+__all__ = ["ask_for_result", "error_from_dict", "look", "recorded_error", "recorded_result", "unknown_outcome"]
+
+
+async def look(client: RunwareClient, task_uuid: str) -> VideoResult | ShotchainError | Literal["known"] | None:
+    """Ask about one task.
+
+    Returns:
+        Its result; the failure with which the provider ended it; `known` while it is in work; None where the
+        provider says nothing of it, which proves nothing.
+
+    Raises:
+        OutcomeUnknown: The provider will not say.
+        ShotchainError: The provider cannot be asked: transient, or the key or the account is refused.
+    """
+    for answer in (_responses, _details):
+        reply = await answer(client, task_uuid)
+        if results := reply.results_of(task_uuid):
+            return results[0]
+        verdict = client.verdict_of(reply, task_uuid, alone=True)
+        if verdict is not None:
+            return verdict
+        if reply.is_known(task_uuid):
+            return "known"
+    return None
+
+
+async def ask_for_result(client: RunwareClient, attempt: Attempt) -> VideoResult | None:
+    """The result of a paid attempt, with a fresh address; None where the provider has it no more.
+
+    Raises:
+        ShotchainError: See `look`.
+    """
+    for answer in (_responses, _details):
+        if results := (await answer(client, attempt.task_uuid)).results_of(attempt.task_uuid):
+            return results[0]
+    return None
+
+
+async def _responses(client: RunwareClient, task_uuid: str) -> Reply:
+    try:
+        return await client.get_responses([task_uuid])
+    except (KeyRefused, NoCredit):
+        raise
+    except ShotchainError as error:
+        if error.transient:
+            raise
+        # A refused question is no refused task.
+        raise OutcomeUnknown(
+            f"the provider does not answer what became of this task: {error.message}", task_uuid=task_uuid
+        ) from error
+
+
+async def _details(client: RunwareClient, task_uuid: str) -> Reply:
+    try:
+        return await client.task_details(task_uuid)
+    except RequestRejected:
+        return Reply(200)  # a server that keeps no details has nothing to say in them
+
+
+def recorded_result(attempt: Attempt) -> VideoResult:
+    """The result of a paid attempt as the ledger holds it.
+
+    Raises:
+        LedgerError: It holds none.
+    """
+    item = {**(attempt.result or {}), "taskUUID": attempt.task_uuid}
+    results = read_reply(200, {"data": [item]}).results_of(attempt.task_uuid)
+    if results:
+        return results[0]
+    raise LedgerError("the ledger holds no result of a paid attempt", task_uuid=attempt.task_uuid)
+
+
+def recorded_error(attempt: Attempt) -> ShotchainError:
+    """The error of an attempt that another run brought to its end."""
+    if attempt.error and attempt.error.get("type"):
+        error = error_from_dict(attempt.error)
+    else:
+        message = f"the attempt ended as {attempt.state}"
+        error = failure_from_error({"code": attempt.error_code or "taskFailed", "message": message})
+    error.shot, error.task_uuid = attempt.shot, attempt.task_uuid
+    return error
+
+
+def unknown_outcome(attempt: Attempt) -> OutcomeUnknown:
+    """What is said of an attempt of which nobody can tell what became."""
+    return OutcomeUnknown(
+        "the request was sent, its reply was lost, and the provider cannot say what became of it",
+        advice="It is not sent again, and its price stays reserved. See the task at the provider; the next run asks "
+        "once more.",
+        shot=attempt.shot,
+        task_uuid=attempt.task_uuid,
+        cost_usd=attempt.reserved_usd,
+        charged=Charged.UNKNOWN,
+    )
+
+
+def error_from_dict(fields: Mapping[str, Any]) -> ShotchainError:
+    """The error that `as_dict` turned into `fields`, as far as they tell; a type that is not known is the root."""
+    kind = {known.__name__: known for known in _kinds(ShotchainError)}.get(str(fields.get("type")), ShotchainError)
+    if issubclass(kind, StoryboardError | Incomplete | OverBudget):
+        kind = kind.__bases__[0]
+    names = ["advice", "shot", "file", "line", "task_uuid"]
+    if issubclass(kind, ProviderError):
+        names += ["code", "parameter", "details"]
+    told: dict[str, Any] = {name: fields[name] for name in names if fields.get(name) is not None}
+    if fields.get("cost_usd") is not None:
+        told["cost_usd"] = Decimal(str(fields["cost_usd"]))
+    if fields.get("charged") in list(Charged):
+        told["charged"] = Charged(fields["charged"])
+    return kind(str(fields.get("message", "")), **told)
+
+
+def _kinds(kind: type[ShotchainError]) -> Iterator[type[ShotchainError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _kinds(below)

@@ -1,0 +1,232 @@
+"""Runs of one plan against a scripted provider, on a real ledger and a real clip store."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tasks.clips.attempt import Driver, Order
+from tasks.clips.gate import open_gate, wanted_take
+from tasks.clips.generate import Generator, Taken
+from tasks.clips.inputs import Inputs
+from tasks.clips.slots import Slots
+from tasks.clips.store import ClipStore
+from tasks.errors import ShotchainError
+from tasks.ledger import Attempt, Ledger, State, open_ledger
+from tasks.plan.build import build_plan
+from tasks.plan.model import Plan
+from tasks.progress import Event, Stage
+from tasks.redaction import fingerprint
+from tasks.runware.client import RunwareClient
+from tasks.runware.pauses import Pauses
+from tasks.runware.poller import Poller
+from tasks.settings import Settings
+from tasks.storyboard.model import Boundary, Shot, Storyboard
+
+KEY = "rw-5ecret-key-0123456789"
+PAUSES = Pauses(scale=0.002)
+
+
+def make_plan(*prompts: str, provider: str = "runware", **facts: Any) -> Plan:
+    """A plan of text shots, one a prompt, named a, b, …"""
+    shots = tuple(Shot(id=chr(97 + index), prompt=prompt, **facts) for index, prompt in enumerate(prompts))
+    return plan_of(shots, provider)
+
+
+def plan_of(shots: tuple[Shot, ...], provider: str = "runware") -> Plan:
+    board = Storyboard(title="Harbour", model="klingai:kling@o1-standard", width=1280, height=720, shots=shots)
+    return build_plan(board, {}, provider)
+
+
+def chain(*prompts: str) -> Plan:
+    """A plan of shots of which each takes the last frame of the one before."""
+    boundaries = [Boundary.CUT] + [Boundary.CONTINUE] * (len(prompts) - 1)
+    return plan_of(
+        tuple(
+            Shot(id=chr(97 + index), prompt=prompt, boundary=boundary)
+            for index, (prompt, boundary) in enumerate(zip(prompts, boundaries, strict=True))
+        )
+    )
+
+
+@dataclass
+class Run:
+    """One open run."""
+
+    run_id: str
+    plan: Plan
+    ledger: Ledger
+    store: ClipStore
+    client: RunwareClient
+    driver: Driver
+    generator: Generator
+
+    async def all(self) -> list[Taken]:
+        """Make every take, those of later shots with the clips of the earlier ones; the first failure is raised."""
+        await open_gate(self.plan, self.store, self.ledger, self.run_id)
+        made: dict[str, asyncio.Task[list[Taken]]] = {}
+
+        async def one(shot_id: str) -> list[Taken]:
+            shot = self.plan.shot(shot_id)
+            clips = {need: (await made[need])[self.plan.shot(need).select - 1].clip for need in shot.depends_on}
+            return [await self.generator.take(shot, take, clips) for take in shot.takes]
+
+        for shot in self.plan.shots:
+            made[shot.id] = asyncio.create_task(one(shot.id))
+        try:
+            results = await asyncio.gather(*made.values(), return_exceptions=True)
+        except asyncio.CancelledError:
+            await asyncio.gather(*made.values(), return_exceptions=True)
+            raise
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return [taken for result in results if not isinstance(result, BaseException) for taken in result]
+
+    async def first(self) -> Taken:
+        """Make the first take of the first shot."""
+        return await self.generator.take(self.plan.shots[0], self.plan.shots[0].takes[0], {})
+
+    def reserve(self) -> Attempt:
+        """Reserve the first shot's take without doing anything about it."""
+        shot = self.plan.shots[0]
+        return self.ledger.reserve(self.run_id, [wanted_take(self.plan, shot, shot.takes[0])])[0]
+
+    def order(self) -> Order:
+        shot = self.plan.shots[0]
+
+        async def build() -> dict[str, Any]:
+            return shot.request
+
+        return Order(shot.id, 1, build)
+
+
+@dataclass
+class House:
+    """Where runs leave what they leave: a ledger, a clip store, and what was observed."""
+
+    folder: Path
+    plan: Plan
+    template: Path
+    events: list[Event] = field(default_factory=list)
+    work: str = ""
+
+    def __post_init__(self) -> None:
+        shutil.copy(self.template, self.folder / "ledger.db")
+        self.work = self.work or str(self.folder / "work")
+
+    def settings(self, **options: Any) -> Settings:
+        key = options.pop("key", KEY)
+        facts: dict[str, Any] = {"grace_s": 0.05, "deadline_s": 5.0, **options}
+        return Settings(
+            provider="runware",
+            identity=self.plan.provider,
+            base_url="https://api.test/v1",
+            api_key=key,
+            account=fingerprint(key),
+            work=self.work,
+            ledger=str(self.folder / "ledger.db"),
+            cache=self.folder / "cache",
+            emulator_state=self.folder / "emulator",
+            **facts,
+        )
+
+    @asynccontextmanager
+    async def run(
+        self,
+        transport: httpx.AsyncBaseTransport | None,
+        run_id: str = "run",
+        *,
+        budget: str | None = None,
+        retries: int = 2,
+        rebuy_lost: bool = False,
+        places: int = 8,
+        base_url: str = "https://api.test/v1",
+        plan: Plan | None = None,
+        **options: Any,
+    ) -> AsyncIterator[Run]:
+        """Open a run as the flows do, and close it as they do."""
+        settings = self.settings(**options)
+        plan = plan or self.plan
+        with open_ledger(settings.ledger) as ledger:
+            async with RunwareClient(base_url, settings.api_key, transport=transport) as client:
+                poller = Poller(
+                    client, pauses=PAUSES, say=lambda text: self.events.append(Event(Stage.NOTE, message=text))
+                )
+                driver = Driver(settings, client, poller, ledger, self.events.append, PAUSES)
+                store = ClipStore(settings.work, settings.cache)
+                generator = Generator(
+                    plan=plan,
+                    run_id=run_id,
+                    client=client,
+                    driver=driver,
+                    ledger=ledger,
+                    store=store,
+                    inputs=Inputs(client, {}, plan.clip_rate, settings.cache),
+                    slots=Slots(places, patience_s=0.2),
+                    scratch=self.folder / "scratch",
+                    retries=retries,
+                    rebuy_lost=rebuy_lost,
+                    observer=self.events.append,
+                    pauses=PAUSES,
+                )
+                ledger.begin_run(
+                    run_id=run_id,
+                    provider=settings.identity,
+                    account=settings.account,
+                    storyboard=plan.title,
+                    budget_usd=None if budget is None else Decimal(budget),
+                )
+                try:
+                    yield Run(run_id, plan, ledger, store, client, driver, generator)
+                finally:
+                    await poller.close()
+                    ledger.release_unsubmitted(run_id)
+                    ledger.finish_run(run_id, "over")
+
+    async def render(self, transport: httpx.AsyncBaseTransport | None, run_id: str = "run", **options: Any) -> Any:
+        """One whole run; the takes, or the error with which it ended."""
+        async with self.run(transport, run_id, **options) as run:
+            try:
+                return await run.all()
+            except ShotchainError as error:
+                return error
+
+    def attempts(self, **which: Any) -> list[Attempt]:
+        with open_ledger(str(self.folder / "ledger.db")) as ledger:
+            return ledger.attempts(**which)
+
+    def states(self) -> list[State]:
+        return [attempt.state for attempt in self.attempts()]
+
+    def held_usd(self, run_id: str = "run") -> Decimal:
+        with open_ledger(str(self.folder / "ledger.db")) as ledger:
+            return ledger.totals(run_id).held_usd
+
+    def files(self) -> Sequence[Path]:
+        return sorted(path for path in Path(self.work).rglob("*") if path.is_file())
+
+
+async def drive(run: Run, attempt: Attempt | None = None) -> Attempt:
+    attempt, result = await run.driver.drive(attempt or run.reserve(), run.order())
+    assert result.task_uuid == attempt.task_uuid
+    return attempt
+
+
+def left_by_a_crash(run: Run, *states: State) -> Attempt:
+    """A row as a run leaves it that is killed right after writing the last of `states`."""
+    attempt = run.reserve()
+    for state in states:
+        facts: dict[str, Any] = {"account": fingerprint(KEY)} if state is State.SUBMITTED else {}
+        moved = run.ledger.move(attempt.task_uuid, state, **facts)
+        assert moved is not None
+        attempt = moved
+    return attempt

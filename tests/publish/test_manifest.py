@@ -1,0 +1,132 @@
+"""The manifest: dollars as strings, everything that was paid and how, and no secret."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.clips.generate import Taken
+from tasks.clips.store import Clip, Origin
+from tasks.errors import Charged, ProviderFailed
+from tasks.ledger import Attempt, State
+from tasks.plan.build import build_plan
+from tasks.plan.model import Plan
+from tasks.publish.manifest import Timings, build_manifest
+from tasks.sequence.timeline import Cut
+from tasks.sequence.verify import FilmFacts
+from tasks.storyboard.model import Shot, Storyboard
+
+NOON = datetime(2026, 5, 1, 12, 0, 0, 123_456, tzinfo=UTC)
+FILM = FilmFacts(
+    frames=121,
+    duration_s=Decimal("5.042"),
+    width=1280,
+    height=720,
+    rate=Fraction(24),
+    has_sound=False,
+    size_bytes=1000,
+    sha256="f" * 64,
+)
+
+
+@pytest.fixture
+def plan() -> Plan:
+    shots = (Shot(id="a", prompt="a ring bearer walks"),)
+    board = Storyboard("Harbour", "klingai:kling@o1-standard", 1280, 720, shots)
+    return build_plan(board, {}, "runware")
+
+
+def attempt_at(plan: Plan, state: State, **facts: Any) -> Attempt:
+    values: dict[str, Any] = {
+        "task_uuid": f"uuid-{state}",
+        "number": 1,
+        "provider": "runware",
+        "account": "fingerprint",
+        "run_id": "run",
+        "storyboard": "Harbour",
+        "shot": "a",
+        "take": 1,
+        "model": plan.model,
+        "content_key": plan.shots[0].takes[0].content_key,
+        "state": state,
+        "request": {},
+        "reserved_usd": Decimal("0.42"),
+        "cost_usd": None,
+        "charged": None,
+        "posts": 1,
+        "result": {"videoURL": "https://cdn.test/v.mp4?token=5ecret"},
+        "error": None,
+        "error_code": None,
+        "created_at": NOON,
+        "updated_at": NOON,
+    }
+    return Attempt(**{**values, **facts})
+
+
+@pytest.fixture
+def manifest(plan: Plan) -> dict[str, Any]:
+    key = plan.shots[0].takes[0].content_key
+    origin = Origin("runware", plan.model, "uuid-stored", "video", Decimal("0.420"), 7, nsfw=False)
+    clip = Clip(key, Path("clip.mp4"), "c" * 64, 500, 121, 1280, 720, Fraction(24), False, origin)
+    failed = ProviderFailed("sorry, Authorization: Bearer abc123456", code="inferenceError")
+    return build_manifest(
+        run_id="run",
+        plan=plan,
+        takes=[Taken("a", 1, clip, reused=False, paid_usd=Decimal("0.42"))],
+        cuts={"a": Cut(shot="a", clip=Path("clip.mp4"), clip_id="c" * 64, start=0, stop=121, frames=121)},
+        attempts=[
+            attempt_at(plan, State.FAILED, error=failed.as_dict(), charged=Charged.UNKNOWN),
+            attempt_at(plan, State.STORED, cost_usd=Decimal("0.42"), charged=Charged.YES, submitted_at=NOON),
+        ],
+        film=FILM,
+        film_name="harbor.mp4",
+        timings=Timings(NOON, NOON, None, NOON),
+        warnings=["a warning"],
+    )
+
+
+def test_it_is_json_and_dollars_are_strings(manifest: dict[str, Any]) -> None:
+    assert json.loads(json.dumps(manifest)) == manifest
+    assert manifest["cost_usd"] == "0.42"
+    (shot,) = manifest["shots"]
+    (take,) = shot["takes"]
+    assert (take["cost_usd"], take["paid_usd"]) == ("0.42", "0.42")
+
+
+def test_the_film_is_named_with_its_sha256(manifest: dict[str, Any]) -> None:
+    assert manifest["film"] == {
+        "file": "harbor.mp4",
+        "sha256": "f" * 64,
+        "size_bytes": 1000,
+        "frames": 121,
+        "duration_s": 5.042,
+        "width": 1280,
+        "height": 720,
+        "fps": 24,
+        "has_sound": False,
+    }
+    assert manifest["shots"][0]["film"] == {"first_frame": 0, "last_frame": 120, "frames": 121}
+
+
+def test_every_attempt_is_told(manifest: dict[str, Any]) -> None:
+    failed, stored = manifest["shots"][0]["takes"][0]["attempts"]
+    assert (failed["state"], failed["charged"], failed["cost_usd"]) == ("failed", "unknown", None)
+    assert failed["error"]["code"] == "inferenceError"
+    assert (stored["state"], stored["cost_usd"], stored["submitted_at"]) == (
+        "stored",
+        "0.42",
+        "2026-05-01T12:00:00.123Z",
+    )
+
+
+def test_it_holds_no_secret_and_changes_no_prompt(manifest: dict[str, Any]) -> None:
+    text = json.dumps(manifest)
+    assert "abc123456" not in text
+    assert "5ecret" not in text
+    assert "a ring bearer walks" in text

@@ -1,0 +1,172 @@
+"""One request a tick for everything in flight, and an end for everyone who waits."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from tasks.errors import KeyRefused, NoCredit, OutcomeUnknown, ProviderFailed
+from tasks.runware.client import RunwareClient
+from tasks.runware.messages import VideoResult
+from tasks.runware.pauses import Pauses
+from tasks.runware.poller import Poller
+from tests.runware.provider import Provider
+
+PAUSES = Pauses(scale=0.004, random_source=random.Random(1))
+
+
+@asynccontextmanager
+async def polling(provider: Provider, say: Callable[[str], None] = lambda _: None) -> AsyncIterator[Poller]:
+    async with RunwareClient("https://api.test/v1", "a-key", transport=provider) as client:
+        poller = Poller(client, say=say, pauses=PAUSES)
+        yield poller
+        await poller.close()
+
+
+def taking(*uuids: str, polls: float = 0) -> Provider:
+    provider = Provider(polls=polls)
+    for uuid in uuids:
+        provider.take({"taskUUID": uuid})
+    return provider
+
+
+async def test_many_are_asked_about_in_one_request_a_tick() -> None:
+    uuids = [f"task {number}" for number in range(20)]
+    provider = taking(*uuids, polls=5)
+    async with polling(provider) as poller:
+        results = await asyncio.gather(*(poller.wait(uuid, deadline_s=5) for uuid in uuids))
+    assert [result.task_uuid for result in results if isinstance(result, VideoResult)] == uuids
+    assert provider.counts["posts"] <= 12
+    assert max(len(body) for body in provider.bodies) == 20
+
+
+async def test_more_than_fit_into_one_request_are_split() -> None:
+    uuids = [f"task {number}" for number in range(230)]
+    provider = taking(*uuids)
+    async with polling(provider) as poller:
+        await asyncio.gather(*(poller.wait(uuid, deadline_s=5) for uuid in uuids))
+    assert max(len(body) for body in provider.bodies) == 100
+
+
+async def test_several_may_wait_for_one_task() -> None:
+    provider = taking("one", polls=3)
+    async with polling(provider) as poller:
+        results = await asyncio.gather(*(poller.wait("one", deadline_s=5) for _ in range(3)))
+    assert all(isinstance(result, VideoResult) for result in results)
+    assert all(len(body) == 1 for body in provider.bodies)
+
+
+async def test_one_who_leaves_takes_nobody_along() -> None:
+    provider = taking("one", "two", polls=4)
+    async with polling(provider) as poller:
+        leaving = asyncio.create_task(poller.wait("one", deadline_s=5))
+        staying = asyncio.create_task(poller.wait("one", deadline_s=5))
+        await asyncio.sleep(0.002)
+        leaving.cancel()
+        assert isinstance(await staying, VideoResult)
+        assert isinstance(await poller.wait("two", deadline_s=5), VideoResult)
+
+
+async def test_where_batches_are_refused_each_is_asked_alone() -> None:
+    provider = taking("one", "two", "three", polls=2)
+    provider.is_batching = False
+    said: list[str] = []
+    async with polling(provider, said.append) as poller:
+        results = await asyncio.gather(*(poller.wait(uuid, deadline_s=5) for uuid in ("one", "two", "three")))
+    assert all(isinstance(result, VideoResult) for result in results)
+    assert said == ["The provider does not answer about several tasks in one request; asking one by one."]
+    assert [len(body) for body in provider.bodies].count(3) == 1
+
+
+async def test_a_task_that_failed_is_told_with_its_failure_and_the_others_go_on() -> None:
+    provider = Provider(endings=deque([{"code": "inferenceError", "message": "no"}, None]))
+    for uuid in ("one", "two"):
+        provider.take({"taskUUID": uuid})
+    async with polling(provider) as poller:
+        one, two = await asyncio.gather(poller.wait("one", deadline_s=5), poller.wait("two", deadline_s=5))
+    assert isinstance(one, ProviderFailed)
+    assert isinstance(two, VideoResult)
+
+
+async def test_the_deadline_ends_the_waiting_of_one() -> None:
+    provider = taking("stuck", "fine", polls=2)
+    provider.tasks["stuck"].polls = float("inf")
+    async with polling(provider) as poller:
+        stuck, fine = await asyncio.gather(
+            poller.wait("stuck", deadline_s=0.05), poller.wait("fine", deadline_s=5), return_exceptions=True
+        )
+    assert isinstance(stuck, OutcomeUnknown)
+    assert (stuck.task_uuid, stuck.code) == ("stuck", None)
+    assert isinstance(fine, VideoResult)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"), [(401, "invalidApiKey", KeyRefused), (402, "insufficientCredits", NoCredit)]
+)
+async def test_who_may_not_ask_hears_so_each_with_an_error_of_their_own(status: int, code: str, kind: type) -> None:
+    provider = taking("one", "two")
+    provider.questions = deque([(status, {"errors": [{"code": code}]})])
+    async with polling(provider) as poller:
+        errors = await asyncio.gather(
+            poller.wait("one", deadline_s=5), poller.wait("two", deadline_s=5), return_exceptions=True
+        )
+    assert [type(error) for error in errors] == [kind, kind]
+    assert [getattr(error, "task_uuid", None) for error in errors] == ["one", "two"]
+
+
+async def test_a_provider_that_does_not_answer_is_asked_on_and_said_once() -> None:
+    provider = taking("one")
+    provider.questions = deque(
+        [(503, ""), httpx.ReadError("reset"), (200, "junk"), httpx.ConnectError("no"), (429, "")]
+    )
+    said: list[str] = []
+    async with polling(provider, said.append) as poller:
+        assert isinstance(await poller.wait("one", deadline_s=5), VideoResult)
+    assert len(said) == 1
+    assert "still asking" in said[0]
+
+
+async def test_not_found_is_believed_after_a_while_and_not_before() -> None:
+    provider = Provider(not_found=True)
+    async with polling(provider) as poller:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await poller.wait("nowhere", deadline_s=5, missing_s=0.02)
+        assert caught.value.code == "taskNotFound"
+        late = asyncio.create_task(poller.wait("late", deadline_s=5, missing_s=5))
+        await asyncio.sleep(0.01)
+        provider.take({"taskUUID": "late"})
+        assert isinstance(await late, VideoResult)
+
+
+async def test_a_long_wait_costs_few_questions() -> None:
+    provider = taking("one", polls=float("inf"))
+    async with polling(provider) as poller:
+        with pytest.raises(OutcomeUnknown):
+            await poller.wait("one", deadline_s=0.3, waited_s=100.0)
+    assert provider.counts["getResponse"] <= 12
+
+
+async def test_closing_cancels_whoever_still_waits() -> None:
+    provider = taking("one", polls=float("inf"))
+    async with polling(provider) as poller:
+        waiting = asyncio.create_task(poller.wait("one", deadline_s=60))
+        await asyncio.sleep(0.005)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_a_mistake_of_ours_ends_the_waiting_instead_of_hanging() -> None:
+    def broken(request: httpx.Request) -> httpx.Response:
+        raise ZeroDivisionError
+
+    async with RunwareClient("https://api.test/v1", "a-key", transport=httpx.MockTransport(broken)) as client:
+        poller = Poller(client, pauses=PAUSES)
+        with pytest.raises(ZeroDivisionError):
+            await poller.wait("one", deadline_s=5)
+        await poller.close()

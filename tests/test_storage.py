@@ -1,0 +1,215 @@
+"""Files are whole or absent, on a disk, in an object store and anywhere else."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from tasks.errors import SettingsError, StorageUnreachable
+from tasks.storage import Location, file_uri, locate
+
+
+class Elsewhere(MemoryFileSystem):  # type: ignore[misc]
+    """A storage that is neither a disk nor an object store: what is being written can be seen there."""
+
+    protocol = "elsewhere"
+    store: dict[str, Any] = {}  # noqa: RUF012 -- its base class shares its own in the same way
+    pseudo_dirs = [""]  # noqa: RUF012
+
+
+fsspec.register_implementation("elsewhere", Elsewhere, clobber=True)
+
+
+@pytest.fixture(params=["local", "memory", "elsewhere"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Location]:
+    if request.param == "local":
+        yield locate(str(tmp_path / "place"))
+        return
+    name = f"{request.param}://place-{uuid.uuid4().hex}"
+    yield locate(name)
+    fs, path = fsspec.core.url_to_fs(name)
+    if fs.exists(path):
+        fs.rm(path, recursive=True)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source"
+    path.write_bytes(b"content")
+    return path
+
+
+def listed(folder: Location) -> list[str]:
+    fs, path = fsspec.core.url_to_fs(str(folder.local) if folder.local else folder.url)
+    return sorted(name.rsplit("/", 1)[-1] for name in fs.find(path))
+
+
+def test_what_is_put_is_there(folder: Location, source: Path, tmp_path: Path) -> None:
+    place = folder.child("deep/er/film.mp4")
+    assert place.size() is None
+    assert place.read_bytes() is None
+    place.put(source)
+    assert place.size() == 7
+    assert place.read_bytes() == b"content"
+    place.fetch(tmp_path / "back" / "film.mp4")
+    assert (tmp_path / "back" / "film.mp4").read_bytes() == b"content"
+    assert listed(folder) == ["film.mp4"]
+    assert [path.name for path in (tmp_path / "back").iterdir()] == ["film.mp4"]
+
+
+def test_what_was_there_is_replaced(folder: Location, source: Path) -> None:
+    place = folder.child("film.mp4")
+    place.put_bytes(b"old and longer")
+    place.put(source)
+    assert place.read_bytes() == b"content"
+    assert place.size() == 7
+    assert listed(folder) == ["film.mp4"]
+
+
+def test_a_file_can_be_renamed_and_one_that_is_gone_need_not_be(folder: Location, source: Path) -> None:
+    place = folder.child("film.mp4")
+    place.rename("nothing.mp4")
+    place.put(source)
+    place.rename("other.mp4")
+    assert listed(folder) == ["other.mp4"]
+    place.rename("again.mp4")
+    assert listed(folder) == ["other.mp4"]
+
+
+def test_a_folder_is_no_file(folder: Location, source: Path) -> None:
+    folder.child("inside/film.mp4").put(source)
+    assert folder.child("inside").size() is None
+
+
+def test_neighbours_and_names(folder: Location) -> None:
+    film = folder.child("films/film.mp4")
+    assert film.name == "film.mp4"
+    assert film.beside("film.manifest.json") == folder.child("films/film.manifest.json")
+    assert film.protocol == ("file" if folder.local else folder.url.partition(":")[0])
+
+
+def test_a_source_that_is_gone_leaves_what_was_there(folder: Location, tmp_path: Path) -> None:
+    place = folder.child("film.mp4")
+    place.put_bytes(b"old")
+    with pytest.raises(StorageUnreachable, match="cannot be written"):
+        place.put(tmp_path / "nowhere")
+    assert place.read_bytes() == b"old"
+    assert listed(folder) == ["film.mp4"]
+
+
+def test_what_is_not_there_cannot_be_fetched(folder: Location, tmp_path: Path) -> None:
+    with pytest.raises(StorageUnreachable, match="cannot be read"):
+        folder.child("film.mp4").fetch(tmp_path / "back" / "film.mp4")
+    assert list((tmp_path / "back").iterdir()) == []
+
+
+def test_a_reader_never_sees_a_half_written_local_file(tmp_path: Path) -> None:
+    place = locate(str(tmp_path / "film.mp4"))
+    versions = {bytes([number]) * 300_000 for number in range(8)}
+    sources = []
+    for number, content in enumerate(sorted(versions)):
+        path = tmp_path / f"source {number}"
+        path.write_bytes(content)
+        sources.append(path)
+    place.put(sources[0])
+    writers = [threading.Thread(target=place.put, args=(path,)) for path in sources for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    seen = []
+    while any(writer.is_alive() for writer in writers):
+        seen.append(place.read_bytes())
+    for writer in writers:
+        writer.join()
+    assert set(seen) <= versions
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+
+
+def test_a_name_as_long_as_the_disk_allows_can_be_written(tmp_path: Path, source: Path) -> None:
+    place = locate(str(tmp_path / ("n" * 251 + ".mp4")))
+    place.put(source)
+    assert place.read_bytes() == b"content"
+
+
+def test_a_file_in_the_way_is_said(tmp_path: Path, source: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    place = locate(str(tmp_path / "file" / "film.mp4"))
+    assert place.read_bytes() is None
+    assert place.size() is None
+    with pytest.raises(StorageUnreachable, match="cannot be written") as caught:
+        place.put(source)
+    assert (caught.value.exit_code, caught.value.transient) == (6, True)
+
+
+class TestLocating:
+    @pytest.mark.parametrize("text", ["", "  "])
+    def test_an_empty_name_is_none(self, text: str) -> None:
+        with pytest.raises(SettingsError):
+            locate(text)
+
+    def test_files_by_any_name(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        place = tmp_path / "two words #1.mp4"
+        for text in (str(place), "two words #1.mp4", "./two words #1.mp4", file_uri(place), f"  {place} "):
+            assert locate(text).local == place
+
+    def test_the_home_folder(self) -> None:
+        assert locate("~/film.mp4").local == Path.home() / "film.mp4"
+
+    @pytest.mark.parametrize("text", ["nosuch://bucket/film.mp4", "nosuch+more://x/y"])
+    def test_a_protocol_that_nobody_knows_is_a_setting(self, text: str) -> None:
+        with pytest.raises(SettingsError, match="no storage location"):
+            locate(text).size()
+
+    def test_a_storage_that_fails_is_named_without_its_password(self, source: Path) -> None:
+        class Broken(MemoryFileSystem):  # type: ignore[misc]
+            protocol = "broken"
+
+            def put_file(self, *args: Any, **kwargs: Any) -> None:
+                raise RuntimeError("denied for https://host/?sig=5ecret")
+
+        fsspec.register_implementation("broken", Broken, clobber=True)
+        place = locate("broken://ann:pa55@host/film.mp4")
+        with pytest.raises(StorageUnreachable) as caught:
+            place.put(source)
+        assert "pa55" not in str(caught.value)
+        assert "5ecret" not in str(caught.value)
+        assert "pa55" not in place.shown
+
+    @pytest.mark.parametrize(("protocol", "extra"), [("gs", "gcs"), ("abfs", "azure")])
+    def test_a_package_that_is_missing_is_named(self, protocol: str, extra: str) -> None:
+        try:
+            fsspec.get_filesystem_class(protocol)
+        except ImportError:
+            with pytest.raises(SettingsError, match="needs a package") as caught:
+                locate(f"{protocol}://bucket/film.mp4").size()
+            assert f"shotchain[{extra}]" in (caught.value.advice or "")
+
+
+def test_a_reader_never_sees_a_half_written_remote_file(source: Path) -> None:
+    place = locate(f"memory://place-{uuid.uuid4().hex}/film.mp4")
+    source.write_bytes(b"x" * 2_000_000)
+    place.put(source)
+    writers = [threading.Thread(target=place.put, args=(source,)) for _ in range(8)]
+    for writer in writers:
+        writer.start()
+    seen = {place.size()}
+    while any(writer.is_alive() for writer in writers):
+        seen.add(place.size())
+    for writer in writers:
+        writer.join()
+    assert seen == {2_000_000}
+
+
+def test_a_file_may_lie_at_the_top(source: Path) -> None:
+    place = locate(f"memory://{uuid.uuid4().hex}.mp4")
+    place.put(source)
+    assert place.read_bytes() == b"content"
+    place.rename(f"{place.name}.old")
+    assert place.read_bytes() is None
