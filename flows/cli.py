@@ -199,13 +199,8 @@ async def _prepare(storyboard: str, settings: Settings) -> _Prepared:
 
     board = read_storyboard(storyboard)
     planned = build_plan(board, await inspect_inputs(board, settings.cache), settings.identity)
-    keys = {take.content_key for shot in planned.shots for take in shot.takes}
-    reused = await ClipStore(settings.work, settings.cache).has(keys)
-    to_pay = sum(
-        (shot.price_usd for shot in planned.shots for take in shot.takes if take.content_key not in reused),
-        Decimal(0),
-    )
-    return _Prepared(planned, reused, to_pay)
+    reused = await ClipStore(settings.work, settings.cache).has(planned.content_keys)
+    return _Prepared(planned, reused, planned.to_pay_usd(reused))
 
 
 def _ask(prepared: _Prepared) -> None:

@@ -130,10 +130,8 @@ def print_plan(console: Console, plan: Plan, reused: set[str]) -> None:
         table.add_column(name, no_wrap=name == "shot")
     for name in ("seconds", "made", "frames", "price"):
         table.add_column(name, justify="right")
-    to_pay = Decimal(0)
     for shot in plan.shots:
         new = [take for take in shot.takes if take.content_key not in reused]
-        to_pay += shot.price_usd * len(new)
         takes = f"{len(shot.takes)} × " if len(shot.takes) > 1 else ""
         table.add_row(
             shot.id,
@@ -148,7 +146,7 @@ def print_plan(console: Console, plan: Plan, reused: set[str]) -> None:
     console.print(table)
     console.print(
         f"\n{plan.frames} frames, {number(plan.duration_s)} s at {plan.width}x{plan.height}; "
-        f"to pay: ${usd(to_pay)} (of ${usd(plan.cost_usd)})",
+        f"to pay: ${usd(plan.to_pay_usd(reused))} (of ${usd(plan.cost_usd)})",
         highlight=False,
     )
     for warning in plan.warnings:

@@ -37,10 +37,10 @@ failed. Catch `ShotchainError` at the edge; everything else that escapes is a bu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, ClassVar
+
+from tasks.problems import Charged, Problem
 
 __all__ = [
     "ApprovalNeeded",
@@ -75,34 +75,6 @@ __all__ = [
     "UnpinnedInput",
     "Unreachable",
 ]
-
-
-class Charged(StrEnum):
-    """Whether the provider took money for something that failed."""
-
-    NO = "no"
-    UNKNOWN = "unknown"
-    YES = "yes"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One mistake, where it is, and what would be accepted instead."""
-
-    message: str
-    file: str | None = None
-    line: int | None = None
-    key: str | None = None
-    shot: str | None = None
-    accepted: str | None = None
-
-    def __str__(self) -> str:
-        where = self.file or ""
-        if self.line is not None:
-            where = f"{where}:{self.line}" if where else f"line {self.line}"
-        what = f"shot '{self.shot}': {self.message}" if self.shot else self.message
-        text = f"{where}: {what}" if where else what
-        return f"{text}\n    accepted: {self.accepted}" if self.accepted else text
 
 
 class ShotchainError(Exception):

@@ -73,20 +73,21 @@ async def open_gate(
 
     Raises:
         UnpinnedInput: An input could not be read.
-        ApprovalNeeded: It would cost more than `approved_usd`.
-        OverBudget: The budget has no room. Either way nothing was reserved and nothing sent.
+        ApprovalNeeded: It would cost more than `approved_usd`; what was reserved is given back.
+        OverBudget: The budget has no room. Either way nothing stays reserved and nothing is sent.
     """
     refuse_unpinned(plan)
     takes = [(shot, take) for shot in plan.shots for take in shot.takes]
-    reused = await store.has({take.content_key for _, take in takes})
+    reused = await store.has(plan.content_keys)
     wanted = [wanted_take(plan, shot, take) for shot, take in takes if take.content_key not in reused]
-    # Takes of one content key are one clip, and are paid for once.
-    to_pay_usd = sum({take.content_key: take.price_usd for take in wanted}.values(), Decimal(0))
-    if approved_usd is not None and to_pay_usd > approved_usd:
-        raise ApprovalNeeded(
-            f"${to_pay_usd} would be spent, and no more than ${approved_usd} may be without approval",
-            advice="Nothing was spent. Approve it, or raise the sum that needs no approval.",
-            cost_usd=to_pay_usd,
-        )
     attempts = await in_ledger(ledger.reserve, run_id, wanted) if wanted else []
-    return Reserved(frozenset(reused), tuple(attempts))
+    reserved = Reserved(frozenset(reused), tuple(attempts))
+    # Only now is it known what other runs have paid for already.
+    if approved_usd is not None and reserved.held_usd > approved_usd:
+        await in_ledger(ledger.release_unsubmitted, run_id)
+        raise ApprovalNeeded(
+            f"${reserved.held_usd} would be spent, and no more than ${approved_usd} may be without approval",
+            advice="Nothing was spent. Approve it, or raise the sum that needs no approval.",
+            cost_usd=reserved.held_usd,
+        )
+    return reserved

@@ -239,7 +239,10 @@ class Generator:
                 result = await self._result(attempt)
                 continue
             try:
-                facts = await asyncio.to_thread(decode_whole, download.path)
+                # The frames that other shots wait for are taken in the same pass.
+                taken = self._plan.frames_taken_of(shot.id) if take.number == shot.select else ()
+                stills = {index: self._inputs.still(download.sha256, index) for index in taken}
+                facts = await asyncio.to_thread(decode_whole, download.path, stills)
                 return await self._keep(attempt, result, shot, take, download, facts)
             except ClipDamaged as error:
                 damage = error

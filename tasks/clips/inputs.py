@@ -73,11 +73,15 @@ class Inputs:
 
     async def frame(self, clip: Clip, index: int) -> Path:
         """The `index`-th frame of a clip, as the plan counts, as a PNG file; decoded once."""
-        actual = frame_index(index, self._clip_rate, clip)
-        png = self._cache / "frames" / f"{clip.sha256}-{actual}.png"
+        actual = index if index == LAST else frame_index(index, self._clip_rate, clip)
+        png = self.still(clip.sha256, actual)
         if not png.is_file():
             await asyncio.to_thread(extract_frame, clip.path, actual, png)
         return png
+
+    def still(self, sha256: str, index: int) -> Path:
+        """Where the `index`-th frame of the clip with these bytes is kept, once somebody has decoded it."""
+        return self._cache / "frames" / f"{sha256}-{'last' if index == LAST else index}.png"
 
     async def _resolve(self, item: Input, clips: Mapping[str, Clip]) -> str:
         match item.source:
@@ -97,16 +101,16 @@ class Inputs:
         if facts is None or facts.local is None or facts.sha256 is None or not facts.local.is_file():
             raise UnpinnedInput(f"{uri} cannot be read any more")
         if is_video:
-            return await self._upload(facts.sha256, facts.local)
+            return await self._upload(facts.sha256, facts.local, facts.media_type)
         if uri.startswith("data:"):
             return uri
         return await asyncio.to_thread(_data_uri, facts.local, facts.media_type or "image/png")
 
-    async def _upload(self, sha256: str, path: Path) -> str:
+    async def _upload(self, sha256: str, path: Path, media_type: str | None = None) -> str:
         async with self._uploading[sha256]:
             if sha256 not in self._uploaded:
-                media_type = _VIDEO_TYPES.get(path.suffix.lower(), "video/mp4")
-                self._uploaded[sha256] = await self._client.upload(path, media_type)
+                kind = media_type or _VIDEO_TYPES.get(path.suffix.lower(), "video/mp4")
+                self._uploaded[sha256] = await self._client.upload(path, kind)
             return self._uploaded[sha256]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -138,7 +139,22 @@ class Plan:
     @property
     def cost_usd(self) -> Decimal:
         """The price of everything, none of it reused."""
-        return sum((shot.cost_usd for shot in self.shots), Decimal(0))
+        return self.to_pay_usd(frozenset())
+
+    def to_pay_usd(self, reused: Collection[str]) -> Decimal:
+        """The price of the clips whose content keys are not in `reused`. Takes of one key are one clip."""
+        prices = {take.content_key: shot.price_usd for shot in self.shots for take in shot.takes}
+        return sum((price for key, price in prices.items() if key not in reused), Decimal(0))
+
+    @property
+    def content_keys(self) -> set[str]:
+        """The content keys of all takes."""
+        return {take.content_key for shot in self.shots for take in shot.takes}
+
+    def frames_taken_of(self, shot_id: str) -> set[int]:
+        """The frames of a shot's selected clip that other shots take, as the plan counts."""
+        sources = (part.source for shot in self.shots for part in shot.inputs)
+        return {source.index for source in sources if isinstance(source, ClipFrame) and source.shot == shot_id}
 
     @property
     def frames(self) -> int:

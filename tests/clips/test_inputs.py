@@ -7,6 +7,7 @@ import base64
 import hashlib
 import io
 import json
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -89,7 +90,10 @@ class TestResolving:
         assert last == fourth
         image = Image.open(io.BytesIO(base64.b64decode(last.partition(",")[2])))
         assert (image.format, image.size) == ("PNG", (320, 180))
-        assert len(list((tmp_path / "frames").iterdir())) == 1
+        # Decoded once: with the clip itself gone, its frames are still at hand.
+        gone = replace(clip_of(clip_file), path=tmp_path / "gone.mp4")
+        again = await self.resolve(provider, [], tmp_path, *items, clips={"a": gone})
+        assert again == [last, fourth]
 
     async def test_a_clip_is_uploaded_once_for_all_that_use_it(self, tmp_path: Path, clip_file: Path) -> None:
         provider = Provider(delay_s=0.005)

@@ -39,15 +39,24 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 @pytest.mark.usefixtures("on_server")
 async def test_clips_and_film_live_in_a_bucket_and_are_reused_from_there(home: Home, bucket: Any) -> None:
     board = home.storyboard(BOARD)
-    places = {"work": "s3://films/work", "ledger": str(home.folder / "one.db")}
-    made = await render(str(board), "s3://films/out/heron.mp4", provider="emulator", **places)
+    here = str(home.folder / "one.db")
+    made = await render(
+        str(board), "s3://films/out/heron.mp4", provider="emulator", work="s3://films/work", ledger=here
+    )
     assert (made["generated"], made["output"]) == (2, "s3://films/out/heron.mp4")
     manifest = json.loads(bucket.cat_file("films/out/heron.manifest.json"))
     assert manifest["film"]["size_bytes"] == bucket.info("films/out/heron.mp4")["size"]
 
     # Another machine, with nothing but the bucket: no ledger row, no cache. A clip in the store is reused.
-    places = {"work": "s3://films/work", "ledger": str(home.folder / "elsewhere" / "two.db")}
-    again = await render(str(board), "s3://films/out/again.mp4", provider="emulator", budget_usd="0", **places)
+    there = str(home.folder / "elsewhere" / "two.db")
+    again = await render(
+        str(board),
+        "s3://films/out/again.mp4",
+        provider="emulator",
+        budget_usd="0",
+        work="s3://films/work",
+        ledger=there,
+    )
     assert (again["generated"], again["reused"]) == (0, 2)
     bucket.invalidate_cache()
     assert bucket.cat_file("films/out/again.mp4") == bucket.cat_file("films/out/heron.mp4")

@@ -229,3 +229,19 @@ def test_the_tests_own_clips_are_what_generators_make(clip: Path) -> None:
 
     assert sum(packet.is_keyframe for packet in packets) == 1
     assert any(packet.pts != packet.dts for packet in packets)
+
+
+def test_stills_are_taken_while_a_clip_is_counted(tmp_path: Path, clip: Path) -> None:
+    asked = {
+        0: tmp_path / "first.png",
+        7: tmp_path / "seventh.png",
+        -1: tmp_path / "last.png",
+        999: tmp_path / "no.png",
+    }
+    facts = decode_whole(clip, asked)
+
+    for index in (0, 7, -1):
+        extract_frame(clip, index, tmp_path / "alone.png")
+        assert asked[index].read_bytes() == (tmp_path / "alone.png").read_bytes()
+    assert facts == decode_whole(clip)
+    assert not asked[999].exists()

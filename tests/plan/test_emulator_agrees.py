@@ -183,7 +183,7 @@ def test_what_is_planned_is_accepted_billed_and_cut_as_planned(board: dict[str, 
         return
     event("accepted")
     lengths_s: dict[str, Decimal] = {}
-    total_usd = Decimal(0)
+    prices: dict[str, Decimal] = {}
     for one in plan.shots:
         event(one.mode)
         order = read_order({**one.request, "taskUUID": str(uuid.uuid4())})
@@ -194,12 +194,12 @@ def test_what_is_planned_is_accepted_billed_and_cut_as_planned(board: dict[str, 
         assert order.include_cost
         price_usd = billed_usd(order, one, plan, lengths_s, source_s)
         assert price_usd == one.price_usd
-        total_usd += price_usd * len(one.takes)
+        prices |= {take.content_key: price_usd for take in one.takes}
         cut = cut_of(plan, one, clip_of(one, plan))
         assert cut.frames == one.frames
         assert cut.stop <= one.clip_frames
         assert differences(plan, one, clip_of(one, plan)) == []
-    assert plan.cost_usd == total_usd
+    assert plan.cost_usd == sum(prices.values(), Decimal(0))
     assert plan.frames == sum(one.frames for one in plan.shots)
     known = {media for one in plan.shots for item in one.inputs if isinstance(media := item.source, MediaFile)}
     assert {media.uri for media in known} <= facts.keys()

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator 
+from jsonschema import Draft202012Validator
 
 from tasks.errors import StoryboardError
 from tasks.storyboard.read import read_storyboard

@@ -1,0 +1,36 @@
+"""What errors are made of: a mistake and its place, and whether money went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Charged", "Problem"]
+
+
+class Charged(StrEnum):
+    """Whether the provider took money for something that failed."""
+
+    NO = "no"
+    UNKNOWN = "unknown"
+    YES = "yes"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake, where it is, and what would be accepted instead."""
+
+    message: str
+    file: str | None = None
+    line: int | None = None
+    key: str | None = None
+    shot: str | None = None
+    accepted: str | None = None
+
+    def __str__(self) -> str:
+        where = self.file or ""
+        if self.line is not None:
+            where = f"{where}:{self.line}" if where else f"line {self.line}"
+        what = f"shot '{self.shot}': {self.message}" if self.shot else self.message
+        text = f"{where}: {what}" if where else what
+        return f"{text}\n    accepted: {self.accepted}" if self.accepted else text
