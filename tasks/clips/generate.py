@@ -101,6 +101,7 @@ class Generator:
         # Takes of one content key are one clip: the first makes it, the others wait and find it, or its failure.
         self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._failed: dict[str, ShotchainError] = {}
+        self._billed: set[str] = set()
         self._slots.expect(take.content_key for shot in plan.shots if not shot.depends_on for take in shot.takes)
 
     async def take(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
@@ -136,9 +137,12 @@ class Generator:
         except ShotchainError as error:
             self._failed[key] = error
             raise
-        await self._note_stored(key)
+        attempt = await in_ledger(self._ledger.attempt, found.origin.task_uuid)
+        if attempt is not None and attempt.state is State.SUCCEEDED:
+            # A run was stopped after it had stored the clip and before it could write so.
+            await self._stored(attempt)
         self._tell(Stage.REUSED, shot, take)
-        return Taken(shot.id, take.number, found, reused=True, paid_usd=Decimal(0))
+        return self._taken(attempt, found, shot, take)
 
     async def _have(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
         order = Order(shot.id, take.number, lambda: self._build(shot, clips))
@@ -159,18 +163,15 @@ class Generator:
             clip = await self._fetch(attempt, recorded_result(attempt), shot, take)
             return self._taken(attempt, clip, shot, take)
         clip = await self._fetch(attempt, await self._result(attempt), shot, take)
-        return Taken(shot.id, take.number, clip, reused=True, paid_usd=Decimal(0))
+        return self._taken(attempt, clip, shot, take)
 
-    def _taken(self, attempt: Attempt, clip: Clip, shot: PlannedShot, take: PlannedTake) -> Taken:
-        ours = attempt.run_id == self._run_id
+    def _taken(self, attempt: Attempt | None, clip: Clip, shot: PlannedShot, take: PlannedTake) -> Taken:
+        """A take as the run's bill has it: paid by the run in whose budget the ledger holds it, and once."""
+        ours = attempt is not None and attempt.run_id == self._run_id and clip.key not in self._billed
+        if ours:
+            self._billed.add(clip.key)
         paid_usd = clip.origin.cost_usd if ours else Decimal(0)
         return Taken(shot.id, take.number, clip, reused=not ours, paid_usd=paid_usd)
-
-    async def _note_stored(self, key: str) -> None:
-        """Catch up on a run that was stopped after it had stored a clip and before it could write so."""
-        attempt = await in_ledger(self._ledger.live, self._plan.provider, key)
-        if attempt is not None and attempt.state is State.SUCCEEDED:
-            await self._stored(attempt)
 
     async def _stored(self, attempt: Attempt) -> None:
         await in_ledger(self._ledger.move, attempt.task_uuid, State.STORED, expect={State.SUCCEEDED})
