@@ -6,10 +6,10 @@ STAMP  := $(VENV)/.setup-stamp
 DEMO   := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format lock clean
+.PHONY: help setup demo test test-speed lint format lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv and install everything, hash-checked
 
@@ -24,7 +24,10 @@ demo: setup ## render the demo storyboard on the embedded emulator: free, no key
 	$(BIN)/shotchain render configs/storyboards/demo.yaml --provider emulator --output $(DEMO)/film.mp4
 
 test: setup ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not speed"
+
+test-speed: setup ## measure the wall clock against the critical path, on an idle machine
+	$(BIN)/python -m pytest -m speed -s
 
 lint: setup ## check style and types
 	$(BIN)/ruff format --check .

@@ -150,7 +150,9 @@ def emulator(
         frames_per_second=frames_per_second,
         extra_frame=extra_frame,
     )
-    serve(settings, lambda url: print(f"Runware emulator: {url} (end with Ctrl-C)", flush=True))  # noqa: T201
+    number = serve(settings, lambda url: print(f"Runware emulator: {url} (end with Ctrl-C)", flush=True))  # noqa: T201
+    if number is not None:
+        sys.exit(128 + number)
 
 
 @app.command

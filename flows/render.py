@@ -20,7 +20,13 @@ from tasks.storyboard.task import read
 __all__ = ["render"]
 
 
-@flow(name="render", log_prints=False, retries=0)
+def _run_name() -> str:
+    """A run is found by its storyboard's name."""
+    name = str(flow_run.parameters["storyboard"]).rstrip("/").rsplit("/", 1)[-1]
+    return name.rsplit(".", 1)[0] or name
+
+
+@flow(name="render", flow_run_name=_run_name, log_prints=False, retries=0)
 async def render(
     storyboard: str,
     output: str,
