@@ -45,19 +45,19 @@ def attempts_as_dict(attempts: Sequence[Attempt]) -> dict[str, Any]:
 def print_attempts(console: Console, attempts: Sequence[Attempt]) -> None:
     """Attempts as a table, and the sums by provider under it."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("when (UTC)", "storyboard", "shot", "take", "state", "cost", "taskUUID"):
-        table.add_column(name, justify="right" if name in {"take", "cost"} else "left")
+    for name in ("when (UTC)", "storyboard", "shot", "take", "state", "held", "taskUUID"):
+        table.add_column(name, justify="right" if name in {"take", "held"} else "left")
     for item in attempts:
-        cost = item.reserved_usd if item.cost_usd is None else item.cost_usd
         table.add_row(
             f"{item.created_at:%Y-%m-%d %H:%M:%S}",
-            item.storyboard,
-            item.shot,
+            Text(item.storyboard),
+            Text(item.shot),
             str(item.take),
             str(item.state),
-            f"${usd(cost)}",
+            f"${usd(item.totals.held_usd)}",
             item.task_uuid,
         )
     console.print(table)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import io
 import json as jsons
+import os
 import signal
 import sys
 import traceback
@@ -11,12 +14,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, NoReturn, TypeAlias
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from flows.stoppable import Stopped
-from tasks.errors import ApprovalNeeded, Incomplete, ShotchainError
+from tasks.errors import ApprovalNeeded, BadInput, Incomplete, ShotchainError
+from tasks.redaction import redact
 from tasks.settings import Settings, parse_usd, resolve_settings
 
 __all__ = ["app", "main"]
@@ -99,12 +103,15 @@ def render(
     parse_usd(budget, "--budget")
     ask_above = parse_usd(approve_above, "--approve-above")
     output = output or f"{Path(storyboard.rsplit('/', 1)[-1]).stem}.mp4"
-    targets_of(output)
+    targets_of(output).check()
     prepared = asyncio.run(_prepare(storyboard, settings))
     refuse_unpinned(prepared.plan)
-    if ask_above is not None and prepared.to_pay_usd > ask_above and not yes:
+    approved_plan = None
+    if ask_above is not None and not yes and prepared.to_pay_usd > ask_above:
         _ask(prepared)
-        yes = True
+        # A yes is to this sum for this plan, and to no more.
+        approve_above, approved_plan = str(prepared.to_pay_usd), prepared.plan.fingerprint
+    _check_ledger(settings)
     parameters = {
         "storyboard": storyboard,
         "output": output,
@@ -113,6 +120,7 @@ def render(
         "budget_usd": budget,
         "approve_above_usd": approve_above,
         "approved": yes,
+        "approved_plan": approved_plan,
         "max_in_flight": max_in_flight,
         "retries": retries,
         "work": work,
@@ -132,11 +140,17 @@ def render(
 def emulator(
     *,
     port: Annotated[int, Parameter(help="Port on this machine; 0 for any free one.")] = 8787,
-    latency: Annotated[float, Parameter(help="Seconds from acceptance to result.")] = 2.0,
+    latency: Annotated[
+        float | None, Parameter(help="Seconds from acceptance to result; without it 2, or 0 if instant.")
+    ] = None,
     seed: Annotated[int, Parameter(help="Decides the pictures.")] = 0,
     state: Annotated[Path | None, Parameter(help="Folder in which tasks outlive the server.")] = None,
     frames_per_second: Annotated[int, Parameter(help="Rate of the clips.")] = 24,
     extra_frame: Annotated[bool, Parameter(help="Whether a 5 s clip has 121 frames rather than 120.")] = True,
+    instant: Annotated[
+        bool, Parameter(negative="", help="Results at once, from shared clips that do not show what was asked for.")
+    ] = False,
+    faults: Annotated[Path | None, Parameter(help="A fault plan: what goes wrong, and when (YAML or JSON).")] = None,
 ) -> None:
     """Serve the Runware API on this machine, with placeholder clips: develop without a key, for free."""
     from tasks.emulator.server import serve
@@ -149,6 +163,8 @@ def emulator(
         state_dir=state,
         frames_per_second=frames_per_second,
         extra_frame=extra_frame,
+        instant=instant,
+        faults=faults,
     )
     number = serve(settings, lambda url: print(f"Runware emulator: {url} (end with Ctrl-C)", flush=True))  # noqa: T201
     if number is not None:
@@ -174,6 +190,31 @@ def ledger(
             _print_json(attempts_as_dict(attempts))
         else:
             print_attempts(_console(), attempts)
+
+
+@app.command
+def settle(
+    task_uuid: Annotated[str, Parameter(help="The attempt, as `shotchain ledger` lists it.")],
+    /,
+    *,
+    charged: Annotated[bool, Parameter(negative="--not-charged", help="Whether the provider took money for it.")],
+    cost: Annotated[str | None, Parameter(help="What it took, if not the price that is held.")] = None,
+    ledger: LedgerUrl = None,
+) -> None:
+    """Say what became of an attempt whose outcome nobody could tell, so that its money is no longer held."""
+    from flows.accounts import print_attempts
+    from tasks.ledger import open_ledger
+    from tasks.problems import Charged
+
+    settings = resolve_settings(ledger=ledger, needs_key=False)
+    cost_usd = parse_usd(cost, "--cost")
+    with open_ledger(settings.ledger) as opened:
+        answer = Charged.YES if charged else Charged.NO
+        settled = opened.settle(task_uuid, charged=answer, cost_usd=cost_usd)
+        attempt = settled or opened.attempt(task_uuid)
+        if settled is None:
+            raise BadInput("nothing about this attempt is unknown", task_uuid=task_uuid)
+        print_attempts(_console(), [attempt] if attempt else [])
 
 
 @app.command
@@ -211,13 +252,15 @@ def _ask(prepared: _Prepared) -> None:
     Raises:
         ApprovalNeeded: Nobody can be asked, or the answer is no.
     """
+    from rich.text import Text
+
     from flows.display import print_plan
 
     price = _usd(prepared.to_pay_usd)
     if sys.stdin.isatty() and sys.stderr.isatty():
         console = _console(stderr=True)
         print_plan(console, prepared.plan, prepared.reused)
-        if console.input(f"Spend up to ${price}? [y/N] ").strip().lower() in {"y", "yes"}:
+        if console.input(Text(f"Spend up to ${price}? [y/N] ")).strip().lower() in {"y", "yes"}:
             return
         raise ApprovalNeeded(f"spending ${price} was not approved", cost_usd=prepared.to_pay_usd)
     raise ApprovalNeeded(
@@ -225,6 +268,13 @@ def _ask(prepared: _Prepared) -> None:
         advice="Approve with --yes, or raise --approve-above. Nothing was spent.",
         cost_usd=prepared.to_pay_usd,
     )
+
+
+def _check_ledger(settings: Settings) -> None:
+    """Find out that the ledger cannot be used before a server is started for the run."""
+    from tasks.ledger import open_ledger
+
+    open_ledger(settings.ledger).close()
 
 
 def _run_flow(settings: Settings, prepared: _Prepared, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -246,12 +296,9 @@ def _run_flow(settings: Settings, prepared: _Prepared, parameters: dict[str, Any
 
 
 def _console(*, stderr: bool = False) -> Any:
-    from rich.console import Console
+    from flows.display import console_on
 
-    console = Console(stderr=stderr)
-    if not console.is_terminal:
-        console.width = 200  # a file or a pipe has no width to fit into
-    return console
+    return console_on(stderr=stderr)
 
 
 def _usd(amount: Decimal) -> str:
@@ -270,42 +317,42 @@ def _terminate(number: int, _: object) -> None:
 
 def main() -> None:
     """Run a command; every ending has its exit code and its one clear message."""
-    signal.signal(signal.SIGTERM, _terminate)
-    as_json = "--json" in sys.argv[1:]
+    # A caller may have closed them; then what is said goes nowhere.
+    sys.stdout = sys.stdout or io.StringIO()
+    sys.stderr = sys.stderr or io.StringIO()
     try:
+        signal.signal(signal.SIGTERM, _terminate)
         app(exit_on_error=False, print_error=True, result_action="return_value")
-    except CycloptsError:
-        sys.exit(2)
+        sys.stdout.flush()
+    except CycloptsError as error:
+        _finish(2, {"type": "UsageError", "message": str(error)})
     except ShotchainError as error:
-        _report(error, as_json=as_json)
-        sys.exit(error.exit_code)
+        from flows.display import print_error
+
+        print_error(_console(stderr=True), error)
+        _finish(error.exit_code, error.as_dict(), error.summary if isinstance(error, Incomplete) else {})
     except (KeyboardInterrupt, Stopped) as error:
-        sys.stderr.write(_STOPPED)
-        sys.exit(error.exit_code if isinstance(error, Stopped) else 130)
-    except BrokenPipeError:
-        sys.exit(1)
-    except Exception:  # noqa: BLE001 -- the last line of defence: no traceback in a user's face
+        code = error.exit_code if isinstance(error, Stopped) else 130
+        sys.stderr.write("\nstopped. What is paid is kept; run the same command again to go on.\n")
+        _finish(code, {"type": "Stopped", "message": "stopped by a signal"})
+    except Exception as error:  # noqa: BLE001 -- the last line of defence: no traceback in a user's face
+        if isinstance(error, OSError) and error.errno in {errno.EPIPE, errno.ENOSPC, errno.EBADF}:
+            # Whoever read our output is gone, or has no room for it. Not even flushing at exit would help.
+            sys.stderr.write(f"the output could not be written: {error.strerror}\n")
+            os._exit(6)
         _report_bug()
-        sys.exit(1)
+        _finish(1, {"type": "InternalError", "message": f"{type(error).__name__}: {error}"})
 
 
-_STOPPED = "\nstopped. What is paid is kept; run the same command again to go on.\n"
-
-
-def _report(error: ShotchainError, *, as_json: bool) -> None:
-    from flows.display import print_error
-
-    print_error(_console(stderr=True), error)
-    if as_json:
-        summary = error.summary if isinstance(error, Incomplete) else {}
-        _print_json({**summary, "error": error.as_dict()})
+def _finish(code: int, error: dict[str, Any], summary: dict[str, Any] | None = None) -> NoReturn:
+    if "--json" in sys.argv[1:]:
+        _print_json({**(summary or {}), "error": redact(error)})
+    sys.exit(code)
 
 
 def _report_bug() -> None:
     """An error that shotchain did not foresee: the traceback goes to a file, not to the user's face."""
     import tempfile
-
-    from tasks.redaction import redact
 
     with tempfile.NamedTemporaryFile(
         "w", prefix="shotchain-crash-", suffix=".txt", delete=False, encoding="utf-8"

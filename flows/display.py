@@ -19,7 +19,7 @@ from tasks.errors import ShotchainError
 from tasks.plan.model import Plan, number, usd
 from tasks.progress import Event, Observer, Stage
 
-__all__ = ["print_error", "print_outcome", "print_plan", "watching"]
+__all__ = ["console_on", "print_error", "print_outcome", "print_plan", "watching"]
 
 _ENDS = {Stage.REUSED, Stage.STORED, Stage.CONFORMED, Stage.FAILED, Stage.SKIPPED}
 _STYLES = {
@@ -31,11 +31,27 @@ _STYLES = {
     Stage.SKIPPED: "red",
     Stage.RETRYING: "yellow",
 }
+_NOTES = 3
 _FILM = {
     Stage.JOINING: "joining the clips",
     Stage.PUBLISHING: "publishing the film",
     Stage.DONE: "published",
 }
+
+
+class _Console(Console):
+    """A console whose reader may go away: it falls silent, and what is being done goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
+def console_on(*, stderr: bool) -> Console:
+    """A console on standard output or standard error."""
+    console = _Console(stderr=stderr)
+    if not console.is_terminal:
+        console.width = 200  # a file or a pipe has no width to fit into
+    return console
 
 
 @dataclass
@@ -55,10 +71,11 @@ class _Line:
 
 
 class _Board:
-    """All lines, and the table that shows them."""
+    """All lines, and the table that shows them: as many shots as fit, those under way first."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, console: Console) -> None:
         self._plan = plan
+        self._console = console
         self._lines = {shot.id: _Line() for shot in plan.shots}
         self._film = ""
         self._notes: list[str] = []
@@ -79,29 +96,75 @@ class _Board:
 
     def __rich__(self) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for name in ("shot", "mode", "", "time", "paid"):
-            table.add_column(name, justify="right" if name in {"time", "paid"} else "left", no_wrap=name != "")
+        narrow = self._console.width < 60
+        table.add_column("shot", max_width=16 if narrow else 40, no_wrap=True, overflow="ellipsis")
+        if not narrow:
+            table.add_column("mode", no_wrap=True)
+        table.add_column("", overflow="ellipsis", no_wrap=True, min_width=10)
+        table.add_column("time", justify="right", no_wrap=True)
+        table.add_column("paid", justify="right", no_wrap=True)
+        shown = self._shown()
         for shot in self._plan.shots:
+            if shot.id not in shown:
+                continue
             line = self._lines[shot.id]
-            words = f"{line.stage}{': ' + line.message if line.message else ''}"
+            state = Text(f"{line.stage}{': ' + line.message if line.message else ''}", _STYLES.get(line.stage, ""))
             paid = f"${usd(line.cost_usd)}" if line.cost_usd else ""
-            state = Text(words, style=_STYLES.get(line.stage, ""))
-            table.add_row(shot.id, shot.mode.replace("_", " "), state, line.elapsed(), paid)
+            mode = [] if narrow else [shot.mode.replace("_", " ")]
+            table.add_row(Text(shot.id), *mode, state, line.elapsed(), paid)
         total = sum((line.cost_usd for line in self._lines.values()), Decimal(0))
-        table.add_row("", "", Text(self._film, style="bold"), "", f"${usd(total)}")
-        for note in self._notes[-3:]:
-            table.add_row("", "", Text(note, style="yellow"), "", "")
+        blank = [""] if narrow else ["", ""]
+        done = sum(line.stage in _ENDS for line in self._lines.values())
+        hidden = f"{done} of {len(self._lines)} shots done" if len(shown) < len(self._lines) else ""
+        words = ", ".join(part for part in (hidden, self._film) if part)
+        table.add_row(*blank, Text(words, "bold"), "", f"${usd(total)}")
+        for note in self._notes[-_NOTES:]:
+            table.add_row(*blank, Text(note, "yellow"), "", "")
         return table
+
+    def _shown(self) -> set[str]:
+        """The shots that there is room for: failed ones and those under way, then waiting, then done."""
+        room = max(3, self._console.height - 3 - _NOTES)
+        order = sorted(self._lines, key=lambda shot: _weight(self._lines[shot]))
+        return set(order[:room])
+
+
+def _weight(line: _Line) -> int:
+    if line.stage in {Stage.FAILED, Stage.SKIPPED}:
+        return 0
+    if line.stage is Stage.WAITING:
+        return 2
+    return 3 if line.stage in _ENDS else 1
 
 
 @contextmanager
 def watching(console: Console, plan: Plan) -> Iterator[Observer]:
-    """Show a run on `console` while the block lasts; gives the observer to tell."""
+    """Show a run on `console` while the block lasts; gives the observer to tell.
+
+    A console that goes away (a closed pipe, a full disk) ends the showing and not the run.
+    """
     if console.is_terminal:
-        board = _Board(plan)
+        board = _Board(plan, console)
         with Live(board, console=console, refresh_per_second=8):
             yield board.tell
         return
+    told = _plain(console)
+    gone = False
+
+    def tell(event: Event) -> None:
+        nonlocal gone
+        if gone:
+            return
+        try:
+            told(event)
+        except (OSError, ValueError):
+            gone = True
+
+    yield tell
+
+
+def _plain(console: Console) -> Observer:
+    """One line a step."""
     began_s = time.monotonic()
     last: dict[tuple[str | None, int | None], tuple[Stage, str]] = {}
 
@@ -120,12 +183,12 @@ def watching(console: Console, plan: Plan) -> Iterator[Observer]:
             soft_wrap=True,
         )
 
-    yield line
+    return line
 
 
 def print_plan(console: Console, plan: Plan, reused: set[str]) -> None:
     """Show a plan: a line a shot, then what it adds up to."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=plan.title, title_justify="left")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=Text(plan.title), title_justify="left")
     for name in ("shot", "mode", "boundary", "waits for"):
         table.add_column(name, no_wrap=name == "shot")
     for name in ("seconds", "made", "frames", "price"):

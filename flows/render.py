@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from pydantic import Field
 
 from flows.production import produce
 from flows.studio import open_studio
+from tasks.errors import ApprovalNeeded
 from tasks.plan.task import plan_film
 from tasks.progress import observer
 from tasks.publish.targets import targets_of
@@ -22,7 +24,7 @@ __all__ = ["render"]
 
 def _run_name() -> str:
     """A run is found by its storyboard's name."""
-    name = str(flow_run.parameters["storyboard"]).rstrip("/").rsplit("/", 1)[-1]
+    name = str(flow_run.parameters["storyboard"]).partition("?")[0].rstrip("/").rsplit("/", 1)[-1]
     return name.rsplit(".", 1)[0] or name
 
 
@@ -35,6 +37,7 @@ async def render(
     budget_usd: str | None = None,
     approve_above_usd: str | None = None,
     approved: bool = False,
+    approved_plan: str | None = None,
     max_in_flight: Annotated[int, Field(ge=1, le=1000)] = 8,
     retries: Annotated[int | None, Field(ge=0, le=10)] = None,
     work: str | None = None,
@@ -54,6 +57,7 @@ async def render(
         budget_usd: At most so many dollars for this run, such as 12.50.
         approve_above_usd: More dollars than these are spent only if approved.
         approved: Approve whatever the budget allows.
+        approved_plan: Fingerprint of the plan that was approved; another plan is asked about again.
         max_in_flight: At most so many clips at the provider at once.
         retries: Further attempts a take after failures that may pass; by default the storyboard's, else 2.
         work: The clip store: a folder or any fsspec URL; by default one a user.
@@ -74,14 +78,22 @@ async def render(
     budget = parse_usd(budget_usd, "budget_usd")
     approved_usd = None if approved else parse_usd(approve_above_usd, "approve_above_usd")
     targets = targets_of(output)
+    await asyncio.to_thread(targets.check)
     boards = await read(storyboard, settings.cache)
     plan = await plan_film(boards, settings.identity)
+    if approved_plan and plan.value.fingerprint != approved_plan:
+        raise ApprovalNeeded(
+            "the storyboard, or what it names, has changed since it was approved",
+            advice="Look at the plan again, and approve that. Nothing was spent.",
+            cost_usd=plan.value.cost_usd,
+        )
     async with open_studio(
         settings,
         plan.value,
         boards.value[1],
         run_id=str(flow_run.get_id() or uuid.uuid4()),
         budget_usd=budget,
+        approved_usd=approved_usd,
         rebuy_lost=rebuy_lost,
         observe=observer(),
     ) as studio:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import httpx
 
-from tasks.errors import PrefectUnreachable
+from tasks.errors import PrefectUnreachable, SettingsError
 
 __all__ = ["TemporaryServer", "prefect_session", "quiet_environment"]
 
@@ -168,7 +168,13 @@ def prefect_session(cache: Path) -> Iterator[None]:
         temporary_settings,
     )
 
-    configured = PREFECT_API_URL.value()
+    try:
+        configured = PREFECT_API_URL.value()
+    except ValueError as error:
+        raise SettingsError(
+            "PREFECT_API_URL, or the Prefect profile in use, cannot be read",
+            advice="Set it to an address such as http://127.0.0.1:4200/api, or unset it.",
+        ) from error
     if configured:
         key = PREFECT_API_KEY.value()
         _check(str(configured), key.get_secret_value() if key else None)
@@ -200,7 +206,7 @@ def _check(api_url: str, key: str | None) -> None:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         httpx.get(f"{api_url.rstrip('/')}/health", timeout=10.0, headers=headers).raise_for_status()
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise PrefectUnreachable(
             f"the configured Prefect server does not answer: {error}",
             advice="Start it, or unset PREFECT_API_URL (or `prefect config unset PREFECT_API_URL`) to use a "

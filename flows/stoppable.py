@@ -1,4 +1,4 @@
-"""Runs a coroutine so that Ctrl-C and SIGTERM cancel it, and it can finish what must be finished.
+"""Runs a coroutine so that Ctrl-C, SIGTERM and SIGHUP cancel it, and it can finish what must be finished.
 
 The event loop runs in a thread of its own. In the main thread Prefect would answer SIGTERM by raising an exception at
 whatever line happens to run, in the middle of a ledger's transaction if need be.
@@ -20,6 +20,8 @@ __all__ = ["Stopped", "run_stoppable"]
 T = TypeVar("T")
 
 _GRACE_S = 8.0
+# A terminal that is closed stops a run as Ctrl-C does.
+_SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
 
 class Stopped(BaseException):
@@ -34,7 +36,7 @@ def run_stoppable(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run `make()` to its end and give back its result.
 
     Raises:
-        Stopped: SIGINT or SIGTERM came; the coroutine was cancelled, and waited for a few seconds at most.
+        Stopped: A signal came; the coroutine was cancelled, and waited for a few seconds at most.
     """
     outcome: Future[T] = Future()
     started = threading.Event()
@@ -62,7 +64,7 @@ def run_stoppable(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(task.cancel)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in _SIGNALS}
     try:
         context = contextvars.copy_context()
         thread = threading.Thread(target=context.run, args=(work,), name="flow", daemon=True)

@@ -59,6 +59,7 @@ async def open_studio(
     *,
     run_id: str,
     budget_usd: Decimal | None,
+    approved_usd: Decimal | None,
     rebuy_lost: bool,
     observe: Observer,
 ) -> AsyncIterator[Studio]:
@@ -98,6 +99,7 @@ async def open_studio(
             retries=retries,
             rebuy_lost=rebuy_lost,
             observer=observe,
+            approved_usd=approved_usd,
         )
         await asyncio.to_thread(
             ledger.begin_run,
@@ -105,7 +107,7 @@ async def open_studio(
             provider=settings.identity,
             account=settings.account,
             storyboard=plan.title,
-            budget_usd=budget_usd,
+            budget_usd=min((sum_ for sum_ in (budget_usd, approved_usd) if sum_ is not None), default=None),
         )
         outcome = "stopped"
         try:

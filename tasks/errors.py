@@ -38,9 +38,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 
-from tasks.problems import Charged, Problem
+from tasks.problems import Charged, Problem, listed_shots
 
 __all__ = [
     "ApprovalNeeded",
@@ -91,7 +91,7 @@ class ShotchainError(Exception):
         charged: Overrides the class's own answer to «may money have been spent?».
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
     transient: bool = False
     charged: Charged = Charged.NO
 
@@ -236,9 +236,19 @@ class Incomplete(ShotchainError):
         super().__init__(message, **fields)
         self.failures = tuple(failures)
         self.summary = summary
+        # What stops the whole run (a refused key, no room in the budget) says more than that shots failed.
+        others = [failure for failure in failures if failure.exit_code != type(self).exit_code]
+        self.exit_code = min((failure.exit_code for failure in others), default=type(self).exit_code)
+        doubts = {failure.charged for failure in failures}
+        self.charged = next((worst for worst in (Charged.UNKNOWN, Charged.YES) if worst in doubts), Charged.NO)
 
     def __str__(self) -> str:
-        return "\n".join([super().__str__(), *(str(failure) for failure in self.failures)])
+        told: dict[str, list[str]] = {}
+        for failure in self.failures:
+            words = f"{failure.message}\n    {failure.advice}" if failure.advice else failure.message
+            told.setdefault(words, []).append(failure.shot or "?")
+        causes = [f"{listed_shots(shots)}: {words}" for words, shots in told.items()]
+        return "\n".join([super().__str__(), *causes])
 
     def as_dict(self) -> dict[str, Any]:
         return {**super().as_dict(), "failures": [failure.as_dict() for failure in self.failures]}

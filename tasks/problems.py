@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Charged", "Problem"]
+__all__ = ["Charged", "Problem", "listed_shots"]
 
 
 class Charged(StrEnum):
@@ -34,3 +35,10 @@ class Problem:
         what = f"shot '{self.shot}': {self.message}" if self.shot else self.message
         text = f"{where}: {what}" if where else what
         return f"{text}\n    accepted: {self.accepted}" if self.accepted else text
+
+
+def listed_shots(shots: Sequence[str]) -> str:
+    """Shots by name, the first six: «shots 'a', 'b' and 3 more»."""
+    names = ", ".join(f"'{shot}'" for shot in shots[:6])
+    more = f" and {len(shots) - 6} more" if len(shots) > 6 else ""
+    return f"{'shot' if len(shots) == 1 else 'shots'} {names}{more}"

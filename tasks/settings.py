@@ -98,6 +98,11 @@ def resolve_settings(
     address = base_url or (None if embedded else env.get("RUNWARE_BASE_URL")) or OFFICIAL_BASE_URL
     _check_address(address)
     key = env.get("RUNWARE_API_KEY", "").strip()
+    if provider == "emulator" and base_url and _identity(address, embedded=False) == "runware":
+        raise SettingsError(
+            "the emulator is not at Runware's own address",
+            advice="For the embedded emulator leave --base-url out; to generate for money use --provider runware.",
+        )
     if provider == "emulator":
         key = key if base_url and key else "emulator"
     elif needs_key and not key:

@@ -97,6 +97,32 @@ class Location:
                 return None
             return int(info["size"]) if info.get("type") == "file" else None
 
+    def check_writable(self) -> None:
+        """See whether the file could be written, as far as that can be told without writing.
+
+        Raises:
+            SettingsError: A folder is there, or something that is no folder is above; or no such storage is known.
+            StorageUnreachable: No permission, or the storage does not answer or has no such bucket.
+        """
+        if self.local is None:
+            with self._filesystem("write") as (fs, path):
+                top = path.lstrip("/").split("/", 1)[0]
+                if self.protocol in _OBJECT_STORES - {"memory"} and not fs.exists(top):
+                    raise StorageUnreachable(
+                        f"{self.shown} cannot be written: there is no '{top}', or it is not yours",
+                        advice="Make it, or name another place.",
+                    )
+            return
+        if self.local.is_dir():
+            raise SettingsError(f"{self.local} is a folder", advice="Accepted: the name of a file.")
+        above = next(parent for parent in self.local.parents if parent.exists())
+        if not above.is_dir():
+            raise SettingsError(f"{above} is no folder, so {self.local} cannot be in it")
+        if not os.access(above, os.W_OK | os.X_OK) or _is_virtual(above):
+            raise StorageUnreachable(
+                f"{above} cannot be written", advice="Name another place, or get the permission. Nothing was spent."
+            )
+
     def read_bytes(self) -> bytes | None:
         """The content of a small file, or None if there is no such file.
 
@@ -234,6 +260,11 @@ class Location:
                 f"{self.shown} cannot be {_DONE[doing]}: {redact(str(error)) or type(error).__name__}",
                 advice="Check the address and its credentials, then run the same command again.",
             ) from error
+
+
+def _is_virtual(folder: Path) -> bool:
+    """Whether a folder belongs to the kernel, which says yes to root and then takes no file."""
+    return folder.parts[:2] in {("/", "proc"), ("/", "sys")}
 
 
 def locate(where: str) -> Location:

@@ -50,6 +50,8 @@ from tasks.settings import Settings
 __all__ = ["Driver", "Order"]
 
 _BUSY_TRIES = 8
+# An address where nobody answers is more often wrong than busy.
+_UNREACHABLE_TRIES = 4
 _ASK_TRIES = 5
 _MOST_POSTS = 2
 _AT_PROVIDER = frozenset({State.SUBMITTED, State.ACCEPTED, State.UNKNOWN})
@@ -159,6 +161,8 @@ class Driver:
         doubtful = attempt.posts > 1
         failure: RateLimited | ProviderUnreachable | None = None
         for turn in range(_BUSY_TRIES):
+            if isinstance(failure, ProviderUnreachable) and turn >= _UNREACHABLE_TRIES:
+                break
             if turn:
                 asked_s = failure.retry_after_s if isinstance(failure, RateLimited) else None
                 await self._pauses.backoff(turn, first_s=1.0, most_s=30.0, asked_s=asked_s)
@@ -169,6 +173,7 @@ class Driver:
                 # same, the provider will say that it knows this UUID.
                 doubtful |= error.charged is not Charged.NO
                 failure = error
+                self._tell(Stage.SUBMITTING, order, f"{error.message}; trying again")
                 continue
             except OutcomeUnknown:
                 return attempt
@@ -216,20 +221,25 @@ class Driver:
             sent_s = (attempt.submitted_at or attempt.created_at).timestamp()
             found = await self._look_until(attempt, order, sent_s + grace_s)
             if found.state is State.SUBMITTED and found.posts < _MOST_POSTS:
+                if self._open_circuit is not None:
+                    return await self._give_up(found)
                 request = {**await order.build(), "taskUUID": attempt.task_uuid}
-                self._check_circuit(order)
                 claimed = await in_ledger(self._ledger.count_post, attempt.task_uuid, posts=found.posts)
                 if claimed is None:
                     return await self._reload(attempt)
                 found = await self._post(claimed, order, request)
                 if found.state is State.SUBMITTED:
                     found = await self._look_until(found, order, time.time() + grace_s)
-        if found.state is State.SUBMITTED:
-            moved = await self._move(found, State.UNKNOWN, expect={State.SUBMITTED}, error=unknown_outcome(found))
-            found = moved or await self._reload(found)
-        if found.state is State.UNKNOWN:
-            raise unknown_outcome(found)
-        return found
+        return await self._give_up(found) if found.state in {State.SUBMITTED, State.UNKNOWN} else found
+
+    async def _give_up(self, attempt: Attempt) -> Attempt:
+        """Leave an attempt of which nothing can be learnt now to a later run, or to a person."""
+        if attempt.state is State.SUBMITTED:
+            moved = await self._move(attempt, State.UNKNOWN, expect={State.SUBMITTED}, error=unknown_outcome(attempt))
+            attempt = moved or await self._reload(attempt)
+        if attempt.state is State.UNKNOWN:
+            raise unknown_outcome(attempt)
+        return attempt
 
     async def _look_until(self, attempt: Attempt, order: Order, until_s: float) -> Attempt:
         """Ask until something is known, or an answer that came after `until_s` (Unix time) knew nothing."""

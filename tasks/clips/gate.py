@@ -7,12 +7,12 @@ from decimal import Decimal
 
 from tasks.clips.store import ClipStore
 from tasks.clips.writing import in_ledger
-from tasks.errors import ApprovalNeeded, UnpinnedInput
+from tasks.errors import ApprovalNeeded, OverBudget, ShotchainError, UnpinnedInput
 from tasks.ledger import Attempt, State, Wanted
 from tasks.ledger.ledger import Ledger
 from tasks.plan.model import Plan, PlannedShot, PlannedTake
 
-__all__ = ["Reserved", "open_gate", "refuse_unpinned", "wanted_take"]
+__all__ = ["Reserved", "open_gate", "past_limit", "refuse_unpinned", "wanted_take"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +80,28 @@ async def open_gate(
     takes = [(shot, take) for shot in plan.shots for take in shot.takes]
     reused = await store.has(plan.content_keys)
     wanted = [wanted_take(plan, shot, take) for shot, take in takes if take.content_key not in reused]
-    attempts = await in_ledger(ledger.reserve, run_id, wanted) if wanted else []
+    try:
+        attempts = await in_ledger(ledger.reserve, run_id, wanted) if wanted else []
+    except OverBudget as error:
+        raise past_limit(error, approved_usd) from error
     reserved = Reserved(frozenset(reused), tuple(attempts))
     # Only now is it known what other runs have paid for already.
     if approved_usd is not None and reserved.held_usd > approved_usd:
         await in_ledger(ledger.release_unsubmitted, run_id)
-        raise ApprovalNeeded(
-            f"${reserved.held_usd} would be spent, and no more than ${approved_usd} may be without approval",
-            advice="Nothing was spent. Approve it, or raise the sum that needs no approval.",
-            cost_usd=reserved.held_usd,
-        )
+        raise _not_approved(reserved.held_usd, approved_usd)
     return reserved
+
+
+def past_limit(error: OverBudget, approved_usd: Decimal | None) -> ShotchainError:
+    """What a refused reservation means: where the approved sum was the limit, a person may still say yes."""
+    if approved_usd is None or error.limit_usd != approved_usd:
+        return error
+    return _not_approved(error.needed_usd + error.held_usd, approved_usd)
+
+
+def _not_approved(sum_usd: Decimal, approved_usd: Decimal) -> ApprovalNeeded:
+    return ApprovalNeeded(
+        f"${sum_usd} would be spent, and no more than ${approved_usd} may be without approval",
+        advice="Approve it, or raise the sum that needs no approval. Nothing more was submitted.",
+        cost_usd=sum_usd,
+    )

@@ -13,13 +13,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tasks.clips.attempt import Driver, Order
-from tasks.clips.gate import wanted_take
+from tasks.clips.gate import past_limit, wanted_take
 from tasks.clips.inputs import Inputs
 from tasks.clips.recall import recorded_result
 from tasks.clips.slots import Slots
 from tasks.clips.store import Clip, ClipStore, Origin
 from tasks.clips.writing import in_ledger
-from tasks.errors import ClipDamaged, ClipLost, ProviderUnreachable, ResultGone, ShotchainError
+from tasks.errors import ClipDamaged, ClipLost, OverBudget, ProviderUnreachable, ResultGone, ShotchainError
 from tasks.ledger import Attempt, State
 from tasks.ledger.ledger import Ledger
 from tasks.ledger.states import OVER, PAID
@@ -65,6 +65,7 @@ class Generator:
         retries: At most so many further attempts a take, after failures that are over and may pass.
         rebuy_lost: Whether to pay again for a paid clip that is gone everywhere.
         observer: Is told of each step.
+        approved_usd: What the run may spend without asking, if that is what limits it.
         pauses: How long to wait before trying again.
     """
 
@@ -83,6 +84,7 @@ class Generator:
         retries: int,
         rebuy_lost: bool,
         observer: Observer,
+        approved_usd: Decimal | None = None,
         pauses: Pauses | None = None,
     ) -> None:
         self._plan = plan
@@ -97,6 +99,7 @@ class Generator:
         self._retries = retries
         self._rebuy_lost = rebuy_lost
         self._observe = observer
+        self._approved_usd = approved_usd
         self._pauses = pauses or Pauses()
         # Takes of one content key are one clip: the first makes it, the others wait and find it, or its failure.
         self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -187,7 +190,10 @@ class Generator:
 
     async def _reserve(self, shot: PlannedShot, take: PlannedTake, replaces: str | None = None) -> Attempt:
         wanted = wanted_take(self._plan, shot, take, replaces)
-        return (await in_ledger(self._ledger.reserve, self._run_id, [wanted]))[0]
+        try:
+            return (await in_ledger(self._ledger.reserve, self._run_id, [wanted]))[0]
+        except OverBudget as error:
+            raise past_limit(error, self._approved_usd) from error
 
     async def _drive(
         self, attempt: Attempt, order: Order, shot: PlannedShot, take: PlannedTake
@@ -211,7 +217,10 @@ class Generator:
                 tries += 1
                 self._tell(Stage.RETRYING, shot, take, message=f"{error.message}; try {tries + 1}")
                 await self._pauses.backoff(tries, first_s=2.0, most_s=30.0)
-                attempt = await in_ledger(self._ledger.retry, self._run_id, current, shot.price_usd)
+                try:
+                    attempt = await in_ledger(self._ledger.retry, self._run_id, current, shot.price_usd)
+                except OverBudget as refused:
+                    raise past_limit(refused, self._approved_usd) from error
 
     async def _build(self, shot: PlannedShot, clips: Mapping[str, Clip]) -> Mapping[str, Any]:
         if not shot.inputs:

@@ -17,6 +17,7 @@ from tasks.plan.lengths import (
     Length,
     default_length_s,
     edit_length,
+    exact_rate,
     film_frames,
     generated_length,
     seconds_of,
@@ -86,7 +87,7 @@ class _Planner:
         self.facts = facts
         self.provider = provider
         self.spec = spec
-        self.film_rate = Fraction(storyboard.fps) if storyboard.fps else spec.frames.rate
+        self.film_rate = exact_rate(storyboard.fps) if storyboard.fps else spec.frames.rate
         self.problems: list[Problem] = []
         self.measured: dict[str, _Measured] = {}
         self.keys: dict[str, list[str]] = {}

@@ -12,6 +12,7 @@ __all__ = [
     "Length",
     "default_length_s",
     "edit_length",
+    "exact_rate",
     "film_frames",
     "generated_length",
     "seconds_of",
@@ -40,6 +41,15 @@ class Length:
 def film_frames(clip_frames: int, clip_rate: Fraction, film_rate: Fraction) -> int:
     """How many frames of the film `clip_frames` frames of a clip become: rounded half up, one at least."""
     return max(1, round_half_up(clip_frames * film_rate / clip_rate))
+
+
+def exact_rate(fps: Decimal) -> Fraction:
+    """Frames a second exactly: 23.976, 29.97, 59.94 and their like are the television rates N × 1000/1001."""
+    for nominal in (24, 30, 48, 60, 120):
+        television = Fraction(nominal * 1000, 1001)
+        if abs(Fraction(fps) - television) < Fraction(1, 200) and fps != nominal:
+            return television
+    return Fraction(fps)
 
 
 def default_length_s(default_s: int, choices_s: tuple[int, ...]) -> Decimal:

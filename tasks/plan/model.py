@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
@@ -145,6 +146,12 @@ class Plan:
         """The price of the clips whose content keys are not in `reused`. Takes of one key are one clip."""
         prices = {take.content_key: shot.price_usd for shot in self.shots for take in shot.takes}
         return sum((price for key, price in prices.items() if key not in reused), Decimal(0))
+
+    @property
+    def fingerprint(self) -> str:
+        """What an approval is of: every clip and its full price, whether reused or not."""
+        prices = {take.content_key: usd(shot.price_usd) for shot in self.shots for take in shot.takes}
+        return hashlib.sha256(repr(sorted(prices.items())).encode()).hexdigest()
 
     @property
     def content_keys(self) -> set[str]:

@@ -7,11 +7,10 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from tasks.clips.generate import Taken
-from tasks.ledger import Attempt
+from tasks.ledger import Attempt, Totals
 from tasks.media.ffmpeg import version as ffmpeg_version
 from tasks.plan.model import Plan, number, usd
 from tasks.redaction import redact
@@ -38,6 +37,7 @@ def build_manifest(
     run_id: str,
     plan: Plan,
     takes: Sequence[Taken],
+    totals: Totals,
     cuts: Mapping[str, Cut],
     attempts: Sequence[Attempt],
     film: FilmFacts,
@@ -69,7 +69,8 @@ def build_manifest(
             "fps": number(film.rate),
             "has_sound": film.has_sound,
         },
-        "cost_usd": usd(sum((taken.paid_usd for taken in takes), Decimal(0))),
+        "cost_usd": usd(totals.spent_usd),
+        "unknown_usd": usd(totals.unknown_usd),
         "shots": [
             {
                 "id": shot.id,

@@ -21,6 +21,16 @@ class Targets:
     film: Location
     manifest: Location
 
+    def check(self) -> None:
+        """See, before anything is paid, whether the files could be written. Blocks; writes nothing.
+
+        Raises:
+            SettingsError: A place is no place for a file, or its kind of storage is not known or not installed.
+            StorageUnreachable: It cannot be written, or does not answer.
+        """
+        for place in (self.film, self.manifest):
+            place.check_writable()
+
 
 def targets_of(output: str) -> Targets:
     """Read an output: the name of the film, with its sidecars beside it, or a folder for all of them.

@@ -16,7 +16,7 @@ from tasks.storyboard.read import read_storyboard
 __all__ = ["read"]
 
 
-@task(name="read storyboard", task_run_name="read {source}", cache_policy=NO_CACHE)
+@task(name="read storyboard", task_run_name="read the storyboard", cache_policy=NO_CACHE)
 async def read(source: str, cache: Path) -> Handed[tuple[Storyboard, dict[str, InputFacts]]]:
     """See `read_storyboard` and `inspect_inputs`."""
     storyboard = await asyncio.to_thread(read_storyboard, source)

@@ -57,6 +57,8 @@ def test_render_needs_no_prefect_server_no_key_and_no_ffmpeg_for_the_emulator(ho
         "reused": 0,
         "failed": 0,
         "cost_usd": "0.42",
+        "reserved_usd": "0.00",
+        "unknown_usd": "0.00",
         "frames": 25,
         "duration_s": 1.042,
         "warnings": [],
@@ -182,6 +184,132 @@ def test_a_stopped_run_ends_soon_and_goes_on_where_it_stopped(
         books = httpx.get(f"{server.origin}/_emulator/books").json()
     assert books["total_usd"] == "0.42"
     assert books["counts"]["videoInference"] == 1
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "said"),
+    [
+        ("nosuch://x/film.mp4", 2, "nosuch"),
+        ("/proc/x/film.mp4", 6, "cannot be written"),
+        ("board.yaml/film.mp4", 2, "is no folder"),
+        ("s3://no-such-bucket/film.mp4", 6, "cannot be written"),
+    ],
+)
+def test_a_place_that_takes_no_film_is_found_before_anything_is_paid(
+    home: Home, shotchain: Shotchain, runware: EmulatorServer, output: str, code: int, said: str
+) -> None:
+    ran = shotchain(
+        "render",
+        str(home.storyboard(BOARD)),
+        "--base-url",
+        runware.base_url,
+        "--output",
+        output,
+        RUNWARE_API_KEY="key",
+        AWS_ENDPOINT_URL="http://127.0.0.1:9",
+        AWS_ACCESS_KEY_ID="k",
+        AWS_SECRET_ACCESS_KEY="s",
+        AWS_MAX_ATTEMPTS="1",
+    )
+    assert (ran.code, said in ran.err) == (code, True), ran.err
+    assert posts(runware) == 0
+
+
+def test_a_yes_is_to_one_sum_for_one_plan(home: Home, runware: EmulatorServer, prefect_server: str) -> None:
+    """On a real terminal: while the question stands, somebody adds a shot to the storyboard."""
+    import pty
+
+    board = home.storyboard(BOARD)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [str(SHOTCHAIN), "render", str(board), "--base-url", runware.base_url, "--approve-above", "0.10"],
+        cwd=home.folder,
+        env={**os.environ, "RUNWARE_API_KEY": "key", "PREFECT_API_URL": prefect_server, "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    while b"[y/N]" not in shown:
+        shown += os.read(ours, 4096)
+    board.write_text(BOARD.replace("]", ", {id: more, prompt: Another lake}]"), encoding="utf-8")
+    os.write(ours, b"y\n")
+    try:
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    except OSError:
+        pass  # the terminal ends with the program
+    assert process.wait(30) == 4, shown.decode()
+    assert b"has changed since it was approved" in shown
+    assert posts(runware) == 0
+    os.close(ours)
+
+
+def test_watching_changes_nothing(home: Home, runware: EmulatorServer, prefect_server: str) -> None:
+    """Whoever reads the log may go away in the middle of a run."""
+    board = home.storyboard(BOARD)
+    process = subprocess.Popen(
+        [str(SHOTCHAIN), "render", str(board), "--base-url", runware.base_url, "--output", "film.mp4"],
+        cwd=home.folder,
+        env={**os.environ, "RUNWARE_API_KEY": "key", "PREFECT_API_URL": prefect_server},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    process.stderr.readline()
+    process.stderr.close()
+    process.wait(60)
+    assert (home.folder / "film.mp4").is_file()
+
+
+def test_the_emulator_is_never_runware_itself(home: Home, shotchain: Shotchain) -> None:
+    ran = shotchain(
+        "render",
+        str(home.storyboard(BOARD)),
+        "--provider",
+        "emulator",
+        "--base-url",
+        "https://api.runware.ai/v1",
+        RUNWARE_API_KEY="key",
+    )
+    assert ran.code == 2
+    assert "not at Runware's own address" in ran.err
+
+
+def test_titles_and_names_are_shown_as_they_are(home: Home, shotchain: Shotchain) -> None:
+    board = home.storyboard("title: 'Act [/bold] one'\n" + BOARD)
+    ran = shotchain("plan", str(board))
+    assert (ran.code, ran.out.splitlines()[0].strip()) == (0, "Act [/bold] one")
+
+
+def test_money_in_doubt_is_settled_by_a_person(home: Home, shotchain: Shotchain) -> None:
+    from decimal import Decimal
+
+    from tasks.ledger import State, Wanted, open_ledger
+
+    with open_ledger(str(home.folder / "ledger.db")) as ledger:
+        ledger.begin_run(run_id="run", provider="runware", account="", storyboard="A [b", budget_usd=None)
+        (attempt,) = ledger.reserve("run", [Wanted("key", "lake", 1, "model", Decimal("0.42"), {})])
+        ledger.move(attempt.task_uuid, State.SUBMITTED)
+        ledger.move(attempt.task_uuid, State.UNKNOWN)
+    assert shotchain("ledger", "--json").json["totals"]["runware"]["unknown_usd"] == "0.42"
+    assert shotchain("ledger").code == 0
+    assert shotchain("settle", attempt.task_uuid).code == 2  # an answer is needed
+    assert shotchain("settle", attempt.task_uuid, "--charged", "--cost", "0.40").code == 0
+    assert shotchain("ledger", "--json").json["totals"]["runware"] == {
+        "spent_usd": "0.40",
+        "reserved_usd": "0.00",
+        "unknown_usd": "0.00",
+    }
+    assert shotchain("settle", attempt.task_uuid, "--not-charged").code == 2  # it is told already
+
+
+def test_every_ending_is_one_object_with_json(home: Home, shotchain: Shotchain) -> None:
+    assert shotchain("render", "a.yaml", "--nonsense", "--json").json["error"]["type"] == "UsageError"
+    assert shotchain("plan", "nothing.yaml", "--json").json["error"]["type"] == "StoryboardError"
+    odd = shotchain("render", str(home.storyboard(BOARD)), "--provider", "emulator", PREFECT_API_URL="http://[::1/api")
+    assert odd.code in {2, 6}, odd.err
 
 
 # -- plan, schema, mistakes --------------------------------------------------------------------------------------------

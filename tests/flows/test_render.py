@@ -54,6 +54,7 @@ async def test_a_film_holds_exactly_the_planned_frames_and_its_manifest_tells_al
     board = home.storyboard(CHAIN)
     film = home.folder / "films" / "heron.mp4"
     outcome = await render(str(board), str(film), base_url=runware.base_url, budget_usd="1.26")
+    assert (outcome["reserved_usd"], outcome["unknown_usd"]) == ("0.00", "0.00")
 
     # 2 s are frames 0…48; the chained shot's first frame is the one before's last and is shown once.
     assert outcome["frames"] == 49 + 120 + 49 == decoded_frames(film)
@@ -114,7 +115,7 @@ async def test_the_graph_of_the_run_has_an_edge_for_each_frame_that_is_handed_on
             nodes = answer.json()["nodes"]
             labels = {node[0]: node[1]["label"] for node in nodes}
             edges = {node[1]["label"]: {labels[parent["id"]] for parent in node[1]["parents"]} for node in nodes}
-            wanted["plan"] = {label for label in edges if label.startswith("read ")}
+            wanted["plan"] = {label for label in edges if label == "read the storyboard"}
             if all(edges.get(label) == parents for label, parents in wanted.items()):
                 break
             await asyncio.sleep(0.2)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tasks.plan.lengths import (
     default_length_s,
     edit_length,
+    exact_rate,
     film_frames,
     generated_length,
     seconds_of,
@@ -136,3 +137,21 @@ def test_an_edit_is_as_long_as_its_source(
 
 def test_an_edit_cannot_be_longer_than_its_source() -> None:
     assert edit_length(Decimal(6), Decimal("6.001"), RATE) is None
+
+
+@pytest.mark.parametrize(
+    ("fps", "rate"),
+    [
+        ("24", "24"),
+        ("25", "25"),
+        ("23.976", "24000/1001"),
+        ("23.98", "24000/1001"),
+        ("29.97", "30000/1001"),
+        ("47.952", "48000/1001"),
+        ("59.94", "60000/1001"),
+        ("12.5", "25/2"),
+        ("30", "30"),
+    ],
+)
+def test_television_rates_are_meant_exactly(fps: str, rate: str) -> None:
+    assert exact_rate(Decimal(fps)) == Fraction(rate)

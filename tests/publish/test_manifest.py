@@ -14,7 +14,7 @@ import pytest
 from tasks.clips.generate import Taken
 from tasks.clips.store import Clip, Origin
 from tasks.errors import Charged, ProviderFailed
-from tasks.ledger import Attempt, State
+from tasks.ledger import Attempt, State, Totals
 from tasks.plan.build import build_plan
 from tasks.plan.model import Plan
 from tasks.publish.manifest import Timings, build_manifest
@@ -79,6 +79,7 @@ def manifest(plan: Plan) -> dict[str, Any]:
         run_id="run",
         plan=plan,
         takes=[Taken("a", 1, clip, reused=False, paid_usd=Decimal("0.42"))],
+        totals=Totals(reserved_usd=Decimal(0), spent_usd=Decimal("0.42"), unknown_usd=Decimal("0.42")),
         cuts={"a": Cut(shot="a", clip=Path("clip.mp4"), clip_id="c" * 64, start=0, stop=121, frames=121)},
         attempts=[
             attempt_at(plan, State.FAILED, error=failed.as_dict(), charged=Charged.UNKNOWN),
@@ -93,7 +94,7 @@ def manifest(plan: Plan) -> dict[str, Any]:
 
 def test_it_is_json_and_dollars_are_strings(manifest: dict[str, Any]) -> None:
     assert json.loads(json.dumps(manifest)) == manifest
-    assert manifest["cost_usd"] == "0.42"
+    assert (manifest["cost_usd"], manifest["unknown_usd"]) == ("0.42", "0.42")
     (shot,) = manifest["shots"]
     (take,) = shot["takes"]
     assert (take["cost_usd"], take["paid_usd"]) == ("0.42", "0.42")
