@@ -15,7 +15,6 @@ __all__ = ["Event", "Observer", "Stage", "observer", "watch"]
 class Stage(StrEnum):
     """Where a take, or the film, is on its way."""
 
-    PLANNED = "planned"
     WAITING = "waiting"
     REUSED = "reused"
     SUBMITTING = "submitting"

@@ -276,8 +276,14 @@ def locate(where: str) -> Location:
     text = where.strip()
     if not text:
         raise SettingsError("an empty path names no file")
-    scheme = urlsplit(text).scheme if "://" in text else ""
-    if scheme in {"", "file", "local"}:
-        path = text if not scheme else url2pathname(unquote(text.split("://", 1)[1]))
-        return Location(text, Path(path).expanduser().absolute())
-    return Location(text, None)
+    if text.lower().startswith(("file:", "local:")):
+        parts = urlsplit(text)
+        if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
+            raise SettingsError(
+                f"'{text}' names no file of this machine",
+                advice="Accepted: three slashes and an absolute path, such as file:///films/harbor.mp4.",
+            )
+        return Location(text, Path(url2pathname(unquote(parts.path))))
+    if "://" in text:
+        return Location(text, None)
+    return Location(text, Path(text).expanduser().absolute())

@@ -213,3 +213,26 @@ def test_a_file_may_lie_at_the_top(source: Path) -> None:
     assert place.read_bytes() == b"content"
     place.rename(f"{place.name}.old")
     assert place.read_bytes() is None
+
+
+@pytest.mark.parametrize("uri", ["file://elsewhere/films/a.mp4", "file:a.mp4", "file://a.mp4"])
+def test_a_file_uri_of_another_machine_or_without_a_path_is_refused(uri: str) -> None:
+    with pytest.raises(SettingsError, match="no file of this machine"):
+        locate(uri)
+
+
+def test_file_uris_are_paths(tmp_path: Path) -> None:
+    assert locate(f"file://{tmp_path}/a%20b.mp4").local == tmp_path / "a b.mp4"
+    assert locate(f"file://localhost{tmp_path}/a.mp4").local == tmp_path / "a.mp4"
+
+
+def test_places_are_looked_at_before_they_are_needed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    locate(str(tmp_path / "new" / "deep" / "film.mp4")).check_writable()
+    assert not (tmp_path / "new").exists()
+    locate("memory://films/a.mp4").check_writable()
+    for wrong in (tmp_path, tmp_path / "file" / "film.mp4", "nosuch://x/y.mp4"):
+        with pytest.raises(SettingsError):
+            locate(str(wrong)).check_writable()
+    with pytest.raises(StorageUnreachable):
+        locate("/proc/x/film.mp4").check_writable()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,19 +14,15 @@ __all__ = ["written_whole"]
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; what was written there takes the name `path` when all went well.
 
-    The temporary name keeps the suffix, which encoders go by. The file is on the disk before it gets its
-    name, and nothing is left behind when the body raises or is cancelled. A missing folder is made.
+    The temporary name keeps the suffix, which encoders go by. Nothing is left behind when the body raises or is
+    cancelled. A missing folder is made. What is written so can be made again, so it is not forced to the disk; what
+    cannot be goes through `tasks.storage`, which does that.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # A fixed short stem: a name that is already as long as a file system allows must not grow.
     temporary = path.with_name(f".part-{secrets.token_hex(8)}{path.suffix}")
     try:
         yield temporary
-        descriptor = os.open(temporary, os.O_RDWR)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
