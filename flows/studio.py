@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from tasks.clips.attempt import Driver
+from tasks.clips.circuit import Circuit
 from tasks.clips.generate import Generator
 from tasks.clips.inputs import Inputs
 from tasks.clips.slots import Slots
@@ -86,11 +87,12 @@ async def open_studio(
         stack.push_async_callback(poller.close)
         store = ClipStore(settings.work, settings.cache)
         retries = next((count for count in (settings.retries, plan.retries) if count is not None), _DEFAULT_RETRIES)
+        circuit = Circuit()
         generator = Generator(
             plan=plan,
             run_id=run_id,
             client=client,
-            driver=Driver(settings, client, poller, ledger, observe),
+            driver=Driver(settings, client, poller, ledger, observe, circuit=circuit),
             ledger=ledger,
             store=store,
             inputs=Inputs(client, facts, plan.clip_rate, settings.cache),
@@ -100,6 +102,7 @@ async def open_studio(
             rebuy_lost=rebuy_lost,
             observer=observe,
             approved_usd=approved_usd,
+            circuit=circuit,
         )
         await asyncio.to_thread(
             ledger.begin_run,

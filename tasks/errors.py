@@ -15,6 +15,7 @@
     │   ├── ProviderUnreachable     6     yes        no    surely nothing was accepted
     │   ├── KeyRefused              6     no         no
     │   ├── NoCredit                6     no         no
+    │   ├── CircuitOpen             6     yes        no    failure upon failure: this run submits no more
     │   └── UnpinnedInput           6     no         no    an input that cannot be read cannot be paid for
     ├── ProviderError               5     no         unknown   a code that we do not know
     │   ├── RequestRejected         5     no         no
@@ -36,6 +37,7 @@ failed. Catch `ShotchainError` at the edge; everything else that escapes is a bu
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -46,6 +48,7 @@ __all__ = [
     "ApprovalNeeded",
     "BadInput",
     "Charged",
+    "CircuitOpen",
     "ClipDamaged",
     "ClipLost",
     "ContentRefused",
@@ -124,7 +127,7 @@ class ShotchainError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Prefect may carry an error from one process to another.
-        return (_revive, (type(self), self.args, self.__dict__.copy()))
+        return (copyreg.__newobj__, (type(self), *self.args), self.__dict__.copy())  # type: ignore[attr-defined]
 
     def as_dict(self) -> dict[str, Any]:
         """The error as JSON-ready fields, for `--json`, manifests and the ledger."""
@@ -140,13 +143,6 @@ class ShotchainError(Exception):
         if self.cost_usd is not None:
             fields["cost_usd"] = str(self.cost_usd)
         return fields
-
-
-def _revive(kind: type[ShotchainError], args: tuple[Any, ...], state: dict[str, Any]) -> ShotchainError:
-    error = kind.__new__(kind, *args)
-    Exception.__init__(error, *args)
-    error.__dict__.update(state)
-    return error
 
 
 class BadInput(ShotchainError):
@@ -289,6 +285,10 @@ class NoCredit(Unreachable):
     """The provider account has no money left."""
 
     transient = False
+
+
+class CircuitOpen(Unreachable):
+    """Too many generations failed in a row, so this run submits no more."""
 
 
 class UnpinnedInput(Unreachable):

@@ -14,13 +14,13 @@ Whoever loses a compare-and-set reads the row again and goes on from there: anot
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from tasks.clips.circuit import STOPPERS, Circuit
 from tasks.clips.recall import ask_for_result, look, recorded_error, recorded_result, unknown_outcome
 from tasks.clips.writing import in_ledger
 from tasks.errors import (
@@ -56,8 +56,6 @@ _ASK_TRIES = 5
 _MOST_POSTS = 2
 _AT_PROVIDER = frozenset({State.SUBMITTED, State.ACCEPTED, State.UNKNOWN})
 _REFUSALS = (RequestRejected, ContentRefused, KeyRefused, NoCredit, SettingsError)
-# After these it would be idle to send more in this run.
-_STOPPERS = (KeyRefused, NoCredit, ProviderUnreachable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +81,7 @@ class Driver:
         ledger: Remembers.
         observer: Is told of each step.
         pauses: How long to wait before trying again.
+        circuit: Stops a run that only fails.
     """
 
     def __init__(
@@ -93,6 +92,7 @@ class Driver:
         ledger: Ledger,
         observer: Observer,
         pauses: Pauses | None = None,
+        circuit: Circuit | None = None,
     ) -> None:
         self._settings = settings
         self._client = client
@@ -100,7 +100,7 @@ class Driver:
         self._ledger = ledger
         self._observe = observer
         self._pauses = pauses or Pauses()
-        self._open_circuit: ShotchainError | None = None
+        self._circuit = circuit or Circuit()
         self._errors: dict[str, ShotchainError] = {}
 
     async def drive(self, attempt: Attempt, order: Order) -> tuple[Attempt, VideoResult]:
@@ -143,9 +143,9 @@ class Driver:
     # -- submitting ------------------------------------------------------------------------------------------------
 
     async def _submit(self, attempt: Attempt, order: Order) -> Attempt:
-        self._check_circuit(order)
+        self._circuit.check(order.shot)
         request = {**await order.build(), "taskUUID": attempt.task_uuid}
-        self._check_circuit(order)
+        self._circuit.check(order.shot)
         moved = await self._move(attempt, State.SUBMITTED, expect={State.RESERVED}, account=self._settings.account)
         if moved is None:
             return await self._reload(attempt)
@@ -180,8 +180,8 @@ class Driver:
             except ShotchainError as error:
                 if is_conflict(error):
                     return await self._accepted(attempt, order)
-                if isinstance(error, _STOPPERS):
-                    self._open_circuit = error
+                if isinstance(error, STOPPERS):
+                    self._circuit.trip(error)
                     if doubtful:
                         raise  # it is about now, and says nothing of the post before
                 if doubtful and not isinstance(error, RequestRejected):
@@ -192,8 +192,8 @@ class Driver:
             return await self._succeeded(attempt, results[0]) if results else attempt
         if failure is None or doubtful:
             return attempt
-        if isinstance(failure, _STOPPERS):
-            self._open_circuit = failure
+        if isinstance(failure, STOPPERS):
+            self._circuit.trip(failure)
         # Taking the one more post that is left means that no other run can be about to use it.
         claimed = await in_ledger(self._ledger.count_post, attempt.task_uuid, posts=attempt.posts)
         return await (self._end(claimed, State.RELEASED, failure, order) if claimed else self._reload(attempt))
@@ -221,8 +221,8 @@ class Driver:
             sent_s = (attempt.submitted_at or attempt.created_at).timestamp()
             found = await self._look_until(attempt, order, sent_s + grace_s)
             if found.state is State.SUBMITTED and found.posts < _MOST_POSTS:
-                if self._open_circuit is not None:
-                    return await self._give_up(found)
+                if self._circuit.is_open:
+                    raise unknown_outcome(found)  # as it is; a later run goes on from there
                 request = {**await order.build(), "taskUUID": attempt.task_uuid}
                 claimed = await in_ledger(self._ledger.count_post, attempt.task_uuid, posts=found.posts)
                 if claimed is None:
@@ -328,6 +328,8 @@ class Driver:
 
     async def _ended_by_provider(self, attempt: Attempt, error: ShotchainError, order: Order) -> Attempt:
         state = State.REFUSED if isinstance(error, _REFUSALS) else State.FAILED
+        if error.transient:
+            self._circuit.failed(error)
         return await self._end(attempt, state, error, order)
 
     async def _end(self, attempt: Attempt, state: State, error: ShotchainError, order: Order) -> Attempt:
@@ -343,12 +345,6 @@ class Driver:
         return current
 
     # -- helpers ---------------------------------------------------------------------------------------------------
-
-    def _check_circuit(self, order: Order) -> None:
-        if self._open_circuit is not None:
-            error = copy.copy(self._open_circuit)
-            error.shot, error.task_uuid = order.shot, None
-            raise error
 
     def _check_account(self, attempt: Attempt) -> None:
         if attempt.account and attempt.account != self._settings.account:

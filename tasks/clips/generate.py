@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tasks.clips.attempt import Driver, Order
+from tasks.clips.circuit import Circuit
 from tasks.clips.gate import past_limit, wanted_take
 from tasks.clips.inputs import Inputs
 from tasks.clips.recall import recorded_result
@@ -66,6 +67,7 @@ class Generator:
         rebuy_lost: Whether to pay again for a paid clip that is gone everywhere.
         observer: Is told of each step.
         approved_usd: What the run may spend without asking, if that is what limits it.
+        circuit: The one that the driver has too.
         pauses: How long to wait before trying again.
     """
 
@@ -85,6 +87,7 @@ class Generator:
         rebuy_lost: bool,
         observer: Observer,
         approved_usd: Decimal | None = None,
+        circuit: Circuit | None = None,
         pauses: Pauses | None = None,
     ) -> None:
         self._plan = plan
@@ -100,6 +103,7 @@ class Generator:
         self._rebuy_lost = rebuy_lost
         self._observe = observer
         self._approved_usd = approved_usd
+        self._circuit = circuit or Circuit()
         self._pauses = pauses or Pauses()
         # Takes of one content key are one clip: the first makes it, the others wait and find it, or its failure.
         self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -245,6 +249,9 @@ class Generator:
                 await self._pauses.backoff(turn, first_s=1.0, most_s=8.0)
             try:
                 download = await self._download(result, take)
+            except ProviderUnreachable as error:
+                self._circuit.failed(error)
+                raise
             except ResultGone:
                 result = await self._result(attempt)
                 continue
@@ -258,6 +265,7 @@ class Generator:
                 damage = error
                 kept = await self._store.set_aside(take.content_key, download.path)
                 self._tell(Stage.NOTE, shot, take, message=f"a damaged download was kept aside: {kept}")
+                self._circuit.failed(error)
             finally:
                 download.path.unlink(missing_ok=True)
         if damage is None:
@@ -297,6 +305,7 @@ class Generator:
             nsfw=result.nsfw,
         )
         clip = await self._store.put(take.content_key, download, facts, origin)
+        self._circuit.worked()
         if attempt.state is not State.STORED:
             await self._stored(attempt)
         self._tell(Stage.STORED, shot, take, cost_usd=cost_usd)

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from tasks.clips.attempt import Driver, Order
+from tasks.clips.circuit import Circuit
 from tasks.clips.gate import open_gate, wanted_take
 from tasks.clips.generate import Generator, Taken
 from tasks.clips.inputs import Inputs
@@ -161,7 +162,8 @@ class House:
                 poller = Poller(
                     client, pauses=PAUSES, say=lambda text: self.events.append(Event(Stage.NOTE, message=text))
                 )
-                driver = Driver(settings, client, poller, ledger, self.events.append, PAUSES)
+                circuit = Circuit()
+                driver = Driver(settings, client, poller, ledger, self.events.append, PAUSES, circuit)
                 store = ClipStore(settings.work, settings.cache)
                 generator = Generator(
                     plan=plan,
@@ -176,6 +178,7 @@ class House:
                     retries=retries,
                     rebuy_lost=rebuy_lost,
                     observer=self.events.append,
+                    circuit=circuit,
                     pauses=PAUSES,
                 )
                 ledger.begin_run(
