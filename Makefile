@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.setup-stamp
+# Runware's own client, against which the emulator is tested. It lives apart: its older package has its import name.
+SDK       := .venv-sdk
+SDK_STAMP := $(SDK)/.setup-stamp
 DEMO   := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-speed lint format lock clean
+.PHONY: help setup demo test test-sdk test-speed lint format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,13 +23,21 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+$(SDK_STAMP): requirements/sdk.txt | $(STAMP)
+	$(BIN)/python -m venv $(SDK)
+	$(SDK)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/sdk.txt
+	@touch $@
+
 demo: setup ## render the demo storyboard on the embedded emulator: free, no key needed
 	$(BIN)/shotchain render configs/storyboards/demo.yaml --provider emulator --output $(DEMO)/film.mp4
 
-test: setup ## run the tests
+test: setup $(SDK_STAMP) ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not speed"
 
-test-speed: setup ## measure the wall clock against the critical path, on an idle machine
+test-sdk: setup $(SDK_STAMP) ## let Runware's own client speak to the emulator
+	$(BIN)/python -m pytest -m "not speed" tests/sdk
+
+test-speed: setup $(SDK_STAMP) ## measure the wall clock against the critical path, on an idle machine
 	$(BIN)/python -m pytest -m speed -s
 
 lint: setup ## check style and types
@@ -38,8 +49,9 @@ format: setup ## rewrite the code in the house style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: ## re-lock requirements/dev.txt (needs uv)
+lock: ## re-lock requirements/ (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/dev.txt
+	echo 'runware-sdk>=1.8,<2' | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/sdk.txt
 
-clean: ## remove .venv, caches and the demo's output
-	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## remove both virtual environments, caches and the demo's output
+	rm -rf $(VENV) $(SDK) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis

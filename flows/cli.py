@@ -86,6 +86,12 @@ def render(
     rebuy_lost: Annotated[
         bool, Parameter(negative="", help="Pay again for a paid clip that is gone everywhere.")
     ] = False,
+    nsfw: Annotated[
+        Literal["keep", "fail"], Parameter(help="What to do with clips that the provider flags as unsafe.")
+    ] = "keep",
+    pictures: Annotated[
+        Literal["inline", "upload"], Parameter(help="How local pictures travel: in each request, or once.")
+    ] = "inline",
     json: Json = False,
 ) -> None:
     """Render a storyboard to a film. Run again after whatever happened: what is paid is not paid again."""
@@ -99,6 +105,8 @@ def render(
         ledger=ledger,
         max_in_flight=max_in_flight,
         retries=retries,
+        nsfw=nsfw,
+        pictures=pictures,
     )
     parse_usd(budget, "--budget")
     ask_above = parse_usd(approve_above, "--approve-above")
@@ -126,6 +134,8 @@ def render(
         "work": work,
         "ledger": ledger,
         "rebuy_lost": rebuy_lost,
+        "nsfw": nsfw,
+        "pictures": pictures,
     }
     outcome = _run_flow(settings, prepared, parameters)
     if json:

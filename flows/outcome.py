@@ -39,6 +39,8 @@ class Made:
         found = list(self.plan.warnings)
         for shot in self.plan.shots:
             found += differences(self.plan, shot, self.selected(shot).clip)
+            if self.selected(shot).clip.origin.nsfw:
+                found.append(f"shot '{shot.id}': the provider flagged its clip as unsafe (NSFWContent)")
         return list(dict.fromkeys(found))
 
     def summary(self, totals: Totals) -> dict[str, Any]:

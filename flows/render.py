@@ -43,6 +43,8 @@ async def render(
     work: str | None = None,
     ledger: str | None = None,
     rebuy_lost: bool = False,
+    nsfw: Literal["keep", "fail"] = "keep",
+    pictures: Literal["inline", "upload"] = "inline",
 ) -> dict[str, Any]:
     """Render a storyboard to a film.
 
@@ -63,6 +65,8 @@ async def render(
         work: The clip store: a folder or any fsspec URL; by default one a user.
         ledger: The ledger: a file or a SQLAlchemy URL; by default one a user.
         rebuy_lost: Pay again for a paid clip that is gone from the store and from the provider.
+        nsfw: What to do with a clip that the provider flags as unsafe: keep it, with a warning, or fail its shot.
+        pictures: How local pictures travel: inline in each request, or uploaded once and named by UUID.
 
     Returns:
         The outcome in numbers; see `flows.production.produce`.
@@ -74,6 +78,8 @@ async def render(
         ledger=ledger,
         max_in_flight=max_in_flight,
         retries=retries,
+        nsfw=nsfw,
+        pictures=pictures,
     )
     budget = parse_usd(budget_usd, "budget_usd")
     approved_usd = None if approved else parse_usd(approve_above_usd, "approve_above_usd")

@@ -24,13 +24,15 @@ import platformdirs
 from tasks.errors import KeyRefused, SettingsError
 from tasks.redaction import fingerprint, redact
 
-__all__ = ["OFFICIAL_BASE_URL", "Provider", "Settings", "parse_usd", "resolve_settings"]
+__all__ = ["OFFICIAL_BASE_URL", "Nsfw", "Pictures", "Provider", "Settings", "parse_usd", "resolve_settings"]
 
 OFFICIAL_BASE_URL = "https://api.runware.ai/v1"
 _PORTS = {"http": 80, "https": 443}
 _MOST_USD = Decimal(1_000_000_000)
 
 Provider: TypeAlias = Literal["runware", "emulator"]
+Nsfw: TypeAlias = Literal["keep", "fail"]
+Pictures: TypeAlias = Literal["inline", "upload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Settings:
     emulator_state: Path
     max_in_flight: int = 8
     retries: int | None = None
+    nsfw: Nsfw = "keep"
+    pictures: Pictures = "inline"
     grace_s: float = 120.0
     deadline_s: float = 3600.0
 
@@ -68,6 +72,8 @@ def resolve_settings(
     ledger: str | None = None,
     max_in_flight: int = 8,
     retries: int | None = None,
+    nsfw: str = "keep",
+    pictures: str = "inline",
     needs_key: bool = True,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
@@ -80,6 +86,8 @@ def resolve_settings(
         ledger: The ledger.
         max_in_flight: At most so many clips at the provider at once.
         retries: At most so many further attempts a take; None leaves it to the storyboard.
+        nsfw: What to do with a clip that the provider flags: `keep` it, with a warning, or `fail` its shot.
+        pictures: How local pictures travel: `inline` in each request, or `upload`ed once and named by UUID.
         needs_key: Whether anything will be sent; planning needs no key.
         environ: The environment; the process's own if not given.
 
@@ -94,6 +102,10 @@ def resolve_settings(
         raise SettingsError(f"max-in-flight {max_in_flight} is out of range", advice="Accepted: 1 to 1000.")
     if retries is not None and not 0 <= retries <= 10:
         raise SettingsError(f"retries {retries} is out of range", advice="Accepted: 0 to 10.")
+    if nsfw not in {"keep", "fail"}:
+        raise SettingsError(f"no way '{nsfw}' to treat flagged clips", advice="Accepted: keep, fail.")
+    if pictures not in {"inline", "upload"}:
+        raise SettingsError(f"pictures cannot travel '{pictures}'", advice="Accepted: inline, upload.")
     embedded = provider == "emulator" and not base_url
     address = base_url or (None if embedded else env.get("RUNWARE_BASE_URL")) or OFFICIAL_BASE_URL
     _check_address(address)
@@ -130,6 +142,8 @@ def resolve_settings(
         emulator_state=_beside_ledger(ledger, data) / "emulator",
         max_in_flight=max_in_flight,
         retries=retries,
+        nsfw="fail" if nsfw == "fail" else "keep",
+        pictures="upload" if pictures == "upload" else "inline",
         grace_s=_seconds(env, "SHOTCHAIN_GRACE_S", 120.0),
         deadline_s=_seconds(env, "SHOTCHAIN_DEADLINE_S", 3600.0),
     )

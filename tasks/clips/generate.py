@@ -20,7 +20,16 @@ from tasks.clips.recall import recorded_result
 from tasks.clips.slots import Slots
 from tasks.clips.store import Clip, ClipStore, Origin
 from tasks.clips.writing import in_ledger
-from tasks.errors import ClipDamaged, ClipLost, OverBudget, ProviderUnreachable, ResultGone, ShotchainError
+from tasks.errors import (
+    Charged,
+    ClipDamaged,
+    ClipLost,
+    ContentRefused,
+    OverBudget,
+    ProviderUnreachable,
+    ResultGone,
+    ShotchainError,
+)
 from tasks.ledger import Attempt, State
 from tasks.ledger.ledger import Ledger
 from tasks.ledger.states import OVER, PAID
@@ -32,6 +41,7 @@ from tasks.runware.client import RunwareClient
 from tasks.runware.download import Download, download_result
 from tasks.runware.messages import VideoResult
 from tasks.runware.pauses import Pauses
+from tasks.settings import Nsfw
 
 __all__ = ["Generator", "Taken"]
 
@@ -66,6 +76,7 @@ class Generator:
         retries: At most so many further attempts a take, after failures that are over and may pass.
         rebuy_lost: Whether to pay again for a paid clip that is gone everywhere.
         observer: Is told of each step.
+        nsfw: Whether a clip that the provider flags is kept, or fails its shot.
         approved_usd: What the run may spend without asking, if that is what limits it.
         circuit: The one that the driver has too.
         pauses: How long to wait before trying again.
@@ -86,6 +97,7 @@ class Generator:
         retries: int,
         rebuy_lost: bool,
         observer: Observer,
+        nsfw: Nsfw = "keep",
         approved_usd: Decimal | None = None,
         circuit: Circuit | None = None,
         pauses: Pauses | None = None,
@@ -102,6 +114,7 @@ class Generator:
         self._retries = retries
         self._rebuy_lost = rebuy_lost
         self._observe = observer
+        self._nsfw = nsfw
         self._approved_usd = approved_usd
         self._circuit = circuit or Circuit()
         self._pauses = pauses or Pauses()
@@ -124,7 +137,7 @@ class Generator:
         """
         try:
             async with self._making[take.content_key]:
-                return await self._take(shot, take, clips)
+                return self._judged(await self._take(shot, take, clips))
         except ShotchainError as error:
             error.shot = error.shot or shot.id
             raise
@@ -171,6 +184,18 @@ class Generator:
             return self._taken(attempt, clip, shot, take)
         clip = await self._fetch(attempt, await self._result(attempt), shot, take)
         return self._taken(attempt, clip, shot, take)
+
+    def _judged(self, taken: Taken) -> Taken:
+        """Let a take pass, unless the provider flagged it and the run was told not to show such clips."""
+        if taken.clip.origin.nsfw and self._nsfw == "fail":
+            raise ContentRefused(
+                "the provider flagged this clip as unsafe (NSFWContent)",
+                advice="It is paid for and kept. Change the prompt or the pictures, or show it with --nsfw keep.",
+                task_uuid=taken.clip.origin.task_uuid,
+                cost_usd=taken.clip.origin.cost_usd,
+                charged=Charged.YES,
+            )
+        return taken
 
     def _taken(self, attempt: Attempt | None, clip: Clip, shot: PlannedShot, take: PlannedTake) -> Taken:
         """A take as the run's bill has it: paid by the run in whose budget the ledger holds it, and once."""

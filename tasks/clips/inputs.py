@@ -1,7 +1,7 @@
 """Turns the inputs of a planned request into what travels: URLs as they are, pictures as data URIs, videos uploaded.
 
-Frames of other shots travel as lossless PNG. The provider takes videos only by URL or UUID, so a video that it
-cannot fetch is uploaded to its media storage, once for all the shots that use it.
+Frames of other shots travel as lossless PNG. Pictures can be uploaded too, once for all requests that use them. The
+provider takes videos only by URL or UUID, so a video that it cannot fetch is uploaded to its media storage, once.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tasks.media.frames import extract_frame
 from tasks.plan.model import LAST, ClipFrame, Input, WholeClip
 from tasks.rounding import round_half_up
 from tasks.runware.client import RunwareClient
+from tasks.settings import Pictures
 from tasks.storyboard.inputs import InputFacts
 from tasks.storyboard.model import MediaFile
 
@@ -46,15 +47,22 @@ class Inputs:
         facts: What is known of each file, by URI.
         clip_rate: The model's declared frames a second, at which the plan counts.
         cache: Local folder for decoded frames.
+        pictures: Whether local pictures travel `inline` in each request, or are `upload`ed once and named by UUID.
     """
 
     def __init__(
-        self, client: RunwareClient, facts: Mapping[str, InputFacts], clip_rate: Fraction, cache: Path
+        self,
+        client: RunwareClient,
+        facts: Mapping[str, InputFacts],
+        clip_rate: Fraction,
+        cache: Path,
+        pictures: Pictures = "inline",
     ) -> None:
         self._client = client
         self._facts = facts
         self._clip_rate = clip_rate
         self._cache = cache
+        self._pictures = pictures
         self._uploaded: dict[str, str] = {}
         self._uploading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -87,7 +95,7 @@ class Inputs:
         match item.source:
             case ClipFrame(shot, index):
                 png = await self.frame(clips[shot], index)
-                return await asyncio.to_thread(_data_uri, png, "image/png")
+                return await self._picture(f"{clips[shot].sha256}/{index}", png, "image/png")
             case WholeClip(shot):
                 clip = clips[shot]
                 return await self._upload(clip.sha256, clip.path)
@@ -102,16 +110,21 @@ class Inputs:
             raise UnpinnedInput(f"{uri} cannot be read any more")
         if is_video:
             return await self._upload(facts.sha256, facts.local, facts.media_type)
-        if uri.startswith("data:"):
+        if uri.startswith("data:") and self._pictures == "inline":
             return uri
-        return await asyncio.to_thread(_data_uri, facts.local, facts.media_type or "image/png")
+        return await self._picture(facts.sha256, facts.local, facts.media_type or "image/png")
 
-    async def _upload(self, sha256: str, path: Path, media_type: str | None = None) -> str:
-        async with self._uploading[sha256]:
-            if sha256 not in self._uploaded:
+    async def _picture(self, content: str, path: Path, media_type: str) -> str:
+        if self._pictures == "upload":
+            return await self._upload(content, path, media_type)
+        return await asyncio.to_thread(_data_uri, path, media_type)
+
+    async def _upload(self, content: str, path: Path, media_type: str | None = None) -> str:
+        async with self._uploading[content]:
+            if content not in self._uploaded:
                 kind = media_type or _VIDEO_TYPES.get(path.suffix.lower(), "video/mp4")
-                self._uploaded[sha256] = await self._client.upload(path, kind)
-            return self._uploaded[sha256]
+                self._uploaded[content] = await self._client.upload(path, kind)
+            return self._uploaded[content]
 
 
 def _data_uri(path: Path, media_type: str) -> str:

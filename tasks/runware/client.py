@@ -152,14 +152,18 @@ class RunwareClient:
         return verdict_of(reply, task_uuid, alone=alone, secrets=self._secrets)
 
     async def upload(self, path: Path, media_type: str) -> str:
-        """Upload a local file to the provider's media storage, streamed, and return its UUID there.
+        """Upload a local picture or video, streamed, and return its UUID at the provider.
+
+        Pictures go by `imageUpload`, videos to the media storage.
 
         Raises:
             ShotchainError: It was not stored.
         """
         task_uuid = str(uuid.uuid4())
-        head = json.dumps({"taskType": "mediaStorage", "taskUUID": task_uuid, "operation": "upload"})[:-1]
-        prefix = f'[{head}, "media": "data:{media_type};base64,'.encode()
+        is_image = media_type.startswith("image/")
+        task = {"taskType": "imageUpload"} if is_image else {"taskType": "mediaStorage", "operation": "upload"}
+        head = json.dumps({**task, "taskUUID": task_uuid})[:-1]
+        prefix = f'[{head}, "{"image" if is_image else "media"}": "data:{media_type};base64,'.encode()
         suffix = b'"}]'
         size = (await asyncio.to_thread(path.stat)).st_size
         length = len(prefix) + 4 * ((size + 2) // 3) + len(suffix)
@@ -187,8 +191,9 @@ class RunwareClient:
         if failed is not None:
             raise self._failure(failed, reply)
         for item in reply.data_of(task_uuid):
-            if isinstance(item.get("mediaUUID"), str):
-                return str(item["mediaUUID"])
+            stored = item.get("imageUUID" if is_image else "mediaUUID")
+            if isinstance(stored, str):
+                return stored
         raise failure_from_status(reply) or ProviderFailed(f"the provider did not store {path.name}")
 
     def download(self, url: str) -> AbstractAsyncContextManager[httpx.Response]:

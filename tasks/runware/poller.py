@@ -1,7 +1,7 @@
 """The one poller: it asks about every task in flight in one request, and wakes whoever waits for each.
 
-How often: an answer is asked for again after a tenth of the time already waited, never sooner than a quarter of a
-second and never later than ten. So a result is learnt at most a tenth late, and a long wait costs few requests.
+How often is decided in `tasks.runware.pace`. Whoever is due first takes all others along, so that the cost is that of
+one task, whatever else is in flight.
 """
 
 from __future__ import annotations
@@ -15,28 +15,30 @@ from tasks.errors import KeyRefused, NoCredit, OutcomeUnknown, RateLimited, Shot
 from tasks.runware.client import RunwareClient
 from tasks.runware.failures import is_not_found
 from tasks.runware.messages import Reply, VideoResult
+from tasks.runware.pace import Pace
 from tasks.runware.pauses import Pauses
 
 __all__ = ["Poller"]
 
-_SHARE = 0.1
-_SOONEST_S = 0.25
-_LATEST_S = 10.0
 _BATCH = 100
+_RESUMED_S = 1.0
+_MOST_STRETCH = 5
 _STILL = "The task is still the provider's; run the same command again to fetch it."
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """Someone who waits for a task: since when, how late it gives up, when to ask next."""
+    """Someone who waits for a task: since when it is in work and waited for, when to give up, when to ask next."""
 
     task_uuid: str
     since_s: float
+    joined_s: float
     deadline_s: float
     next_s: float
     missing_s: float
     done: asyncio.Future[VideoResult | ShotchainError] = field(repr=False)
     missing_since_s: float | None = None
+    in_work_s: float | None = None
 
 
 class Poller:
@@ -57,8 +59,10 @@ class Poller:
         self._waiting: list[_Waiting] = []
         self._loop_task: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
+        self._pace = Pace()
         self._batch = _BATCH
         self._failures = 0
+        self._quiet_until_s = 0.0
 
     async def wait(
         self, task_uuid: str, *, deadline_s: float, waited_s: float = 0.0, missing_s: float = 120.0
@@ -83,9 +87,11 @@ class Poller:
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
-        first_s = now + self._pause(waited_s)
-        entry = _Waiting(task_uuid, now - waited_s, now + deadline_s, first_s, missing_s, loop.create_future())
+        entry = _Waiting(task_uuid, now - waited_s, now, now + deadline_s, now, missing_s, loop.create_future())
         self._waiting.append(entry)
+        # What was in work before anyone here waited for it may be over already.
+        first_s = Pace.soonest_s if waited_s > _RESUMED_S else self._pace.pause_s(waited_s, self._longest_s(now))
+        entry.next_s = max(now + self._pauses.jittered_s(first_s), self._quiet_until_s)
         self._news.set()
         if self._loop_task is None or self._loop_task.done():
             self._loop_task = asyncio.create_task(self._run(), name="poller")
@@ -102,8 +108,8 @@ class Poller:
         for entry in list(self._waiting):
             entry.done.cancel()
 
-    def _pause(self, waited_s: float) -> float:
-        return self._pauses.jittered_s(min(_LATEST_S, max(_SOONEST_S, _SHARE * waited_s)))
+    def _longest_s(self, now: float) -> float:
+        return now - min((entry.joined_s for entry in self._waiting), default=now)
 
     async def _run(self) -> None:
         try:
@@ -133,7 +139,9 @@ class Poller:
         wanted = list(dict.fromkeys(item.task_uuid for item in asked))
         for start in range(0, len(wanted), self._batch):
             if not await self._ask(wanted[start : start + self._batch]):
-                break
+                self._end_overdue(asked)
+                return
+        self._end_overdue(asked)
         self._plan_next(asked)
 
     async def _ask(self, batch: Sequence[str]) -> bool:
@@ -163,7 +171,10 @@ class Poller:
     def _read(self, entry: _Waiting, reply: Reply, *, alone: bool) -> None:
         if entry.done.done():
             return
+        now = asyncio.get_running_loop().time()
         if results := reply.results_of(entry.task_uuid):
+            if entry.in_work_s is not None:
+                self._pace.learn(entry.in_work_s, now - entry.since_s)
             entry.done.set_result(results[0])
             return
         verdict = self._client.verdict_of(reply, entry.task_uuid, alone=alone)
@@ -171,9 +182,9 @@ class Poller:
             entry.done.set_result(verdict)
             return
         error = reply.error_of(entry.task_uuid, alone=alone)
-        now = asyncio.get_running_loop().time()
         if error is None or not is_not_found(error) or reply.is_known(entry.task_uuid):
             entry.missing_since_s = None
+            entry.in_work_s = now - entry.since_s
         elif entry.missing_since_s is None:
             # A task that was accepted a moment ago may not be everywhere yet.
             entry.missing_since_s = now
@@ -208,20 +219,30 @@ class Poller:
             self._say(f"The provider does not answer just now ({error.message}); still asking.")
         asked_s = error.retry_after_s if isinstance(error, RateLimited) else None
         pause_s = self._pauses.backoff_s(self._failures, first_s=1.0, most_s=60.0, asked_s=asked_s)
-        now = asyncio.get_running_loop().time()
+        # Whoever comes meanwhile waits as well: one who asks asks for all.
+        self._quiet_until_s = asyncio.get_running_loop().time() + pause_s
         for entry in self._waiting:
-            entry.next_s = now + pause_s
+            entry.next_s = self._quiet_until_s
+
+    def _end_overdue(self, asked: Sequence[_Waiting]) -> None:
+        now = asyncio.get_running_loop().time()
+        for entry in asked:
+            if not entry.done.done() and now >= entry.deadline_s:
+                self._raise(entry, OutcomeUnknown(f"no result after {now - entry.since_s:.0f} s", advice=_STILL))
+            if entry.done.done():
+                self._drop(entry)
 
     def _plan_next(self, asked: Sequence[_Waiting]) -> None:
         now = asyncio.get_running_loop().time()
+        # One jitter for all: each with its own, they would be due one after another, and one request would be many.
+        jitter = self._pauses.jittered_s(1.0)
+        longest_s = self._longest_s(now)
+        # Where each needs a request of its own, many who wait ask less often.
+        stretch = 1 if self._batch > 1 else min(len(self._waiting), _MOST_STRETCH)
         for entry in asked:
-            if entry.done.done():
-                self._drop(entry)
-            elif now >= entry.deadline_s:
-                self._raise(entry, OutcomeUnknown(f"no result after {now - entry.since_s:.0f} s", advice=_STILL))
-                self._drop(entry)
-            elif entry.next_s <= now:
-                entry.next_s = now + self._pause(now - entry.since_s)
+            if not entry.done.done():
+                pause_s = self._pace.pause_s(now - entry.since_s, longest_s)
+                entry.next_s = now + jitter * min(Pace.latest_s, stretch * pause_s)
 
 
 def _unanswered(error: ShotchainError) -> OutcomeUnknown:

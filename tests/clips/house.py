@@ -179,6 +179,7 @@ class House:
                     rebuy_lost=rebuy_lost,
                     observer=self.events.append,
                     circuit=circuit,
+                    nsfw=settings.nsfw,
                     pauses=PAUSES,
                 )
                 ledger.begin_run(

@@ -20,6 +20,7 @@ from tasks.errors import (
     Charged,
     ClipDamaged,
     ClipLost,
+    ContentRefused,
     OutcomeUnknown,
     OverBudget,
     ProviderFailed,
@@ -368,3 +369,19 @@ async def test_the_longest_remaining_path_goes_first(new_house: NewHouse, provid
     prompts = [body[0]["positivePrompt"] for body in provider.bodies if body[0]["taskType"] == "videoInference"]
     assert prompts[0] == "head of a chain"
     assert sum((one.paid_usd for one in taken), Decimal(0)) == 4 * PRICE_USD
+
+
+class TestFlagged:
+    async def test_a_flagged_clip_is_kept_and_shown_or_fails_its_shot_as_the_run_was_told(
+        self, new_house: NewHouse, provider: Provider
+    ) -> None:
+        house = new_house(make_plan("a tram"))
+        provider.nsfw = True
+        (kept,) = await house.render(provider, "one")
+        assert kept.clip.origin.nsfw
+        refused = await house.render(provider, "two", nsfw="fail")
+        assert isinstance(refused, ContentRefused)
+        assert (refused.exit_code, refused.charged, refused.cost_usd) == (5, Charged.YES, PRICE_USD)
+        # It was paid for once, and is there for a run that shows it.
+        (again,) = await house.render(provider, "three")
+        assert (again.reused, len(provider.submitted)) == (True, 1)

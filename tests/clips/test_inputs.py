@@ -95,6 +95,17 @@ class TestResolving:
         again = await self.resolve(provider, [], tmp_path, *items, clips={"a": gone})
         assert again == [last, fourth]
 
+    async def test_pictures_can_be_uploaded_once_and_named_by_uuid(self, tmp_path: Path, clip_file: Path) -> None:
+        provider = Provider()
+        async with RunwareClient("https://api.test/v1", "a-key", transport=provider) as client:
+            inputs = Inputs(client, {}, Fraction(24), tmp_path, "upload")
+            items = (Input("first_frame", ClipFrame("a", LAST)), Input("reference_image", ClipFrame("a", LAST)))
+            filled = await inputs.resolve(items, {"a": clip_of(clip_file)})
+        assert len(set(filled.values())) == 1
+        (body,) = provider.bodies
+        assert body[0]["taskType"] == "imageUpload"
+        assert body[0]["image"].startswith("data:image/png;base64,")
+
     async def test_a_clip_is_uploaded_once_for_all_that_use_it(self, tmp_path: Path, clip_file: Path) -> None:
         provider = Provider(delay_s=0.005)
         async with RunwareClient("https://api.test/v1", "a-key", transport=provider) as client:

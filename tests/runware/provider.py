@@ -63,6 +63,7 @@ class Provider(httpx.AsyncBaseTransport):
         forgets: UUIDs that polling knows no more, though details do.
         lost: UUIDs that nothing knows any more.
         not_found: Whether an unknown task is told with an error.
+        nsfw: Whether every video is flagged.
         key: The key that is accepted; None for any.
     """
 
@@ -77,6 +78,7 @@ class Provider(httpx.AsyncBaseTransport):
     forgets: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
     not_found: bool = False
+    nsfw: bool = False
     key: str | None = None
     delay_s: float = 0.0
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -139,6 +141,7 @@ class Provider(httpx.AsyncBaseTransport):
             "videoURL": f"https://cdn.test/{task.url_version}/{task.uuid}.mp4",
             "cost": float(PRICE_USD),
             "seed": 7,
+            "NSFWContent": self.nsfw,
         }
 
     def _download(self, request: httpx.Request) -> httpx.Response:
@@ -176,6 +179,8 @@ def _healthy(provider: Provider, task: dict[str, Any], request: httpx.Request) -
     uuid = task["taskUUID"]
     if task["taskType"] == "videoInference":
         return accept(provider, task, request)
+    if task["taskType"] == "imageUpload":
+        return reply(200, {"data": [{**task, "image": None, "imageUUID": f"image-{provider.counts['imageUpload']}"}]})
     if task["taskType"] == "mediaStorage":
         return reply(200, {"data": [{**task, "media": None, "mediaUUID": f"media-{provider.counts['mediaStorage']}"}]})
     known = provider.tasks.get(uuid)
