@@ -60,7 +60,7 @@ class Couriers:
         thread.start()
 
     def _deliver(self, task: TaskRecord, result: ResultRecord, outcome: Outcome) -> None:
-        if self._stopped.wait(max(0.0, task.ready_at - time.time())):
+        if self._stopped.wait(max(0.0, task.ended_at(result, outcome) - time.time())):
             return
         if task.upload_endpoint and is_here(task.upload_endpoint) and outcome.error is None:
             content = self._store.video_path(task, result.video_uuid).read_bytes()

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from tasks.emulator.errors import WireError, conflict, invalid, missing
+from tasks.emulator.fates import Fate
 from tasks.emulator.fields import Fields, read_uuid4
 from tasks.emulator.items import result_item
 from tasks.emulator.media_inputs import read_upload, resolve
@@ -44,12 +45,20 @@ class Desk:
         settings: How this emulator behaves.
         store: What is kept.
         renderers: Who renders.
+        fates: What is to become of each result of a task that is being accepted.
     """
 
-    def __init__(self, settings: EmulatorSettings, store: StateStore, renderers: Renderers) -> None:
+    def __init__(
+        self,
+        settings: EmulatorSettings,
+        store: StateStore,
+        renderers: Renderers,
+        fates: Callable[[Order], tuple[Fate, ...]],
+    ) -> None:
         self._settings = settings
         self._store = store
         self._renderers = renderers
+        self._fates = fates
         self._accepting = threading.Lock()
         self._answers: dict[str, Callable[[dict[str, Any], str], Items]] = {
             "videoInference": self._video_inference,
@@ -137,9 +146,17 @@ class Desk:
         elif order.mode == "frames":
             width, height = _nearest_size(order.model, sources[0])
         cost = cost_usd(order.model, billed_s, from_video=order.from_video)
+        latency_s, fates = self._settings.result_after_s, self._fates(order)
         results = tuple(
-            ResultRecord(str(uuid.uuid4()), _seed(self._settings.seed, content_key, occurrence, index), dollars(cost))
-            for index in range(order.number_results)
+            ResultRecord(
+                video_uuid=str(uuid.uuid4()),
+                seed=_seed(self._settings.seed, content_key, occurrence, index),
+                cost_usd=fate.cost_usd or dollars(cost),
+                # Several results come one after another, the last one when the latency is over.
+                ready_at=now + _first_of(fate.failure_after_s, latency_s * (index + 1) / order.number_results),
+                fate=fate,
+            )
+            for index, fate in enumerate(fates)
         )
         return TaskRecord(
             task_uuid=order.task_uuid,
@@ -159,7 +176,7 @@ class Desk:
             webhook_url=order.webhook_url,
             upload_endpoint=order.upload_endpoint,
             accepted_at=now,
-            ready_at=now + self._settings.latency_s,
+            ready_at=now + latency_s,
             content_key=content_key,
             sources=sources,
             results=results,
@@ -170,7 +187,9 @@ class Desk:
 
     def _get_response(self, task: dict[str, Any], origin: str) -> Items:
         record = self._known_task(task)
-        return self._results_of(record, origin, task["taskUUID"]) if record else ([], [])
+        if record is None or self._is_forgotten(record):
+            return [], []
+        return self._results_of(record, origin, task["taskUUID"])
 
     def _get_task_details(self, task: dict[str, Any], origin: str) -> Items:
         record = self._known_task(task)
@@ -202,14 +221,21 @@ class Desk:
         errors: list[dict[str, Any]] = []
         for result in record.results:
             outcome = self._ended(record, result)
-            item = result_item(record, result, outcome, origin=origin, task_uuid=task_uuid)
+            address = self._store.address(result.video_uuid) if result.fate.expiry else 0
+            item = result_item(record, result, outcome, origin=origin, task_uuid=task_uuid, address=address)
             (errors if item["status"] == "error" else data).append(item)
         return data, errors
 
     def _ended(self, record: TaskRecord, result: ResultRecord) -> Outcome | None:
         """How a result ended, if it is time to say so."""
         outcome = self._store.outcome(result.video_uuid)
-        return outcome if outcome and time.time() >= max(record.ready_at, outcome.rendered_at) else None
+        return outcome if outcome and time.time() >= record.ended_at(result, outcome) else None
+
+    def _is_forgotten(self, record: TaskRecord) -> bool:
+        return any(
+            result.fate.expiry is not None and result.fate.expiry.forget and self._store.address(result.video_uuid)
+            for result in record.results
+        )
 
     # Media
 
@@ -260,13 +286,13 @@ class Desk:
             self._renderers.ensure(record)
             ended = [(result, self._ended(record, result)) for result in record.results]
             charge = sum(
-                (Decimal(result.cost_usd) for result, outcome in ended if outcome and outcome.error is None),
+                (Decimal(result.cost_usd) for result, outcome in ended if outcome and outcome.costs),
                 Decimal(0),
             )
             outcomes = [outcome for _result, outcome in ended if outcome]
             is_over = len(outcomes) == len(ended)
             has_failed = any(outcome.error is not None for outcome in outcomes)
-            times = [max(record.ready_at, outcome.rendered_at) for outcome in outcomes]
+            times = [record.ended_at(result, outcome) for result, outcome in ended if outcome]
             entries.append(
                 {
                     "taskUUID": record.task_uuid,
@@ -279,7 +305,12 @@ class Desk:
                 }
             )
             total += charge
-        return {"total_usd": dollars(total), "tasks": entries, "counts": self._store.counts()}
+        return {
+            "total_usd": dollars(total),
+            "tasks": entries,
+            "counts": self._store.counts(),
+            "faults": self._store.fault_counts(),
+        }
 
 
 def _content_key(order: Order, sources: tuple[Source, ...]) -> str:
@@ -295,6 +326,10 @@ def _content_key(order: Order, sources: tuple[Source, ...]) -> str:
         "format": [order.output_format, order.output_quality],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _first_of(chosen: float | None, usual: float) -> float:
+    return usual if chosen is None else chosen
 
 
 def _seed(base: int, content_key: str, occurrence: int, index: int) -> int:

@@ -11,7 +11,13 @@ __all__ = ["result_item"]
 
 
 def result_item(
-    task: TaskRecord, result: ResultRecord, outcome: Outcome | None, *, origin: str, task_uuid: str
+    task: TaskRecord,
+    result: ResultRecord,
+    outcome: Outcome | None,
+    *,
+    origin: str,
+    task_uuid: str,
+    address: int = 0,
 ) -> dict[str, Any]:
     """The item of one result, by its `status`: `processing`, `success`, or `error` (which belongs in `errors`).
 
@@ -21,21 +27,22 @@ def result_item(
         outcome: How it ended; None while it has not.
         origin: Scheme, host and port that its URL starts with.
         task_uuid: The task's UUID in the asker's spelling.
+        address: How many of its addresses have expired.
     """
     item: dict[str, Any] = {"taskType": "videoInference", "taskUUID": task_uuid}
     if outcome is None:
         return item | {"status": "processing"}
     if outcome.error is not None:
-        error = WireError("processingFailed", f"The clip could not be made: {outcome.error}")
-        return error.as_wire(item) | {"status": "error"}
+        failed = WireError(outcome.code, outcome.error, outcome.parameter).as_wire(item) | {"status": "error"}
+        return failed | ({"cost": float(result.cost_usd)} if outcome.charged and task.include_cost else {})
     item |= {
         "status": "success",
         "videoUUID": result.video_uuid,
-        "videoURL": f"{origin}/video/{result.video_uuid}{task.suffix}",
+        "videoURL": f"{origin}/video/{result.video_uuid}{task.suffix}" + (f"?fresh={address}" if address else ""),
         "seed": result.seed,
     }
     if task.include_cost:
         item["cost"] = float(result.cost_usd)
-    if task.check_content:
-        item["NSFWContent"] = False
+    if task.check_content or result.fate.nsfw:
+        item["NSFWContent"] = result.fate.nsfw
     return item

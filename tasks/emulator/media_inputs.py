@@ -161,10 +161,11 @@ def _find_uuid(media_uuid: str, parameter: str, store: StateStore, now: float) -
     if upload is not None:
         return _Found(upload.file, upload.url, upload.kind)
     task = store.task_of_video(media_uuid)
+    result = task.result(media_uuid) if task else None
     outcome = store.outcome(media_uuid) if task else None
-    if task is None or outcome is None or outcome.error or max(task.ready_at, outcome.rendered_at) > now:
+    if task is None or result is None or outcome is None or outcome.error or task.ended_at(result, outcome) > now:
         raise WireError("mediaNotFound", f"'{parameter}': there is no medium '{media_uuid}'.", parameter)
-    if task.ttl_s is not None and now > max(task.ready_at, outcome.rendered_at) + task.ttl_s:
+    if task.ttl_s is not None and now > task.ended_at(result, outcome) + task.ttl_s:
         raise WireError("mediaExpired", f"'{parameter}': the medium '{media_uuid}' has expired.", parameter)
     return _Found(str(store.video_path(task, media_uuid).relative_to(store.root)), None, "video")
 

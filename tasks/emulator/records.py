@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
 
+from tasks.emulator.fates import Failure, Fate
 from tasks.emulator.rules import Mode, Role
 
 __all__ = ["Outcome", "ResultRecord", "Source", "TaskRecord", "UploadRecord"]
@@ -46,11 +47,21 @@ class Source:
 
 @dataclass(frozen=True)
 class ResultRecord:
-    """One clip that a task makes. `cost_usd` is due when it succeeds."""
+    """One clip that a task makes. `cost_usd` is due when it succeeds.
+
+    `ready_at` (Unix seconds) is the earliest time of its end; None: when its task is ready.
+    """
 
     video_uuid: str
     seed: int
     cost_usd: str
+    ready_at: float | None = None
+    fate: Fate = field(default_factory=Fate)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> ResultRecord:
+        """The record that `dataclasses.asdict` took apart."""
+        return cls(**{**fields, "fate": Fate.from_json(fields.get("fate", {}))})
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,14 @@ class TaskRecord:
         """`rate` as a number."""
         return Fraction(self.rate)
 
+    def ended_at(self, result: ResultRecord, outcome: Outcome) -> float:
+        """When a result that has ended is told, in Unix seconds."""
+        return max(self.ready_at if result.ready_at is None else result.ready_at, outcome.rendered_at)
+
+    def result(self, video_uuid: str) -> ResultRecord | None:
+        """The result of that UUID."""
+        return next((result for result in self.results if result.video_uuid == video_uuid), None)
+
     def as_json(self) -> dict[str, Any]:
         """JSON-ready fields."""
         return asdict(self)
@@ -103,16 +122,29 @@ class TaskRecord:
     def from_json(cls, fields: dict[str, Any]) -> TaskRecord:
         """The record that `as_json` wrote."""
         sources = tuple(Source(**source) for source in fields["sources"])
-        results = tuple(ResultRecord(**result) for result in fields["results"])
+        results = tuple(ResultRecord.from_json(result) for result in fields["results"])
         return cls(**{**fields, "sources": sources, "results": results})
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one result ended, and when (Unix seconds). `error` is why it failed."""
+    """How one result ended, and when (Unix seconds). `error` is why it failed, without which it succeeded."""
 
     rendered_at: float
     error: str | None = None
+    code: str = "processingFailed"
+    parameter: str | None = None
+    charged: bool = False
+
+    @classmethod
+    def of_failure(cls, failure: Failure, now: float) -> Outcome:
+        """The outcome of a result that was meant to fail."""
+        return cls(now, failure.message, failure.code, failure.parameter, failure.charged)
+
+    @property
+    def costs(self) -> bool:
+        """Whether the result is charged."""
+        return self.error is None or self.charged
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from tasks.emulator.encode import write_clip
+from tasks.emulator.fates import Look
 from tasks.emulator.footage import read_clip_facts
 from tasks.emulator.label import Label
 from tasks.emulator.picture import Frame
@@ -13,7 +15,7 @@ from tasks.emulator.records import ResultRecord, TaskRecord
 from tasks.emulator.scenes import Scene, scene_of
 from tasks.emulator.state import StateStore
 
-__all__ = ["RenderStoppedError", "render"]
+__all__ = ["RenderStoppedError", "render", "write_scene"]
 
 _MODE_NAMES = {
     "text": "TEXT",
@@ -44,23 +46,30 @@ def render(task: TaskRecord, result: ResultRecord, store: StateStore, is_stopped
     title = f"{_MODE_NAMES[task.mode]}  |  {task.model}  |  seed {result.seed}"
     size = (scene.width, scene.height)
     label = Label(title, task.prompt, size, scene.frame_count, round(scene.rate / 4))
-    part = store.part(task.suffix)
+    target = store.video_path(task, result.video_uuid)
+    write_scene(target, replace(scene, frames=_labelled(scene, label, is_stopped)), task, result, store)
+    return target
+
+
+def write_scene(target: Path, scene: Scene, task: TaskRecord, result: ResultRecord, store: StateStore) -> None:
+    """Encode a scene as a result's fate and its task's format say, and put it at `target`, whole."""
+    look = result.fate.look or Look()
+    part = store.part(f".{look.container}" if look.container else task.suffix)
     try:
         write_clip(
             part,
-            _labelled(scene, label, is_stopped),
+            scene.frames,
             width=scene.width,
             height=scene.height,
             rate=scene.rate,
             frame_count=scene.frame_count,
             output_quality=task.output_quality,
             sound_from=_sound_of(task, store),
+            look=look,
         )
-        target = store.video_path(task, result.video_uuid)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-    return target
 
 
 def _labelled(scene: Scene, label: Label, is_stopped: Callable[[], bool]) -> Iterator[Frame]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from tasks.emulator.instant import InstantClips
 from tasks.emulator.records import Outcome, ResultRecord, TaskRecord
 from tasks.emulator.render import RenderStoppedError, render
 from tasks.emulator.state import StateStore
@@ -22,12 +23,19 @@ class Renderers:
 
     Args:
         store: Where inputs are and outcomes go.
-        ended: Called in the rendering thread when a result has ended here.
+        ended: Called when a result has ended here, in the thread in which it did.
+        instant: Clips to hand out instead of rendering each.
     """
 
-    def __init__(self, store: StateStore, ended: Callable[[TaskRecord, ResultRecord, Outcome], None]) -> None:
+    def __init__(
+        self,
+        store: StateStore,
+        ended: Callable[[TaskRecord, ResultRecord, Outcome], None],
+        instant: InstantClips | None = None,
+    ) -> None:
         self._store = store
         self._ended = ended
+        self._instant = instant
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._at_work: set[str] = set()
@@ -40,15 +48,26 @@ class Renderers:
             thread.start()
 
     def ensure(self, task: TaskRecord) -> None:
-        """See to it that every result of a task is rendered, or is being rendered."""
+        """See to it that every result of a task has ended, or is being rendered. What is stuck stays so."""
         for result in task.results:
+            if self._ends_at_once(task, result):
+                continue
             with self._lock:
                 if self._stopped.is_set() or result.video_uuid in self._at_work:
                     continue
-                if self._store.outcome(result.video_uuid) is not None:
-                    continue
                 self._at_work.add(result.video_uuid)
                 self._queue.put((task, result))
+
+    def _ends_at_once(self, task: TaskRecord, result: ResultRecord) -> bool:
+        if result.fate.stuck or self._store.outcome(result.video_uuid) is not None:
+            return True
+        if result.fate.failure is not None:
+            self._end(task, result, Outcome.of_failure(result.fate.failure, time.time()))
+        elif self._instant is not None and self._instant.hand_out(task, result):
+            self._end(task, result, Outcome(time.time()))
+        else:
+            return False
+        return True
 
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
@@ -64,12 +83,17 @@ class Renderers:
             return
         error = None
         try:
-            render(task, result, self._store, self._stopped.is_set)
+            if self._instant is None:
+                render(task, result, self._store, self._stopped.is_set)
+            else:
+                self._instant.make(task, result, self._stopped.is_set)
         except RenderStoppedError:
             return
         except Exception as problem:  # noqa: BLE001  whatever went wrong is this task's outcome, told to who asks
-            error = f"{type(problem).__name__}: {problem}"
-        outcome = Outcome(time.time(), error)
+            error = f"The clip could not be made: {type(problem).__name__}: {problem}"
+        self._end(task, result, Outcome(time.time(), error))
+
+    def _end(self, task: TaskRecord, result: ResultRecord, outcome: Outcome) -> None:
         if self._store.add_outcome(result.video_uuid, outcome):
             self._ended(task, result, outcome)
 

@@ -18,7 +18,11 @@ import uvicorn
 from tasks.emulator.app import build_app
 from tasks.emulator.couriers import Couriers
 from tasks.emulator.desk import Desk
+from tasks.emulator.fault_plan import FaultPlan
+from tasks.emulator.instant import InstantClips
+from tasks.emulator.mischief import Mischief
 from tasks.emulator.renderers import Renderers
+from tasks.emulator.replies import ClosableProtocol
 from tasks.emulator.settings import EmulatorSettings
 from tasks.emulator.state import StateStore
 from tasks.errors import SettingsError, ShotchainError
@@ -34,10 +38,18 @@ class EmulatorServer:
 
     Args:
         settings: How it behaves.
+
+    Attributes:
+        settings: How it behaves.
+        faults: The fault plan, which may be changed at any time.
+
+    Raises:
+        SettingsError: The fault plan cannot be read.
     """
 
     def __init__(self, settings: EmulatorSettings | None = None) -> None:
         self.settings = settings or EmulatorSettings()
+        self.faults = FaultPlan(self.settings.faults)
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -73,16 +85,17 @@ class EmulatorServer:
             store = StateStore(Path(folder or "."))
             self._origin = _origin_of(self._socket, self.settings.host)
             self._couriers = Couriers(store, self._origin)
-            self._renderers = Renderers(store, self._couriers.send)
-            desk = Desk(self.settings, store, self._renderers)
+            instant = InstantClips(store) if self.settings.instant else None
+            self._renderers = Renderers(store, self._couriers.send, instant)
+            desk = Desk(self.settings, store, self._renderers, Mischief(self.faults, store).fates)
             config = uvicorn.Config(
-                build_app(self.settings, store, desk),
+                build_app(self.settings, store, desk, self.faults),
                 log_config=None,
                 log_level="critical",
                 access_log=False,
                 lifespan="off",
                 ws="none",
-                http="h11",
+                http=ClosableProtocol,
                 loop="asyncio",
                 server_header=False,
                 timeout_keep_alive=30,
@@ -134,7 +147,8 @@ def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> Non
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Only of a socket that says TCP does asyncio turn off the delay of small writes, 40 ms an answer.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

@@ -7,6 +7,8 @@
     contents/KEY/N        the N-th acceptance of the same content
     uploads/UUID.json     one upload
     media/SHA256          bytes of inputs and uploads
+    addresses/UUID.json   which of a video's addresses have expired
+    instant/KEY.mp4       clips that many results share
     counts/ID.json        what one running emulator has counted
     remote.json           optional, written by people: what a remote URL stands for
 
@@ -26,13 +28,27 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tasks.emulator.fates import Expiry
 from tasks.emulator.records import Outcome, TaskRecord, UploadRecord
 from tasks.errors import SettingsError
 
 __all__ = ["COUNTED", "StateStore"]
 
 COUNTED = ("posts", "videoInference", "getResponse", "rejected", "downloads")
-_FOLDERS = ("tasks", "results", "outcomes", "videos", "contents", "uploads", "media", "counts", "parts")
+_FAULT = "fault:"
+_FOLDERS = (
+    "tasks",
+    "results",
+    "outcomes",
+    "videos",
+    "contents",
+    "uploads",
+    "media",
+    "addresses",
+    "instant",
+    "counts",
+    "parts",
+)
 
 
 class StateStore:
@@ -54,6 +70,7 @@ class StateStore:
             raise SettingsError(f"the emulator cannot keep its state in {root}: {error}") from error
         self._tasks: dict[str, TaskRecord] = {}
         self._outcomes: dict[str, Outcome] = {}
+        self._occurrences: dict[str, int] = {}
         self._counts: Counter[str] = Counter()
         self._counts_name = f"counts/{uuid.uuid4()}.json"
         self._lock = threading.Lock()
@@ -130,19 +147,23 @@ class StateStore:
     def claim_occurrence(self, content_key: str) -> int:
         """How often this content was accepted before; counts this time."""
         folder = self.root / "contents" / content_key
-        folder.mkdir(exist_ok=True)
-        occurrence = len(list(folder.iterdir()))
+        occurrence = self._occurrences.get(content_key, 0)
+        if not occurrence:
+            folder.mkdir(exist_ok=True)
+            occurrence = len(list(folder.iterdir()))
         while True:
             try:
                 (folder / str(occurrence)).touch(exist_ok=False)
             except FileExistsError:
                 occurrence += 1
             else:
+                self._occurrences[content_key] = occurrence + 1
                 return occurrence
 
     def release_occurrence(self, content_key: str, occurrence: int) -> None:
         """Take back a claim: the task was not accepted after all."""
         (self.root / "contents" / content_key / str(occurrence)).unlink(missing_ok=True)
+        self._occurrences.pop(content_key, None)
 
     # Videos
 
@@ -165,7 +186,37 @@ class StateStore:
             self._write_json(f"outcomes/{video_uuid}.json", asdict(outcome), exclusive=True)
         except FileExistsError:
             return False
+        self._outcomes[video_uuid] = outcome
         return True
+
+    def address(self, video_uuid: str) -> int:
+        """How many addresses of a video have expired, which is the number of the one to hand out."""
+        return int((self._read_json(f"addresses/{video_uuid}.json") or {}).get("expired", 0))
+
+    def serve_address(self, video_uuid: str, number: int, expiry: Expiry, *, counts: bool) -> bool:
+        """Whether a video's address of that number serves a download now.
+
+        The download that finds an address expired is what makes the next one be handed out, so that whoever asks
+        twice before downloading gets the same one.
+
+        Args:
+            video_uuid: The video.
+            number: Of the address.
+            expiry: How its addresses expire.
+            counts: Whether this is a download, or only a question about it.
+        """
+        name = f"addresses/{video_uuid}.json"
+        with self._lock:
+            state = {"expired": 0, "downloads": 0, **(self._read_json(name) or {})}
+            if number != state["expired"]:
+                return False
+            if number >= expiry.addresses:
+                return True
+            serves = bool(state["downloads"] < expiry.after_downloads)
+            if counts:
+                after = {"downloads": state["downloads"] + 1} if serves else {"expired": number + 1, "downloads": 0}
+                self._write_json(name, state | after)
+            return serves
 
     # Media
 
@@ -206,12 +257,26 @@ class StateStore:
             self._counts[name] += times
             self._write_json(self._counts_name, dict(self._counts))
 
+    def count_fault(self, name: str) -> None:
+        """Count a fault that was given."""
+        self.count(f"{_FAULT}{name}")
+
     def counts(self) -> dict[str, int]:
-        """All that was counted by all emulators on this folder."""
+        """All that was counted by all emulators on this folder, faults aside."""
+        total = self._total()
+        return {name: total[name] for name in COUNTED}
+
+    def fault_counts(self) -> dict[str, int]:
+        """How often each fault was given; those that never were are not in it."""
+        return {
+            name.removeprefix(_FAULT): times for name, times in sorted(self._total().items()) if name.startswith(_FAULT)
+        }
+
+    def _total(self) -> Counter[str]:
         total: Counter[str] = Counter()
         for fields in self._count_files():
             total.update(fields)
-        return {name: total[name] for name in COUNTED}
+        return total
 
     def _count_files(self) -> Iterator[dict[str, int]]:
         for path in (self.root / "counts").glob("*.json"):

@@ -103,13 +103,50 @@ class Api:
         return dict(self.http.get(f"{self.server.origin}/_emulator/books").json())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def api() -> Iterator[Api]:
-    """An emulator without latency, whose clips have few frames and are quickly made."""
-    with EmulatorServer(EmulatorSettings(latency_s=0, frames_per_second=1)) as server:
+    """An emulator whose clips have few frames and are there at once."""
+    with EmulatorServer(EmulatorSettings(instant=True, frames_per_second=1)) as server:
         client = Api(server)
         yield client
         client.http.close()
+
+
+class Faulty(Api):
+    """Speaks to an emulator whose fault plan is set by the test."""
+
+    def set(self, *rules: dict[str, Any], seed: int = 0) -> None:
+        """Put these rules in place of all others."""
+        reply = self.http.put(self.plan_url, json={"seed": seed, "rules": list(rules)})
+        assert reply.status_code == 200, reply.text
+
+    @property
+    def plan_url(self) -> str:
+        return f"{self.server.origin}/_emulator/faults"
+
+    def poll_any(self, question: dict[str, Any]) -> list[dict[str, Any]]:
+        """The results that are there after a while, if any come at all."""
+        for _ in range(100):
+            body = self.post(question).json()
+            done = [item for item in body.get("data", []) if item["status"] == "success"]
+            if done or body.get("errors") or not body["data"]:
+                return done
+            time.sleep(0.01)
+        return []
+
+    def given(self) -> list[int]:
+        """How often each rule was met."""
+        return list(self.http.get(self.plan_url).json()["given"])
+
+
+@pytest.fixture
+def faulty(api: Api) -> Iterator[Faulty]:
+    """The same emulator, whose plan is empty before and after the test."""
+    client = Faulty(api.server)
+    client.set()
+    yield client
+    client.set()
+    client.http.close()
 
 
 def detailed(width: int, height: int, *, turn: float = 0.0) -> Image.Image:

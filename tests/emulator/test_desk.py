@@ -169,7 +169,7 @@ def test_the_books_hold_all_that_happened(api: Api) -> None:
         books = client.books()
         client.http.close()
 
-    assert books.keys() == {"total_usd", "tasks", "counts"}
+    assert books.keys() == {"total_usd", "tasks", "counts", "faults"}
     assert books["total_usd"] == "0.42"
     entry = books["tasks"][0]
     assert (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,15 @@ def decode(path: Path, only: Collection[int] | None = None) -> dict[int, NDArray
 
 def uri(pictures: type[Pictures], image: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(pictures.png(image)).decode()
+
+
+@pytest.fixture(scope="module")
+def api(api: Api) -> Iterator[Api]:
+    """An emulator that renders, clips of few frames."""
+    with EmulatorServer(EmulatorSettings(latency_s=0, frames_per_second=1)) as server:
+        client = type(api)(server)
+        yield client
+        client.http.close()
 
 
 @pytest.fixture(scope="module")
