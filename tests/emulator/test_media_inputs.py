@@ -130,13 +130,13 @@ def test_storage_says_what_it_misses(api: Api, fields: dict[str, Any], parameter
 
 
 def test_a_remote_url_can_be_given_a_length_or_a_file(api: Api, pictures: type[Pictures], tmp_path: Path) -> None:
-    pictures.video(tmp_path / "real.mp4", frames=48)
-    remote = {"https://example.org/long.mp4": {"duration_s": 2.5}, "https://example.org/real.mp4": {"file": "real.mp4"}}
+    pictures.video(tmp_path / "real.mp4", frames=48, size=(320, 180))
+    remote = {"https://example.org/long.mp4": {"duration_s": 0.5}, "https://example.org/real.mp4": {"file": "real.mp4"}}
     (tmp_path / "remote.json").write_text(json.dumps(remote))
-    settings = EmulatorSettings(latency_s=0, state_dir=tmp_path)
+    settings = EmulatorSettings(instant=True, state_dir=tmp_path)
     with EmulatorServer(settings) as server:
         client = type(api)(server)
         costs = [client.make(client.media_task({"video": url}))["cost"] for url in remote]
         client.http.close()
 
-    assert [Decimal(str(cost)) for cost in costs] == [Decimal("0.315"), Decimal("0.252")]
+    assert [Decimal(str(cost)) for cost in costs] == [Decimal("0.063"), Decimal("0.252")]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def test_a_later_emulator_answers_for_the_same_tasks_and_keeps_the_books(
     api: Api, pictures: type[Pictures], tmp_path: Path
 ) -> None:
-    settings = EmulatorSettings(latency_s=0, frames_per_second=1, state_dir=tmp_path / "state")
+    settings = EmulatorSettings(instant=True, frames_per_second=1, state_dir=tmp_path / "state")
     with EmulatorServer(settings) as server:
         client = type(api)(server)
         task = client.text_task()
@@ -63,7 +63,7 @@ def test_an_interrupted_rendering_goes_on(api: Api, tmp_path: Path) -> None:
 
 
 def test_two_emulators_side_by_side_know_each_others_tasks(api: Api, tmp_path: Path) -> None:
-    settings = EmulatorSettings(latency_s=0, frames_per_second=1, state_dir=tmp_path / "state")
+    settings = EmulatorSettings(instant=True, frames_per_second=1, state_dir=tmp_path / "state")
     with EmulatorServer(settings) as one, EmulatorServer(settings) as other:
         first, second = type(api)(one), type(api)(other)
         task = first.text_task()
