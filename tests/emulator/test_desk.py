@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def test_a_task_is_processing_until_its_latency_has_passed(api: Api) -> None:
-    with EmulatorServer(EmulatorSettings(latency_s=0.5, instant=True, frames_per_second=1)) as server:
+    with EmulatorServer(EmulatorSettings(latency_s=0.3, instant=True, frames_per_second=1)) as server:
         slow = type(api)(server)
         before = time.time()
         task = slow.text_task(safety={"checkContent": True})
@@ -24,7 +24,7 @@ def test_a_task_is_processing_until_its_latency_has_passed(api: Api) -> None:
         assert slow.poll(task_uuid) == {"data": [processing]}
         assert slow.books()["tasks"][0].items() >= {"state": "processing", "charge_usd": "0.00"}.items()
         done = slow.wait(task_uuid)[0]
-        assert 0.5 <= time.time() - before < 3
+        assert 0.3 <= time.time() - before < 3
         slow.http.close()
 
     assert done.keys() == {

@@ -115,11 +115,11 @@ def test_every_posted_call_can_lose_its_connection(faulty: Faulty, fault: str, c
 
 def test_an_answer_comes_late_or_trickles(faulty: Faulty) -> None:
     task_uuid = faulty.submit(faulty.text_task())
-    for rule in ({"fault": "hang", "after_s": 0.3}, {"fault": "drip", "over_s": 0.3}):
+    for rule in ({"fault": "hang", "after_s": 0.2}, {"fault": "drip", "over_s": 0.2}):
         faulty.set({**rule, "call": "poll", "times": 1})
         started = time.monotonic()
         assert faulty.wait(task_uuid)
-        assert 0.3 <= time.monotonic() - started < 2
+        assert 0.2 <= time.monotonic() - started < 2
 
 
 def test_who_gives_up_waiting_has_been_heard(faulty: Faulty) -> None:

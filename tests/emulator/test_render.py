@@ -125,7 +125,7 @@ def test_with_one_picture_it_drifts_away(api: Api, pictures: type[Pictures], tmp
     assert pictures.psnr_db(shown[5], np.asarray(picture)) < 25
 
 
-def test_the_same_content_shows_the_same_pictures_elsewhere(api: Api, pictures: type[Pictures], tmp_path: Path) -> None:
+def test_the_same_content_shows_the_same_pictures_elsewhere(api: Api, pictures: type[Pictures]) -> None:
     upload = pictures.png(pictures.detailed(400, 400))
 
     def clip(client: Api, **fields: Any) -> bytes:

@@ -75,7 +75,7 @@ def test_a_web_page_comes_instead(faulty: Faulty, clip: tuple[str, bytes]) -> No
     assert reply.content.startswith(b"<!doctype html>")
 
 
-@pytest.mark.parametrize("rule", [{"fault": "drip", "over_s": 0.3}, {"fault": "hang", "after_s": 0.3}])
+@pytest.mark.parametrize("rule", [{"fault": "drip", "over_s": 0.2}, {"fault": "hang", "after_s": 0.2}])
 def test_a_file_trickles_or_comes_late(faulty: Faulty, clip: tuple[str, bytes], rule: dict[str, Any]) -> None:
     url, whole = clip
     once(faulty, **rule)
@@ -83,7 +83,7 @@ def test_a_file_trickles_or_comes_late(faulty: Faulty, clip: tuple[str, bytes], 
     started = time.monotonic()
     reply = faulty.http.get(url)
 
-    assert 0.3 <= time.monotonic() - started < 2
+    assert 0.2 <= time.monotonic() - started < 2
     assert reply.content == whole
 
 

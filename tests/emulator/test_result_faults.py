@@ -123,7 +123,7 @@ def test_what_get_response_forgot_the_details_still_know(faulty: Faulty) -> None
 
 
 def test_several_results_come_one_after_another(api: Api) -> None:
-    with EmulatorServer(EmulatorSettings(instant=True, frames_per_second=1, latency_s=0.6)) as server:
+    with EmulatorServer(EmulatorSettings(instant=True, frames_per_second=1, latency_s=0.45)) as server:
         client = type(api)(server)
         started = time.time()
         task_uuid = client.submit(client.text_task(numberResults=3))
@@ -136,7 +136,7 @@ def test_several_results_come_one_after_another(api: Api) -> None:
         client.http.close()
 
     assert done_at == sorted(set(done_at))
-    assert all(least <= at for least, at in zip((0.2, 0.4, 0.6), done_at, strict=True))
+    assert all(least <= at for least, at in zip((0.15, 0.3, 0.45), done_at, strict=True))
     assert len({item["seed"] for item in done}) == len({item["videoUUID"] for item in done}) == 3
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tasks.emulator import EmulatorServer, EmulatorSettings
+from tasks.emulator.fates import Fate
+from tasks.emulator.records import Outcome, TaskRecord
 from tasks.emulator.state import StateStore
 from tasks.errors import SettingsError
 
@@ -80,3 +83,18 @@ def test_a_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match="state"):
         StateStore(tmp_path / "file")
+
+
+def test_records_of_an_emulator_that_knew_no_faults_are_read(api: Api, tmp_path: Path) -> None:
+    with EmulatorServer(EmulatorSettings(instant=True, frames_per_second=1, state_dir=tmp_path)) as server:
+        client = type(api)(server)
+        task_uuid = client.submit(client.text_task())
+        client.http.close()
+    fields = json.loads((tmp_path / "tasks" / f"{task_uuid}.json").read_text())
+    for result in fields["results"]:
+        del result["ready_at"], result["fate"]
+
+    record = TaskRecord.from_json(fields)
+
+    assert record.ended_at(record.results[0], Outcome(rendered_at=0)) == record.ready_at
+    assert record.results[0].fate == Fate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,7 @@ import httpx
 import pytest
 
 from flows.render import render
-from tasks.emulator.server import EmulatorServer
-from tasks.emulator.settings import EmulatorSettings
-from tests.flows.conftest import Home
+from tests.flows.conftest import SHOTCHAIN, Home
 
 pytestmark = pytest.mark.usefixtures("on_server")
 
@@ -30,12 +29,20 @@ def chains(count: int, length: int, duration: int) -> str:
 async def tasks_of(
     home: Home, text: str, latency_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[list[dict[str, Any]], Path]:
+    """Render against an emulator in a process of its own, as the provider is."""
     monkeypatch.setenv("RUNWARE_API_KEY", "key")
     film = home.folder / "film.mp4"
-    with EmulatorServer(EmulatorSettings(latency_s=latency_s)) as server:
-        await render(str(home.storyboard(text)), str(film), base_url=server.base_url)
+    command = [str(SHOTCHAIN), "emulator", "--port", "0", "--latency", str(latency_s)]
+    emulator = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert emulator.stdout is not None
+        base_url = (await emulator.stdout.readline()).decode().split()[2]
+        await render(str(home.storyboard(text)), str(film), base_url=base_url)
         async with httpx.AsyncClient() as client:
-            books = (await client.get(f"{server.origin}/_emulator/books")).json()
+            books = (await client.get(f"{base_url.removesuffix('/v1')}/_emulator/books")).json()
+    finally:
+        emulator.terminate()
+        await emulator.wait()
     return sorted(books["tasks"], key=lambda task: task["submitted_at"]), film
 
 
