@@ -231,3 +231,37 @@ async def test_takes_are_made_each_and_the_selected_one_is_shown(home: Home) -> 
     board.write_text(board.read_text().replace("select: 2", "select: 1"))
     again = await render(str(board), str(home.folder / "out"), provider="emulator")
     assert (again["generated"], again["cost_usd"]) == (0, "0.00")
+
+
+async def test_the_bill_counts_a_failed_attempt_that_was_charged(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNWARE_API_KEY", "key")
+    rule = {"nth": 1, "fault": "fail", "code": "providerInternalError", "charged": True, "times": 1}
+    with EmulatorServer(EmulatorSettings(instant=True, faults={"rules": [rule]})) as server:
+        board = home.storyboard("shots: [{id: a, prompt: A calm lake, duration: 1}]")
+        outcome = await render(str(board), str(home.folder / "out"), base_url=server.base_url)
+        total = (await _books(server))["total_usd"]
+    manifest = json.loads((home.folder / "out" / "manifest.json").read_text())
+    spent = [outcome[key] for key in ("cost_usd", "unknown_usd")]
+    assert total == "0.84"
+    # The provider named no cost with the failure, so its price stays in doubt; it is not forgotten.
+    assert spent in (["0.84", "0.00"], ["0.42", "0.42"])
+    assert [manifest["cost_usd"], manifest["unknown_usd"]] == spent
+
+
+async def test_a_take_that_is_refused_leaves_its_paid_sibling_to_finish(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNWARE_API_KEY", "key")
+    rule = {"nth": 1, "fault": "fail", "after_s": 0.2, "code": "contentPolicyViolation", "charged": False}
+    with EmulatorServer(EmulatorSettings(instant=True, latency_s=1.5, faults={"rules": [rule]})) as server:
+        board = home.storyboard("shots: [{id: a, prompt: A calm lake, duration: 1, takes: 2}]")
+        with pytest.raises(Incomplete) as caught:
+            await render(str(board), str(home.folder / "out"), base_url=server.base_url)
+        assert (await _books(server))["total_usd"] == "0.42"
+    assert (caught.value.summary["generated"], caught.value.summary["cost_usd"]) == (1, "0.42")
+
+
+async def _books(server: EmulatorServer) -> dict[str, Any]:
+    async with httpx.AsyncClient() as client:
+        found: dict[str, Any] = (await client.get(f"{server.origin}/_emulator/books")).json()
+    return found
