@@ -18,8 +18,8 @@ from typing import Annotated, Any, Literal, NoReturn, TypeAlias
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from flows.stoppable import Stopped
-from tasks.errors import ApprovalNeeded, BadInput, Incomplete, ShotchainError
+from flows.stoppable import STOPPING, Stopped
+from tasks.errors import ApprovalNeeded, BadInput, Incomplete, PrefectUnreachable, ShotchainError
 from tasks.redaction import redact
 from tasks.settings import Settings, parse_usd, resolve_settings
 
@@ -110,7 +110,7 @@ def render(
     )
     parse_usd(budget, "--budget")
     ask_above = parse_usd(approve_above, "--approve-above")
-    output = output or f"{Path(storyboard.rsplit('/', 1)[-1]).stem}.mp4"
+    output = output if output is not None else f"{Path(storyboard.rsplit('/', 1)[-1]).stem}.mp4"
     targets_of(output).check()
     prepared = asyncio.run(_prepare(storyboard, settings))
     refuse_unpinned(prepared.plan)
@@ -119,7 +119,7 @@ def render(
         _ask(prepared)
         # A yes is to this sum for this plan, and to no more.
         approve_above, approved_plan = str(prepared.to_pay_usd), prepared.plan.fingerprint
-    _check_ledger(settings)
+    _check_places(settings)
     parameters = {
         "storyboard": storyboard,
         "output": output,
@@ -219,6 +219,8 @@ def settle(
     settings = resolve_settings(ledger=ledger, needs_key=False)
     cost_usd = parse_usd(cost, "--cost")
     with open_ledger(settings.ledger) as opened:
+        if opened.attempt(task_uuid) is None:
+            raise BadInput(f"the ledger knows no attempt {task_uuid}", advice="`shotchain ledger` lists them.")
         answer = Charged.YES if charged else Charged.NO
         settled = opened.settle(task_uuid, charged=answer, cost_usd=cost_usd)
         attempt = settled or opened.attempt(task_uuid)
@@ -280,14 +282,18 @@ def _ask(prepared: _Prepared) -> None:
     )
 
 
-def _check_ledger(settings: Settings) -> None:
-    """Find out that the ledger cannot be used before a server is started for the run."""
+def _check_places(settings: Settings) -> None:
+    """Find out that the ledger or the store cannot be used before a server is started for the run."""
+    from tasks.clips.store import ClipStore
     from tasks.ledger import open_ledger
 
+    ClipStore(settings.work, settings.cache).check()
     open_ledger(settings.ledger).close()
 
 
 def _run_flow(settings: Settings, prepared: _Prepared, parameters: dict[str, Any]) -> dict[str, Any]:
+    import httpx
+
     from flows.display import watching
     from flows.server import prefect_session
     from flows.stoppable import run_stoppable
@@ -302,7 +308,14 @@ def _run_flow(settings: Settings, prepared: _Prepared, parameters: dict[str, Any
             outcome: dict[str, Any] = await render_flow(**parameters)
             return outcome
 
-        return run_stoppable(run)
+        try:
+            return run_stoppable(run)
+        except httpx.TransportError as error:
+            # Our own requests have errors of their own, so this is Prefect's.
+            raise PrefectUnreachable(
+                f"the Prefect server went away during the run: {error}",
+                advice="What is paid is kept, and a film that was published is whole. Run the same command again.",
+            ) from error
 
 
 def _console(*, stderr: bool = False) -> Any:
@@ -331,7 +344,9 @@ def main() -> None:
     sys.stdout = sys.stdout or io.StringIO()
     sys.stderr = sys.stderr or io.StringIO()
     try:
-        signal.signal(signal.SIGTERM, _terminate)
+        for number in STOPPING:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` and `&` leave it
+                signal.signal(number, _terminate)
         app(exit_on_error=False, print_error=True, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError as error:
@@ -356,7 +371,11 @@ def main() -> None:
 
 def _finish(code: int, error: dict[str, Any], summary: dict[str, Any] | None = None) -> NoReturn:
     if "--json" in sys.argv[1:]:
-        _print_json({**(summary or {}), "error": redact(error)})
+        try:
+            _print_json({**(summary or {}), "error": redact(error)})
+            sys.stdout.flush()
+        except OSError:
+            os._exit(code)  # whoever read our output is gone
     sys.exit(code)
 
 

@@ -120,9 +120,16 @@ async def _make_shots(studio: Studio, plan: Plan, reserved: Handed[Reserved]) ->
             made.failures[shot.id] = error
             stage = Stage.SKIPPED if isinstance(error, NeedFailed) else Stage.FAILED
             studio.observe(Event(stage, shot.id, message=error.message))
-            if not selected[shot.id].done():
-                selected[shot.id].set_exception(error)
-                selected[shot.id].exception()  # nobody may be waiting for it
+            tell_dependents(shot, error)
+        except Exception as error:
+            # A bug of ours ends the run; nobody may wait for this shot for ever.
+            tell_dependents(shot, ShotchainError(f"'{shot.id}' could not be made: {error}", shot=shot.id))
+            raise
+
+    def tell_dependents(shot: PlannedShot, error: ShotchainError) -> None:
+        if not selected[shot.id].done():
+            selected[shot.id].set_exception(error)
+            selected[shot.id].exception()  # nobody may be waiting for it
 
     await _settled([asyncio.ensure_future(guarded(shot)) for shot in plan.shots])
     return made

@@ -7,6 +7,7 @@ terminal. This one writes to a log file, keeps its database in a temporary folde
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import socket
@@ -150,7 +151,8 @@ class TemporaryServer:
             partial.replace(self._template)
         except (OSError, sqlite3.Error):
             # Without a template the next start takes some seconds longer, and that is all.
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -187,6 +189,8 @@ def prefect_session(cache: Path) -> Iterator[None]:
         import flows.render  # noqa: F401
 
         server.wait()
+        # A server that dies in the middle is told once, by us.
+        logging.getLogger("prefect._internal").setLevel(logging.CRITICAL)
         # Nobody can read the log of a server that is about to go.
         with temporary_settings({PREFECT_API_URL: server.api_url, PREFECT_LOGGING_TO_API_ENABLED: False}):
             yield

@@ -15,13 +15,13 @@ from concurrent.futures import Future
 from types import FrameType
 from typing import Any, TypeVar
 
-__all__ = ["Stopped", "run_stoppable"]
+__all__ = ["STOPPING", "Stopped", "run_stoppable"]
 
 T = TypeVar("T")
 
 _GRACE_S = 8.0
 # A terminal that is closed stops a run as Ctrl-C does.
-_SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+STOPPING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
 
 class Stopped(BaseException):
@@ -64,7 +64,8 @@ def run_stoppable(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(task.cancel)
 
-    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    heeded = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heeded}
     try:
         context = contextvars.copy_context()
         thread = threading.Thread(target=context.run, args=(work,), name="flow", daemon=True)

@@ -86,6 +86,7 @@ async def open_studio(
         poller = Poller(client, say=lambda text: observe(Event(Stage.NOTE, message=text)))
         stack.push_async_callback(poller.close)
         store = ClipStore(settings.work, settings.cache)
+        await asyncio.to_thread(store.check)
         retries = next((count for count in (settings.retries, plan.retries) if count is not None), _DEFAULT_RETRIES)
         circuit = Circuit()
         generator = Generator(

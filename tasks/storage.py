@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeAlias
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from tasks.errors import SettingsError, StorageUnreachable
@@ -107,7 +107,7 @@ class Location:
         if self.local is None:
             with self._filesystem("write") as (fs, path):
                 top = path.lstrip("/").split("/", 1)[0]
-                if self.protocol in _OBJECT_STORES - {"memory"} and not fs.exists(top):
+                if self.protocol in _OBJECT_STORES and not fs.exists(top):
                     raise StorageUnreachable(
                         f"{self.shown} cannot be written: there is no '{top}', or it is not yours",
                         advice="Make it, or name another place.",
@@ -283,7 +283,10 @@ def locate(where: str) -> Location:
                 f"'{text}' names no file of this machine",
                 advice="Accepted: three slashes and an absolute path, such as file:///films/harbor.mp4.",
             )
-        return Location(text, Path(url2pathname(unquote(parts.path))))
+        return Location(text, Path(url2pathname(parts.path)))
     if "://" in text:
         return Location(text, None)
-    return Location(text, Path(text).expanduser().absolute())
+    try:
+        return Location(text, Path(text).expanduser().absolute())
+    except RuntimeError as error:
+        raise SettingsError(f"'{text}' names a user who is not on this machine") from error

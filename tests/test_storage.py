@@ -224,6 +224,10 @@ def test_a_file_uri_of_another_machine_or_without_a_path_is_refused(uri: str) ->
 def test_file_uris_are_paths(tmp_path: Path) -> None:
     assert locate(f"file://{tmp_path}/a%20b.mp4").local == tmp_path / "a b.mp4"
     assert locate(f"file://localhost{tmp_path}/a.mp4").local == tmp_path / "a.mp4"
+    for odd in (tmp_path / "p%41" / "f.mp4", tmp_path / "a b" / "ü.mp4"):
+        assert locate(odd.as_uri()).local == odd
+    with pytest.raises(SettingsError, match="user who is not"):
+        locate("~nosuchuser/x.mp4")
 
 
 def test_places_are_looked_at_before_they_are_needed(tmp_path: Path) -> None:

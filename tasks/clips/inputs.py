@@ -14,17 +14,19 @@ from fractions import Fraction
 from pathlib import Path
 
 from tasks.clips.store import Clip
-from tasks.errors import UnpinnedInput
+from tasks.errors import ShotchainError, UnpinnedInput
 from tasks.media.frames import extract_frame
 from tasks.plan.model import LAST, ClipFrame, Input, WholeClip
 from tasks.rounding import round_half_up
 from tasks.runware.client import RunwareClient
+from tasks.runware.pauses import Pauses
 from tasks.settings import Pictures
 from tasks.storyboard.inputs import InputFacts
 from tasks.storyboard.model import MediaFile
 
 __all__ = ["Inputs", "frame_index"]
 
+_UPLOAD_TRIES = 4
 _VIDEO_TYPES = {".mp4": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm"}
 
 
@@ -48,6 +50,7 @@ class Inputs:
         clip_rate: The model's declared frames a second, at which the plan counts.
         cache: Local folder for decoded frames.
         pictures: Whether local pictures travel `inline` in each request, or are `upload`ed once and named by UUID.
+        pauses: How long to wait before an upload is tried again.
     """
 
     def __init__(
@@ -57,12 +60,14 @@ class Inputs:
         clip_rate: Fraction,
         cache: Path,
         pictures: Pictures = "inline",
+        pauses: Pauses | None = None,
     ) -> None:
         self._client = client
         self._facts = facts
         self._clip_rate = clip_rate
         self._cache = cache
         self._pictures = pictures
+        self._pauses = pauses or Pauses()
         self._uploaded: dict[str, str] = {}
         self._uploading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -123,8 +128,19 @@ class Inputs:
         async with self._uploading[content]:
             if content not in self._uploaded:
                 kind = media_type or _VIDEO_TYPES.get(path.suffix.lower(), "video/mp4")
-                self._uploaded[content] = await self._client.upload(path, kind)
+                self._uploaded[content] = await self._sent(path, kind)
             return self._uploaded[content]
+
+    async def _sent(self, path: Path, kind: str) -> str:
+        """Upload, again where that may help: nothing is paid for it."""
+        for turn in range(1, _UPLOAD_TRIES):
+            try:
+                return await self._client.upload(path, kind)
+            except ShotchainError as error:
+                if not error.transient:
+                    raise
+            await self._pauses.backoff(turn, first_s=1.0, most_s=10.0)
+        return await self._client.upload(path, kind)
 
 
 def _data_uri(path: Path, media_type: str) -> str:

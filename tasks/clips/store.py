@@ -59,6 +59,16 @@ class ClipStore:
         self.root = locate(root)
         self._cache = cache
 
+    def check(self) -> None:
+        """See, before anything is paid, whether clips could be kept. Blocks; writes nothing.
+
+        Raises:
+            SettingsError: The place is no place for clips.
+            StorageUnreachable: It cannot be written, or does not answer.
+        """
+        self.root.child("clips/clip").check_writable()
+        locate(str(self._cache / "clips" / "clip")).check_writable()
+
     async def find(self, key: str) -> Clip | None:
         """The clip of this key, if it is whole: of the recorded length and sha256.
 

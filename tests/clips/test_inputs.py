@@ -7,6 +7,7 @@ import base64
 import hashlib
 import io
 import json
+from collections import deque
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -21,6 +22,7 @@ from tasks.clips.store import Clip, Origin
 from tasks.errors import ProviderUnreachable, UnpinnedInput
 from tasks.plan.model import LAST, ClipFrame, Input, WholeClip
 from tasks.runware.client import RunwareClient
+from tasks.runware.pauses import Pauses
 from tasks.storyboard.inputs import InputFacts
 from tasks.storyboard.model import MediaFile
 from tests.runware.provider import Provider
@@ -105,6 +107,14 @@ class TestResolving:
         (body,) = provider.bodies
         assert body[0]["taskType"] == "imageUpload"
         assert body[0]["image"].startswith("data:image/png;base64,")
+
+    async def test_an_upload_is_tried_again_since_it_costs_nothing(self, tmp_path: Path, clip_file: Path) -> None:
+        provider = Provider(uploads=deque([503, 429]))
+        async with RunwareClient("https://api.test/v1", "a-key", transport=provider) as client:
+            inputs = Inputs(client, {}, Fraction(24), tmp_path, pauses=Pauses(scale=0.001))
+            item = Input("video", WholeClip("a"))
+            filled = await inputs.resolve((item,), {"a": clip_of(clip_file)})
+        assert filled[item] == "media-3"
 
     async def test_a_clip_is_uploaded_once_for_all_that_use_it(self, tmp_path: Path, clip_file: Path) -> None:
         provider = Provider(delay_s=0.005)

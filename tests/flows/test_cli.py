@@ -215,6 +215,34 @@ def test_a_place_that_takes_no_film_is_found_before_anything_is_paid(
     assert posts(runware) == 0
 
 
+def test_a_store_that_takes_no_clips_is_found_before_anything_is_paid(
+    home: Home, shotchain: Shotchain, runware: EmulatorServer
+) -> None:
+    (home.folder / "afile").write_text("x")
+    flags = ["--base-url", runware.base_url, "--work", str(home.folder / "afile")]
+    ran = shotchain("render", str(home.storyboard(BOARD)), *flags, RUNWARE_API_KEY="key")
+    assert (ran.code, "is no folder" in ran.err) == (2, True), ran.err
+    assert posts(runware) == 0
+
+
+def test_nohup_means_that_a_closed_terminal_stops_nothing(
+    home: Home, runware: EmulatorServer, prefect_server: str
+) -> None:
+    process = subprocess.Popen(
+        ["nohup", str(SHOTCHAIN), "render", str(home.storyboard(BOARD)), "--base-url", runware.base_url, "-o", "f.mp4"],
+        cwd=home.folder,
+        env={**os.environ, "RUNWARE_API_KEY": "key", "PREFECT_API_URL": prefect_server},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    while b"submitting" not in process.stderr.readline():
+        pass
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=60)
+    assert (process.returncode, (home.folder / "f.mp4").is_file()) == (0, True)
+
+
 def test_a_yes_is_to_one_sum_for_one_plan(home: Home, runware: EmulatorServer, prefect_server: str) -> None:
     """On a real terminal: while the question stands, somebody adds a shot to the storyboard."""
     import pty

@@ -63,6 +63,7 @@ class Provider(httpx.AsyncBaseTransport):
         forgets: UUIDs that polling knows no more, though details do.
         lost: UUIDs that nothing knows any more.
         not_found: Whether an unknown task is told with an error.
+        uploads: HTTP statuses of the next uploads that fail.
         nsfw: Whether every video is flagged.
         key: The key that is accepted; None for any.
     """
@@ -79,6 +80,7 @@ class Provider(httpx.AsyncBaseTransport):
     lost: set[str] = field(default_factory=set)
     not_found: bool = False
     nsfw: bool = False
+    uploads: deque[int] = field(default_factory=deque)
     key: str | None = None
     delay_s: float = 0.0
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -181,6 +183,8 @@ def _healthy(provider: Provider, task: dict[str, Any], request: httpx.Request) -
         return accept(provider, task, request)
     if task["taskType"] == "imageUpload":
         return reply(200, {"data": [{**task, "image": None, "imageUUID": f"image-{provider.counts['imageUpload']}"}]})
+    if task["taskType"] == "mediaStorage" and provider.uploads:
+        return reply(provider.uploads.popleft(), "busy")
     if task["taskType"] == "mediaStorage":
         return reply(200, {"data": [{**task, "media": None, "mediaUUID": f"media-{provider.counts['mediaStorage']}"}]})
     known = provider.tasks.get(uuid)
