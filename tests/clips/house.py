@@ -172,7 +172,7 @@ class House:
                     driver=driver,
                     ledger=ledger,
                     store=store,
-                    inputs=Inputs(client, {}, plan.clip_rate, settings.cache),
+                    inputs=Inputs(client, {}, plan.clip_rate, settings.cache, pauses=PAUSES),
                     slots=Slots(places, patience_s=0.2),
                     scratch=self.folder / "scratch",
                     retries=retries,

@@ -147,7 +147,7 @@ class TestResolving:
             raise httpx.WriteError("broken pipe", request=request)
 
         async with RunwareClient("https://api.test/v1", "a-key", transport=httpx.MockTransport(broken)) as client:
-            inputs = Inputs(client, {}, Fraction(24), tmp_path)
+            inputs = Inputs(client, {}, Fraction(24), tmp_path, pauses=Pauses(scale=0.001))
             with pytest.raises(ProviderUnreachable, match=r"the upload of clip\.mp4 failed"):
                 await inputs.resolve((Input("video", WholeClip("a")),), {"a": clip_of(clip_file)})
 
