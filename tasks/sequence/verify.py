@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+from bisect import bisect_left
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from tasks.errors import FilmWrong
@@ -64,19 +66,12 @@ def _check(path: Path, layout: FilmLayout, frames: int, has_sound: bool) -> Film
     runs = video_time_runs(path)
     if runs != 1:
         raise FilmWrong(f"the film's frames have {runs} runs of durations, not one", file=str(path))
-    count = samples = 0
-    with open_video(path) as (container, stream):
-        stream.thread_type = "AUTO"
-        sound = container.streams.audio[0] if container.streams.audio else None
-        if (sound is not None) != has_sound:
-            raise FilmWrong(f"the film has {'a' if sound else 'no'} sound track", file=str(path))
-        for packet in container.demux(*([stream] if sound is None else [stream, sound])):
-            for frame in packet.decode():
-                if isinstance(frame, AudioFrame):
-                    samples += frame.samples
-                elif isinstance(frame, VideoFrame):
-                    _check_frame(frame, count, layout, path)
-                    count += 1
+    pieces = _pieces(path, has_sound, os.cpu_count() or 1)
+    with ThreadPoolExecutor(len(pieces) + 1) as pool:
+        heard = pool.submit(_count_samples, path) if has_sound else None
+        counts = [pool.submit(_count_frames, path, layout, piece) for piece in pieces]
+        count = sum(counted.result() for counted in counts)
+        samples = heard.result() if heard else 0
     if count != frames:
         raise FilmWrong(f"the film has {count} frames, not {frames}", file=str(path))
     planned = sample_at(frames, layout.rate)
@@ -97,6 +92,53 @@ def _check(path: Path, layout: FilmLayout, frames: int, has_sound: bool) -> Film
         size_bytes=path.stat().st_size,
         sha256=digest,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A stretch of the film from a keyframe to before the next piece: its times, and its first frame's number."""
+
+    start_pts: int
+    stop_pts: int | None
+    first: int
+
+
+def _pieces(path: Path, has_sound: bool, most: int) -> list[_Piece]:
+    """Cut the film at keyframes into about equal pieces, which can be decoded side by side."""
+    with open_video(path) as (container, stream):
+        sound = container.streams.audio[0] if container.streams.audio else None
+        if (sound is not None) != has_sound:
+            raise FilmWrong(f"the film has {'a' if sound else 'no'} sound track", file=str(path))
+        packets = [(packet.pts, packet.is_keyframe) for packet in container.demux(stream) if packet.size]
+    shown = sorted(pts for pts, _ in packets if pts is not None)
+    keys = [pts for pts, is_key in packets if is_key and pts is not None]
+    starts = sorted({keys[len(keys) * part // most] for part in range(most)}) if keys else [0]
+    return [
+        _Piece(start, starts[place + 1] if place + 1 < len(starts) else None, bisect_left(shown, start) if place else 0)
+        for place, start in enumerate(starts)
+    ]
+
+
+def _count_frames(path: Path, layout: FilmLayout, piece: _Piece) -> int:
+    """Decode a piece; gives how many frames it has, each of which is as it should be."""
+    count = 0
+    with open_video(path) as (container, stream):
+        stream.codec_context.thread_count = 1  # the pieces are what runs side by side
+        if piece.first:
+            container.seek(piece.start_pts, stream=stream)
+        for frame in container.decode(stream):
+            if frame.pts is not None and piece.first and frame.pts < piece.start_pts:
+                continue
+            if piece.stop_pts is not None and frame.pts is not None and frame.pts >= piece.stop_pts:
+                break
+            _check_frame(frame, piece.first + count, layout, path)
+            count += 1
+    return count
+
+
+def _count_samples(path: Path) -> int:
+    with open_video(path) as (container, _):
+        return sum(frame.samples for frame in container.decode(container.streams.audio[0]))
 
 
 def _check_frame(frame: VideoFrame, number: int, layout: FilmLayout, path: Path) -> None:
