@@ -24,7 +24,7 @@ from tasks.sequence.timeline import Cut, FilmLayout, sample_at
 __all__ = ["Conformed", "conform", "conformed_key", "fitted_size"]
 
 # Raise it when the same settings begin to give other pictures or other sound.
-_VERSION: Final = 2
+_VERSION: Final = 3
 _ENCODER: Final[dict[str, str | int]] = {
     "vcodec": "libx264",
     # Superfast with veryfast's lookahead: as good and as small at two thirds of the time.
@@ -34,8 +34,8 @@ _ENCODER: Final[dict[str, str | int]] = {
     "profile:v": "high",
     "pix_fmt": "yuv420p",
     **BT709_TAGS,
-    # Two, whatever the machine: x264's output depends on the number.
-    "threads": 2,
+    # One: clips are encoded side by side, and x264's output depends on the number.
+    "threads": 1,
     "map_metadata": -1,
     "map_chapters": -1,
     "fflags": "+bitexact",
