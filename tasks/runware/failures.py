@@ -2,7 +2,7 @@
 
 The provider has hundreds of codes and does not list them, so the known ones are named here, families are told by
 their words, and a code that fits nothing goes by the HTTP status; where that says nothing either, it is kept whole
-and taken as final and possibly charged.
+and taken as final and possibly charged. A failure under a status that says «busy» is that.
 """
 
 from __future__ import annotations
@@ -126,7 +126,9 @@ def _kind(code: str, status_code: int) -> type[ShotchainError]:
         (_FAILED, ProviderFailed),
     ):
         if pattern.search(code):
-            return kind
+            # A gateway that has no room calls it what it likes: serviceUnavailable, queueTimeout.
+            is_busy = status_code in _BUSY_STATUSES and kind in {ProviderFailed, ProviderTimeout}
+            return RateLimited if is_busy else kind
     by_status = failure_from_status(Reply(status_code))
     return ProviderError if by_status is None else type(by_status)
 

@@ -31,7 +31,7 @@ from tasks.storyboard.model import MediaFile
 from tasks.storyboard.read import read_storyboard
 from tests.plan.boards import PRO, PROVIDER, SITE, STANDARD, facts_of
 
-EXAMPLES = int(os.environ.get("SHOTCHAIN_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("SHOTCHAIN_EXAMPLES", "2000"))
 SIZES = {STANDARD: ["1280x720", "960x960", "720x1280"], PRO: ["1920x1080", "1440x1440", "1080x1920"]}
 MODES = {
     "text": Mode.TEXT,

@@ -144,7 +144,14 @@ class TestSubmitting:
         assert (caught.value.task_uuid, caught.value.charged) == ("one", Charged.NO)
 
     @pytest.mark.parametrize(("status", "charged"), [(429, Charged.NO), (503, Charged.UNKNOWN), (504, Charged.UNKNOWN)])
-    @pytest.mark.parametrize("body", ["", {"errors": [{"code": "rateLimitExceeded", "taskUUID": "one"}]}])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "",
+            {"errors": [{"code": "rateLimitExceeded", "taskUUID": "one"}]},
+            {"errors": [{"code": "serviceUnavailable"}]},
+        ],
+    )
     async def test_no_room_may_be_a_gateways_word(self, status: int, body: Any, charged: Charged) -> None:
         async with client_of(saying(status, body, **{"Retry-After": "3"})) as client:
             with pytest.raises(RateLimited) as caught:

@@ -77,6 +77,22 @@ def test_the_status_decides_where_the_code_is_not_known(status: int, kind: type[
     assert failure_from_status(Reply(200)) is None
 
 
+@pytest.mark.parametrize("status", [429, 503, 504])
+@pytest.mark.parametrize("code", ["serviceUnavailable", "internalServerError", "queueTimeout", "gatewayTimeout"])
+def test_a_status_that_says_busy_outweighs_a_code_that_says_failed(status: int, code: str) -> None:
+    error = failure_from_error({"code": code, "message": "no room"}, status_code=status, retry_after_s=3.0)
+    assert isinstance(error, RateLimited)
+    assert (error.code, error.retry_after_s) == (code, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [("invalidDuration", RequestRejected), ("invalidApiKey", KeyRefused), ("promptBlocked", ContentRefused)],
+)
+def test_a_refusal_is_one_under_a_status_that_says_busy(code: str, kind: type[ShotchainError]) -> None:
+    assert type(failure_from_error({"code": code}, status_code=503)) is kind
+
+
 def test_all_that_the_error_says_is_kept() -> None:
     wire = {
         "code": "unsupportedDuration",
