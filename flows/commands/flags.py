@@ -1,0 +1,86 @@
+"""The flags that several commands have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias
+
+from cyclopts import Parameter
+
+from tasks.settings import Settings, parse_usd, resolve_settings
+
+__all__ = ["BaseUrl", "Json", "LedgerUrl", "Output", "Provider", "RunFlags", "StoryboardFile", "Work"]
+
+StoryboardFile: TypeAlias = Annotated[str, Parameter(help="Path or URL of the storyboard (YAML or JSON).")]
+Output: TypeAlias = Annotated[
+    str | None, Parameter(name=["--output", "-o"], help="The film's name (.mp4) or a folder; any fsspec URL.")
+]
+Provider: TypeAlias = Annotated[
+    Literal["runware", "emulator"],
+    Parameter(help="Who generates: Runware (needs RUNWARE_API_KEY), or the free emulator inside."),
+]
+BaseUrl: TypeAlias = Annotated[str | None, Parameter(help="Another address of the Runware API.")]
+Work: TypeAlias = Annotated[str | None, Parameter(help="The clip store: a folder or any fsspec URL.")]
+LedgerUrl: TypeAlias = Annotated[str | None, Parameter(help="The ledger: a file or a SQLAlchemy URL.")]
+Json: TypeAlias = Annotated[bool, Parameter(negative="", help="Print one JSON object on stdout, logs on stderr.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class RunFlags:
+    """What every command has that may pay for clips."""
+
+    provider: Provider = "runware"
+    base_url: BaseUrl = None
+    budget: Annotated[str | None, Parameter(help='At most so many dollars, such as "12.50".')] = None
+    approve_above: Annotated[str | None, Parameter(help="Ask before spending more than so many dollars.")] = None
+    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Approve, within the budget.")] = False
+    max_in_flight: Annotated[int, Parameter(help="At most so many clips at the provider at once.")] = 8
+    retries: Annotated[int | None, Parameter(help="Further attempts a take after failures that may pass.")] = None
+    work: Work = None
+    ledger: LedgerUrl = None
+    rebuy_lost: Annotated[bool, Parameter(negative="", help="Pay again for a paid clip that is gone everywhere.")] = (
+        False
+    )
+    nsfw: Annotated[
+        Literal["keep", "fail"], Parameter(help="What to do with clips that the provider flags as unsafe.")
+    ] = "keep"
+    pictures: Annotated[
+        Literal["inline", "upload"], Parameter(help="How local pictures travel: in each request, or once.")
+    ] = "inline"
+
+    def settings(self) -> Settings:
+        """The settings of the run.
+
+        Raises:
+            SettingsError: A flag or an environment variable cannot be used.
+        """
+        parse_usd(self.budget, "--budget")
+        parse_usd(self.approve_above, "--approve-above")
+        return resolve_settings(
+            provider=self.provider,
+            base_url=self.base_url,
+            work=self.work,
+            ledger=self.ledger,
+            max_in_flight=self.max_in_flight,
+            retries=self.retries,
+            nsfw=self.nsfw,
+            pictures=self.pictures,
+        )
+
+    def parameters(self) -> dict[str, Any]:
+        """The same as parameters of the flow."""
+        return {
+            "provider": self.provider,
+            "base_url": self.base_url,
+            "budget_usd": self.budget,
+            "approve_above_usd": self.approve_above,
+            "approved": self.yes,
+            "max_in_flight": self.max_in_flight,
+            "retries": self.retries,
+            "work": self.work,
+            "ledger": self.ledger,
+            "rebuy_lost": self.rebuy_lost,
+            "nsfw": self.nsfw,
+            "pictures": self.pictures,
+        }

@@ -1,0 +1,42 @@
+"""`shotchain render`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from flows.commands.flags import Json, Output, RunFlags, StoryboardFile
+from flows.commands.output import console, print_json
+
+__all__ = ["render"]
+
+_DEFAULTS = RunFlags()
+
+
+def render(
+    storyboard: StoryboardFile,
+    /,
+    *,
+    output: Output = None,
+    flags: RunFlags = _DEFAULTS,
+    json: Json = False,
+) -> None:
+    """Render a storyboard to a film. Run again after whatever happened: what is paid is not paid again."""
+    from flows.commands.prepare import approve, prepare
+    from tasks.publish.targets import targets_of
+
+    settings = flags.settings()
+    output = output if output is not None else f"{Path(storyboard.rsplit('/', 1)[-1]).stem}.mp4"
+    targets_of(output).check()
+    prepared = asyncio.run(prepare(storyboard, settings))
+    approved = approve(prepared, flags)
+    from flows.commands.running import run_render
+
+    parameters = {"storyboard": storyboard, "output": output, **flags.parameters(), **approved}
+    outcome = run_render(settings, prepared, parameters)
+    if json:
+        print_json(outcome)
+        return
+    from flows.display import print_outcome
+
+    print_outcome(console(), outcome)

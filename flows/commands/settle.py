@@ -1,0 +1,40 @@
+"""`shotchain settle`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from flows.commands.flags import LedgerUrl
+from flows.commands.output import console
+from tasks.errors import BadInput
+from tasks.settings import parse_usd, resolve_settings
+
+__all__ = ["settle"]
+
+
+def settle(
+    task_uuid: Annotated[str, Parameter(help="The attempt, as `shotchain ledger` lists it.")],
+    /,
+    *,
+    charged: Annotated[bool, Parameter(negative="--not-charged", help="Whether the provider took money for it.")],
+    cost: Annotated[str | None, Parameter(help="What it took, if not the price that is held.")] = None,
+    ledger: LedgerUrl = None,
+) -> None:
+    """Say what became of an attempt whose outcome nobody could tell, so that its money is no longer held."""
+    from flows.accounts import print_attempts
+    from tasks.ledger import open_ledger
+    from tasks.problems import Charged
+
+    settings = resolve_settings(ledger=ledger, needs_key=False)
+    cost_usd = parse_usd(cost, "--cost")
+    with open_ledger(settings.ledger) as opened:
+        if opened.attempt(task_uuid) is None:
+            raise BadInput(f"the ledger knows no attempt {task_uuid}", advice="`shotchain ledger` lists them.")
+        answer = Charged.YES if charged else Charged.NO
+        settled = opened.settle(task_uuid, charged=answer, cost_usd=cost_usd)
+        attempt = settled or opened.attempt(task_uuid)
+        if settled is None:
+            raise BadInput("nothing about this attempt is unknown", task_uuid=task_uuid)
+        print_attempts(console(), [attempt] if attempt else [])
