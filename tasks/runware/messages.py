@@ -61,6 +61,10 @@ class Reply:
         """Whether the reply speaks of the task in `data`: then the provider has it, whatever its status is called."""
         return bool(self.data_of(task_uuid))
 
+    def is_in_work(self, task_uuid: str) -> bool:
+        """Whether something of the task is not over yet."""
+        return any(str(item.get("status", "")).lower() == "processing" for item in self.data_of(task_uuid))
+
 
 def parse_reply(status_code: int, body: bytes, retry_after: str | None = None) -> Reply:
     """Read a reply's body; one that is not the provider's JSON gives a `Reply` that is not `readable`."""

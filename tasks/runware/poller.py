@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -18,12 +19,24 @@ from tasks.runware.messages import Reply, VideoResult
 from tasks.runware.pace import Pace
 from tasks.runware.pauses import Pauses
 
-__all__ = ["Poller"]
+__all__ = ["Ended", "Poller"]
 
-_BATCH = 100
+# How many tasks one request asks about: all, as long as the provider takes that.
+_BATCHES = (sys.maxsize, 100, 1)
 _RESUMED_S = 1.0
 _MOST_STRETCH = 5
 _STILL = "The task is still the provider's; run the same command again to fetch it."
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A task that is over: its results in the order in which they came, and the failure that took the others' place.
+
+    `failure` is None where every result that was asked for is there.
+    """
+
+    results: tuple[VideoResult, ...]
+    failure: ShotchainError | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -31,12 +44,13 @@ class _Waiting:
     """Someone who waits for a task: since when it is in work and waited for, when to give up, when to ask next."""
 
     task_uuid: str
+    number_results: int
     since_s: float
     joined_s: float
     deadline_s: float
     next_s: float
     missing_s: float
-    done: asyncio.Future[VideoResult | ShotchainError] = field(repr=False)
+    done: asyncio.Future[Ended] = field(repr=False)
     missing_since_s: float | None = None
     in_work_s: float | None = None
 
@@ -60,24 +74,45 @@ class Poller:
         self._loop_task: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._pace = Pace()
-        self._batch = _BATCH
+        self._batch = _BATCHES[0]
         self._failures = 0
         self._quiet_until_s = 0.0
 
     async def wait(
         self, task_uuid: str, *, deadline_s: float, waited_s: float = 0.0, missing_s: float = 120.0
     ) -> VideoResult | ShotchainError:
+        """Wait until a task of one result is over; see `wait_all`.
+
+        Returns:
+            The result; or the failure with which the provider ended the task.
+        """
+        ended = await self.wait_all(task_uuid, 1, deadline_s=deadline_s, waited_s=waited_s, missing_s=missing_s)
+        if ended.failure is not None:
+            return ended.failure
+        return ended.results[0]
+
+    async def wait_all(
+        self,
+        task_uuid: str,
+        number_results: int,
+        *,
+        deadline_s: float,
+        waited_s: float = 0.0,
+        missing_s: float = 120.0,
+    ) -> Ended:
         """Wait until a task is over. Several may wait for the same task.
 
         Args:
             task_uuid: A task that the provider accepted.
+            number_results: How many results it was asked for: its `numberResults`. They come one after another, each
+                answer holds all that are there.
             deadline_s: Seconds from now after which to give up. The task stays with the provider, to be asked for
                 by a later run.
             waited_s: How long it has been in work already.
             missing_s: Seconds for which the provider may say that it knows no such task before that is believed.
 
         Returns:
-            The result; or the failure with which the provider ended the task.
+            All results; or those that there are, and the failure with which the provider ended the task.
 
         Raises:
             OutcomeUnknown: It could not be learnt: the deadline passed, or the provider will not say. The task may
@@ -87,7 +122,9 @@ class Poller:
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
-        entry = _Waiting(task_uuid, now - waited_s, now, now + deadline_s, now, missing_s, loop.create_future())
+        entry = _Waiting(
+            task_uuid, number_results, now - waited_s, now, now + deadline_s, now, missing_s, loop.create_future()
+        )
         self._waiting.append(entry)
         # What was in work before anyone here waited for it may be over already.
         first_s = Pace.soonest_s if waited_s > _RESUMED_S else self._pace.pause_s(waited_s, self._longest_s(now))
@@ -157,8 +194,7 @@ class Poller:
                 self._after_failure(error)
                 return False
             if len(batch) > 1:
-                self._batch = 1
-                self._say("The provider does not answer about several tasks in one request; asking one by one.")
+                self._ask_about_fewer(len(batch))
                 return False
             for entry in self._of(batch):
                 self._raise(entry, _unanswered(error))
@@ -168,18 +204,27 @@ class Poller:
             self._read(entry, reply, alone=len(batch) == 1)
         return True
 
+    def _ask_about_fewer(self, refused: int) -> None:
+        self._batch = next(size for size in _BATCHES if size < refused)
+        if self._batch > 1:
+            self._say(f"The provider does not answer about {refused} tasks in one request; asking about {self._batch}.")
+        else:
+            self._say("The provider does not answer about several tasks in one request; asking one by one.")
+
     def _read(self, entry: _Waiting, reply: Reply, *, alone: bool) -> None:
         if entry.done.done():
             return
         now = asyncio.get_running_loop().time()
-        if results := reply.results_of(entry.task_uuid):
+        results = tuple({result.video_uuid: result for result in reply.results_of(entry.task_uuid)}.values())
+        if len(results) >= entry.number_results:
             if entry.in_work_s is not None:
                 self._pace.learn(entry.in_work_s, now - entry.since_s)
-            entry.done.set_result(results[0])
+            entry.done.set_result(Ended(results))
             return
         verdict = self._client.verdict_of(reply, entry.task_uuid, alone=alone)
-        if verdict is not None:
-            entry.done.set_result(verdict)
+        # One result of several may have failed while another is still in work.
+        if verdict is not None and not (entry.number_results > 1 and reply.is_in_work(entry.task_uuid)):
+            entry.done.set_result(Ended(results, verdict))
             return
         error = reply.error_of(entry.task_uuid, alone=alone)
         if error is None or not is_not_found(error) or reply.is_known(entry.task_uuid):

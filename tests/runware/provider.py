@@ -59,7 +59,7 @@ class Provider(httpx.AsyncBaseTransport):
         questions: Replies to whole POSTs of questions, before any is looked at: (HTTP status, body).
         polls: How many questions find a task in work.
         silent: Tasks in work answer as unknown ones do: not at all.
-        is_batching: Whether several questions in one POST are answered.
+        most_questions: How many questions in one POST are answered.
         forgets: UUIDs that polling knows no more, though details do.
         lost: UUIDs that nothing knows any more.
         not_found: Whether an unknown task is told with an error.
@@ -75,7 +75,7 @@ class Provider(httpx.AsyncBaseTransport):
     questions: deque[tuple[int, Body] | httpx.HTTPError] = field(default_factory=deque)
     polls: float = 0
     silent: bool = False
-    is_batching: bool = True
+    most_questions: int | None = None
     forgets: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
     not_found: bool = False
@@ -120,8 +120,8 @@ class Provider(httpx.AsyncBaseTransport):
             if isinstance(scripted, httpx.HTTPError):
                 raise scripted
             return reply(*scripted)
-        if len(content) > 1 and not self.is_batching:
-            return reply(400, {"errors": [{"code": "invalidBody", "message": "one task at a time"}]})
+        if self.most_questions is not None and len(content) > self.most_questions:
+            return reply(400, {"errors": [{"code": "invalidBody", "message": "too many tasks at a time"}]})
         if len(content) == 1:
             return answer(self, content[0], request)
         answers = [json.loads(answer(self, task, request).content) for task in content]

@@ -7,6 +7,7 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from tasks.errors import KeyRefused, NoCredit, OutcomeUnknown, ProviderFailed
 from tasks.runware.client import RunwareClient
 from tasks.runware.messages import VideoResult
 from tasks.runware.pauses import Pauses
-from tasks.runware.poller import Poller
+from tasks.runware.poller import Ended, Poller
 from tests.runware.provider import Provider
 
 PAUSES = Pauses(scale=0.004, random_source=random.Random(1))
@@ -46,12 +47,23 @@ async def test_many_are_asked_about_in_one_request_a_tick() -> None:
     assert max(len(body) for body in provider.bodies) == 20
 
 
-async def test_more_than_fit_into_one_request_are_split() -> None:
-    uuids = [f"task {number}" for number in range(230)]
+async def test_a_thousand_are_asked_about_in_one_request() -> None:
+    uuids = [f"task {number}" for number in range(1000)]
     provider = taking(*uuids)
     async with polling(provider) as poller:
-        await asyncio.gather(*(poller.wait(uuid, deadline_s=5) for uuid in uuids))
-    assert max(len(body) for body in provider.bodies) == 100
+        await asyncio.gather(*(poller.wait(uuid, deadline_s=20) for uuid in uuids))
+    assert [len(body) for body in provider.bodies] == [1000]
+
+
+async def test_where_so_many_are_refused_a_hundred_are_asked_about_at_once() -> None:
+    uuids = [f"task {number}" for number in range(230)]
+    provider = taking(*uuids)
+    provider.most_questions = 150
+    said: list[str] = []
+    async with polling(provider, said.append) as poller:
+        await asyncio.gather(*(poller.wait(uuid, deadline_s=20) for uuid in uuids))
+    assert [len(body) for body in provider.bodies] == [230, 100, 100, 30]
+    assert said == ["The provider does not answer about 230 tasks in one request; asking about 100."]
 
 
 async def test_several_may_wait_for_one_task() -> None:
@@ -75,7 +87,7 @@ async def test_one_who_leaves_takes_nobody_along() -> None:
 
 async def test_where_batches_are_refused_each_is_asked_alone() -> None:
     provider = taking("one", "two", "three", polls=2)
-    provider.is_batching = False
+    provider.most_questions = 1
     said: list[str] = []
     async with polling(provider, said.append) as poller:
         results = await asyncio.gather(*(poller.wait(uuid, deadline_s=5) for uuid in ("one", "two", "three")))
@@ -170,3 +182,46 @@ async def test_a_mistake_of_ours_ends_the_waiting_instead_of_hanging() -> None:
         with pytest.raises(ZeroDivisionError):
             await poller.wait("one", deadline_s=5)
         await poller.close()
+
+
+class TestSeveralResultsOfOneTask:
+    """Results of `numberResults` come one after another, and each answer holds all that are there."""
+
+    @staticmethod
+    async def ended(answers: list[list[dict[str, Any]]], number_results: int) -> tuple[Ended, int]:
+        provider = taking("one")
+        scripted = [sorted_out(items) for items in answers]
+        provider.questions = deque((200, body) for body in scripted)
+        async with polling(provider) as poller:
+            return await poller.wait_all("one", number_results, deadline_s=5), len(provider.questions)
+
+    async def test_all_are_waited_for_and_each_is_told_once(self) -> None:
+        first, second, third = (item("success", video=name) for name in "abc")
+        answers = [[item("processing")], [first, item("processing")], [first, second], [second, first, third, first]]
+        ended, left = await self.ended(answers, 3)
+        assert [result.video_uuid for result in ended.results] == ["b", "a", "c"]
+        assert (ended.failure, left) == (None, 0)
+
+    async def test_one_that_failed_leaves_the_others_time_to_finish(self) -> None:
+        failed = {**item("error"), "code": "inferenceError"}
+        answers = [[failed, item("processing")], [failed, item("success", video="a")]]
+        ended, left = await self.ended(answers, 2)
+        assert [result.video_uuid for result in ended.results] == ["a"]
+        assert isinstance(ended.failure, ProviderFailed)
+        assert left == 0
+
+    async def test_more_than_were_asked_for_are_all_told(self) -> None:
+        ended, _ = await self.ended([[item("success", video=name) for name in "abc"]], 2)
+        assert len(ended.results) == 3
+
+
+def item(status: str, *, video: str = "") -> dict[str, Any]:
+    told = {"videoUUID": video, "videoURL": f"https://im.test/{video}.mp4", "cost": 0.42} if video else {}
+    return {"taskType": "videoInference", "taskUUID": "one", "status": status, **told}
+
+
+def sorted_out(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "data": [one for one in items if one["status"] != "error"],
+        "errors": [one for one in items if one["status"] == "error"],
+    }
