@@ -21,11 +21,13 @@ import httpx
 
 from tasks.errors import (
     Charged,
+    ContentRefused,
     OutcomeUnknown,
     ProviderError,
     ProviderFailed,
     ProviderUnreachable,
     RateLimited,
+    RequestRejected,
     SettingsError,
     ShotchainError,
 )
@@ -110,12 +112,10 @@ class RunwareClient:
             return reply.results_of(task_uuid)
         error = reply.error_of(task_uuid, alone=True)
         failure = self._failure(error, reply) if error else failure_from_status(reply)
-        broken = reply.status_code >= 500 or error is None
         if isinstance(failure, RateLimited) and reply.status_code >= 500:
             # It should mean that there was no room; but a gateway that says so may have passed the request on.
             failure.charged = Charged.UNKNOWN
-        elif failure is None or (broken and isinstance(failure, ProviderError) and failure.charged is not Charged.NO):
-            # A server that fails while it answers may have taken the task before.
+        elif failure is None or self._is_doubtful(failure, error, reply):
             raise OutcomeUnknown(
                 f"the provider's answer (HTTP {reply.status_code}) does not say whether it took the task",
                 task_uuid=task_uuid,
@@ -189,12 +189,12 @@ class RunwareClient:
         reply = parse_reply(response.status_code, response.content, response.headers.get("Retry-After"))
         failed = reply.error_of(task_uuid, alone=True)
         if failed is not None:
-            raise self._failure(failed, reply)
+            raise _free(self._failure(failed, reply))
         for item in reply.data_of(task_uuid):
             stored = item.get("imageUUID" if is_image else "mediaUUID")
             if isinstance(stored, str):
                 return stored
-        raise failure_from_status(reply) or ProviderFailed(f"the provider did not store {path.name}")
+        raise _free(failure_from_status(reply) or ProviderFailed(f"the provider did not store {path.name}"))
 
     def download(self, url: str) -> AbstractAsyncContextManager[httpx.Response]:
         """Open a result for reading: an async context manager giving the `httpx.Response`, not yet read."""
@@ -234,6 +234,15 @@ class RunwareClient:
             raise failure
         return reply
 
+    @staticmethod
+    def _is_doubtful(failure: ShotchainError, error: Mapping[str, Any] | None, reply: Reply) -> bool:
+        """Whether the task may have been taken for all that the answer to its submission says."""
+        if reply.status_code >= 500:
+            # A server that fails while it answers may have taken the task before, whatever it calls that. Only a word
+            # about one parameter of this task is a refusal.
+            return not (isinstance(failure, RequestRejected | ContentRefused) and error and error.get("parameter"))
+        return error is None and isinstance(failure, ProviderError) and failure.charged is not Charged.NO
+
     def _failure(self, error: Mapping[str, Any], reply: Reply) -> ShotchainError:
         return failure_from_error(
             error, status_code=reply.status_code, retry_after_s=reply.retry_after_s, secrets=self._secrets
@@ -242,6 +251,12 @@ class RunwareClient:
     def _words(self, what: str, error: Exception) -> str:
         why = redact(str(error), *self._secrets) or type(error).__name__
         return f"{what}: {why}"
+
+
+def _free(failure: ShotchainError) -> ShotchainError:
+    """The failure of what costs nothing."""
+    failure.charged = Charged.NO
+    return failure
 
 
 def is_conflict(error: ShotchainError) -> bool:

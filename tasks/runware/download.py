@@ -12,6 +12,7 @@ import httpx
 from tasks.errors import ProviderUnreachable, ResultGone, StorageUnreachable
 from tasks.redaction import redact
 from tasks.runware.client import RunwareClient
+from tasks.runware.messages import asked_s
 from tasks.runware.pauses import Pauses
 
 __all__ = ["Download", "download_result"]
@@ -47,13 +48,15 @@ async def download_result(
     """
     pauses = pauses or Pauses()
     error: Exception | str = ""
+    wait_s: float | None = None
     for turn in range(tries):
         if turn:
-            await pauses.backoff(turn, first_s=1.0, most_s=8.0)
+            await pauses.backoff(turn, first_s=1.0, most_s=8.0, asked_s=wait_s)
         try:
             async with client.download(url) as response:
                 if response.status_code in _GONE:
                     raise ResultGone(f"the result is no longer there (HTTP {response.status_code})")
+                wait_s = asked_s(response.headers.get("Retry-After"))
                 if response.status_code != 200:
                     error = f"HTTP {response.status_code}"
                     continue

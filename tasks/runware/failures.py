@@ -1,8 +1,8 @@
 """Decides what an error of the provider means: which class, whether trying again helps, whether it may have cost.
 
 The provider has hundreds of codes and does not list them, so the known ones are named here, families are told by
-their words, and a code that fits nothing goes by the HTTP status; where that says nothing either, it is kept whole
-and taken as final and possibly charged. A failure under a status that says «busy» is that.
+their words, and a code that fits nothing goes by a status that says who or when (401, 402, 429, 5xx); else it is kept
+whole and taken as final and possibly charged. A failure under a status that says «busy» is that.
 """
 
 from __future__ import annotations
@@ -34,19 +34,27 @@ CONFLICT = "conflictTaskUUID"
 _NOT_FOUND = {"taskNotFound", "taskFailedOrNotFound", "taskExpired"}
 
 _KEY = re.compile(
-    r"(invalid|missing|wrong).*apikey|unauthori[sz]ed|forbidden|permissiondenied|tokenexpired|account", re.IGNORECASE
+    r"(invalid|missing|wrong|expired|revoked).*apikey|unauthori[sz]ed|forbidden|permissiondenied|tokenexpired|"
+    r"account(suspended|disabled|blocked|locked|inactive|closed)",
+    re.IGNORECASE,
 )
-_CREDIT = re.compile(r"insufficient(credit|balance|fund)|quotaexceeded|paymentrequired", re.IGNORECASE)
+_CREDIT = re.compile(
+    r"insufficient(credit|balance|fund)|quotaexceeded|exceed(s|ed)quota|paymentrequired", re.IGNORECASE
+)
 _RATE = re.compile(r"ratelimit|toomanyrequests|noavailableserver|capacity|queue", re.IGNORECASE)
 _TIMEOUT = re.compile(r"timeout|timedout", re.IGNORECASE)
 _CONTENT = re.compile(
-    r"contentpolicy|moderation|nsfw|sensitive|promptblocked|imageblocked|safety|invalidprovidercontent|prohibited",
+    r"contentpolicy|moderation(?!service)|nsfw|sensitive|(prompt|image|video|content)blocked|unsafe|"
+    r"safety(violation|block|filter|check|refus)|invalidprovidercontent|prohibited",
     re.IGNORECASE,
 )
 _REJECTED = re.compile(
-    r"^(invalid|missing|unsupported|unknown.|incompatible|mismatch|valuetoo|arraytoo|exceeds|conflict|duplicate)",
+    r"^(invalid|missing|unsupported|unknown(parameter|field|property|providersettings)|incompatible|mismatch|valuetoo|"
+    r"arraytoo|exceeds|conflict|duplicate)",
     re.IGNORECASE,
 )
+# An answer, an output or an error that is invalid or missing is the provider's own, and no word about the request.
+_NOT_OF_THE_REQUEST = re.compile(r"(response|output|result|error|failed|failure)$", re.IGNORECASE)
 _FAILED = re.compile(
     r"internal|inference|processingfailed|taskfailed|servererror|serviceunavailable|modelunavailable|"
     r"(download|upload)failed|providererror",
@@ -84,9 +92,9 @@ def failure_from_error(
     cost_usd = money(error.get("cost"))
     common: dict[str, Any] = {"task_uuid": named_task(error)}
     wire: dict[str, Any] = {"code": code, "parameter": str(named) if named else None, "details": details, **common}
-    if cost_usd:
+    if cost_usd is not None:
         # The provider says in so many words what it took.
-        wire |= {"cost_usd": cost_usd, "charged": Charged.YES}
+        wire |= {"cost_usd": cost_usd, "charged": Charged.YES if cost_usd else Charged.NO}
     kind = _kind(code, status_code)
     if kind is KeyRefused:
         return KeyRefused(f"the provider refused the API key: {text}", advice=_CHECK_KEY, **common)
@@ -125,12 +133,15 @@ def _kind(code: str, status_code: int) -> type[ShotchainError]:
         (_REJECTED, RequestRejected),
         (_FAILED, ProviderFailed),
     ):
+        if kind is RequestRejected and _NOT_OF_THE_REQUEST.search(code):
+            continue
         if pattern.search(code):
             # A gateway that has no room calls it what it likes: serviceUnavailable, queueTimeout.
             is_busy = status_code in _BUSY_STATUSES and kind in {ProviderFailed, ProviderTimeout}
             return RateLimited if is_busy else kind
     by_status = failure_from_status(Reply(status_code))
-    return ProviderError if by_status is None else type(by_status)
+    # That a request was refused with a code that nobody knows says nothing of what was begun before.
+    return ProviderError if by_status is None or isinstance(by_status, RequestRejected) else type(by_status)
 
 
 def failure_from_status(reply: Reply) -> ShotchainError | None:
@@ -194,5 +205,13 @@ def verdict_of(
     for error in reply.errors:
         own = named_task(error) == task_uuid or (alone and named_task(error) is None)
         if own and is_verdict(error, reply.status_code):
-            return failure_from_error(error, secrets=secrets)
+            failure = failure_from_error(error, secrets=secrets)
+            if (
+                failure.charged is Charged.NO
+                and failure.cost_usd is None
+                and not isinstance(failure, KeyRefused | NoCredit)
+            ):
+                # It was accepted and worked on; whether such tasks are billed is nowhere said.
+                failure.charged = Charged.UNKNOWN
+            return failure
     return None

@@ -7,12 +7,15 @@ Both envelopes are read: `errors` may be absent, empty, or stand beside `data`. 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
 from typing import Any
 
-__all__ = ["Reply", "VideoResult", "money", "named_task", "parse_reply", "read_reply"]
+__all__ = ["Reply", "VideoResult", "asked_s", "money", "named_task", "parse_reply", "read_reply"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,8 @@ def parse_reply(status_code: int, body: bytes, retry_after: str | None = None) -
     try:
         content: Any = json.loads(body, parse_float=Decimal)
     except ValueError:
-        return Reply(status_code, retry_after_s=_seconds(retry_after), readable=False)
-    return read_reply(status_code, content, _seconds(retry_after))
+        return Reply(status_code, retry_after_s=asked_s(retry_after), readable=False)
+    return read_reply(status_code, content, asked_s(retry_after))
 
 
 def read_reply(status_code: int, content: Any, retry_after_s: float | None = None) -> Reply:
@@ -136,9 +139,18 @@ def _result(item: Mapping[str, Any]) -> VideoResult | None:
     )
 
 
-def _seconds(header: str | None) -> float | None:
-    try:
-        seconds = float(header) if header else None
-    except ValueError:
+def asked_s(header: str | None) -> float | None:
+    """Seconds that a `Retry-After` asks for: a number of them, or a date; None for what is neither."""
+    if not header:
         return None
-    return seconds if seconds is not None and 0 <= seconds < 86_400 else None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(header)
+        except ValueError:
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        seconds = (moment - datetime.now(UTC)).total_seconds()
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None

@@ -25,11 +25,14 @@ class Pauses:
     def backoff_s(self, turn: int, *, first_s: float, most_s: float, asked_s: float | None = None) -> float:
         """Seconds to wait before the `turn`-th try, counted from 1: what the provider asked for, or the rule.
 
-        Nobody is waited for longer than ten minutes at once, whatever was asked.
+        Nobody is waited for longer than ten minutes at once, whatever was asked. What was asked for is never cut
+        short, and a little is added, so that those who were all told the same do not come back together.
         """
         # 2.0**1024 is no float.
         rule_s = min(most_s, first_s * 2.0 ** min(turn - 1, 60)) * self._random.uniform(0.5, 1.0)
-        return (min(asked_s, _MOST_ASKED_S) if asked_s else rule_s) * self._scale
+        if asked_s:
+            rule_s = min(asked_s, _MOST_ASKED_S) * self._random.uniform(1.0, 1.1)
+        return rule_s * self._scale
 
     def jittered_s(self, seconds: float) -> float:
         """About so many seconds."""

@@ -23,6 +23,8 @@ __all__ = ["Ended", "Poller"]
 
 # How many tasks one request asks about: all, as long as the provider takes that.
 _BATCHES = (sys.maxsize, 100, 1)
+# After so many failed questions about many, or so many answers that leave one out, one is asked about alone.
+_PROBE_AFTER = 3
 _RESUMED_S = 1.0
 _MOST_STRETCH = 5
 _STILL = "The task is still the provider's; run the same command again to fetch it."
@@ -52,6 +54,8 @@ class _Waiting:
     missing_s: float
     done: asyncio.Future[Ended] = field(repr=False)
     missing_since_s: float | None = None
+    left_out: int = 0
+    was_told_alone: bool = False
     in_work_s: float | None = None
 
 
@@ -76,6 +80,8 @@ class Poller:
         self._pace = Pace()
         self._batch = _BATCHES[0]
         self._failures = 0
+        self._is_doubting_batches = False
+        self._told_alone = 0
         self._quiet_until_s = 0.0
 
     async def wait(
@@ -174,12 +180,31 @@ class Poller:
         now = asyncio.get_running_loop().time()
         asked = [item for item in self._waiting if self._batch > 1 or min(item.next_s, item.deadline_s) <= now]
         wanted = list(dict.fromkeys(item.task_uuid for item in asked))
+        if self._batch > 1 and len(wanted) > 1 and self._failures >= _PROBE_AFTER:
+            # A gateway that cannot carry so much may say that with a failure of its own.
+            if not await self._ask(wanted[:1]):
+                self._end_overdue(asked)
+                return
+            self._is_doubting_batches = True
         for start in range(0, len(wanted), self._batch):
             if not await self._ask(wanted[start : start + self._batch]):
                 self._end_overdue(asked)
                 return
+        await self._ask_about_one_left_out(asked)
         self._end_overdue(asked)
         self._plan_next(asked)
+
+    async def _ask_about_one_left_out(self, asked: Sequence[_Waiting]) -> None:
+        """Silence about a task may mean that it is in work, or that only the first of many questions is answered."""
+        silent = [item for item in asked if item.left_out >= _PROBE_AFTER and not item.done.done()]
+        if not silent or self._batch == 1:
+            return
+        one = max(silent, key=lambda item: item.left_out)
+        if await self._ask([one.task_uuid]) and one.was_told_alone:
+            self._told_alone += 1
+            # Once may be chance: it was over in that moment.
+            if self._told_alone > 1:
+                self._ask_about_fewer(2)
 
     async def _ask(self, batch: Sequence[str]) -> bool:
         """Ask about some tasks; False to ask about no more for now."""
@@ -190,7 +215,7 @@ class Poller:
                 self._raise(entry, error)
             return True
         except ShotchainError as error:
-            if error.transient:
+            if error.transient and not (self._is_doubting_batches and len(batch) > 1):
                 self._after_failure(error)
                 return False
             if len(batch) > 1:
@@ -200,11 +225,18 @@ class Poller:
                 self._raise(entry, _unanswered(error))
             return True
         self._failures = 0
+        if len(batch) > 1:
+            self._is_doubting_batches = False
         for entry in self._of(batch):
+            speaks = reply.is_known(entry.task_uuid) or reply.error_of(entry.task_uuid, alone=len(batch) == 1)
+            entry.left_out = 0 if speaks or len(batch) == 1 else entry.left_out + 1
+            entry.was_told_alone = bool(speaks) and len(batch) == 1
             self._read(entry, reply, alone=len(batch) == 1)
         return True
 
     def _ask_about_fewer(self, refused: int) -> None:
+        """Never ask about so many again."""
+        self._is_doubting_batches = False
         self._batch = next(size for size in _BATCHES if size < refused)
         if self._batch > 1:
             self._say(f"The provider does not answer about {refused} tasks in one request; asking about {self._batch}.")

@@ -60,6 +60,8 @@ class Provider(httpx.AsyncBaseTransport):
         polls: How many questions find a task in work.
         silent: Tasks in work answer as unknown ones do: not at all.
         most_questions: How many questions in one POST are answered.
+        too_many: HTTP status of POSTs with more.
+        answers_first_only: Whether of several questions only the first is answered.
         forgets: UUIDs that polling knows no more, though details do.
         lost: UUIDs that nothing knows any more.
         not_found: Whether an unknown task is told with an error.
@@ -76,6 +78,8 @@ class Provider(httpx.AsyncBaseTransport):
     polls: float = 0
     silent: bool = False
     most_questions: int | None = None
+    too_many: int = 400
+    answers_first_only: bool = False
     forgets: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
     not_found: bool = False
@@ -121,7 +125,10 @@ class Provider(httpx.AsyncBaseTransport):
                 raise scripted
             return reply(*scripted)
         if self.most_questions is not None and len(content) > self.most_questions:
-            return reply(400, {"errors": [{"code": "invalidBody", "message": "too many tasks at a time"}]})
+            told = {"errors": [{"code": "invalidBody", "message": "too many tasks at a time"}]}
+            return reply(self.too_many, told if self.too_many == 400 else "")
+        if self.answers_first_only and kinds == {"getResponse"}:
+            content = content[:1]
         if len(content) == 1:
             return answer(self, content[0], request)
         answers = [json.loads(answer(self, task, request).content) for task in content]

@@ -126,6 +126,15 @@ class TestSubmitting:
                 await client.submit(REQUEST)
 
     @pytest.mark.parametrize(
+        "code",
+        ["unknownError", "invalidResponse", "missingOutput", "invalidDuration", "moderationFailed", "unauthorized"],
+    )
+    async def test_a_server_that_fails_may_have_taken_it_whatever_it_says(self, code: str) -> None:
+        async with client_of(saying(500, {"errors": [{"code": code, "taskUUID": "one"}]})) as client:
+            with pytest.raises(OutcomeUnknown):
+                await client.submit(REQUEST)
+
+    @pytest.mark.parametrize(
         ("status", "body", "kind"),
         [
             (429, "", RateLimited),
@@ -134,7 +143,7 @@ class TestSubmitting:
             (400, {"errors": [{"code": "invalidDuration", "taskUUID": "one"}]}, RequestRejected),
             (400, {"error": {"code": "invalidDuration"}}, RequestRejected),
             (200, {"errors": [{"code": "invalidDuration", "context": {"taskUUID": "one"}}]}, RequestRejected),
-            (500, {"errors": [{"code": "invalidDuration", "taskUUID": "one"}]}, RequestRejected),
+            (500, {"errors": [{"code": "invalidDuration", "parameter": "duration"}]}, RequestRejected),
         ],
     )
     async def test_a_refusal_is_one(self, status: int, body: Any, kind: type[ShotchainError]) -> None:
@@ -237,8 +246,9 @@ class TestUploading:
         file = tmp_path / "a.mp4"
         file.write_bytes(b"video")
         async with client_of(saying(status, body)) as client:
-            with pytest.raises(kind):
+            with pytest.raises(kind) as caught:
                 await client.upload(file, "video/mp4")
+        assert caught.value.charged is Charged.NO
 
 
 async def test_an_address_that_is_none_is_a_setting() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import deque
 from pathlib import Path
 
@@ -82,3 +83,14 @@ async def test_a_disk_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(StorageUnreachable, match="cannot be written"):
         await fetch(Provider(clip=CONTENT), tmp_path / "file" / "v.mp4")
+
+
+async def test_a_server_that_asks_for_time_is_given_it(tmp_path: Path) -> None:
+    asked: list[float] = []
+
+    def busy_once(_: httpx.Request) -> httpx.Response:
+        asked.append(time.monotonic())
+        return httpx.Response(503, headers={"Retry-After": "200"}) if len(asked) == 1 else httpx.Response(200, text="x")
+
+    await fetch(httpx.MockTransport(busy_once), tmp_path / "v.mp4")
+    assert asked[1] - asked[0] >= 0.2  # by the scale of these tests' pauses

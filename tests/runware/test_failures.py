@@ -24,17 +24,18 @@ from tasks.runware.messages import Reply
 
 KINDS = {
     KeyRefused: "invalidApiKey missingApiKey unauthorized forbidden permissionDenied tokenExpired accountSuspended",
-    NoCredit: "insufficientCredits insufficientBalance quotaExceeded paymentRequired",
+    NoCredit: "insufficientCredits insufficientBalance quotaExceeded exceedsQuota paymentRequired",
     RateLimited: "rateLimitExceeded providerRateLimitExceeded tooManyRequests noAvailableServer",
     ProviderTimeout: "timeoutProvider providerTimeout",
     ContentRefused: "contentPolicyViolation providerContentPolicyViolation invalidProviderContent nsfwContentDetected "
-    "sensitiveContentDetected promptBlocked imageBlocked moderationFailed",
-    RequestRejected: "invalidModel invalidDuration unsupportedDuration invalidPositivePromptLength missingParameter "
+    "sensitiveContentDetected promptBlocked imageBlocked moderationFailed safetyViolation",
+    RequestRejected: "invalidSafetyMode unsupportedSafety invalidOutputFormat unsupportedOutputQuality invalidNumberResults invalidModel invalidDuration unsupportedDuration invalidPositivePromptLength missingParameter "
     "unsupportedTaskType unknownParameter incompatibleParameters valueTooLarge arrayTooSmall conflictTaskUUID "
     "mismatchProviderSettingsProvider unknownProviderSettingsProvider",
     ProviderFailed: "providerInternalError inferenceError processingFailed taskFailed downloadFailed uploadFailed "
     "modelUnavailable internalServerError serviceUnavailable",
-    ProviderError: "unknown somethingElse",
+    ProviderError: "unknown somethingElse unknownError unknownProviderFailure missingOutput invalidResponse "
+    "duplicateResult taskCancelled generationFailed providerUnavailable accountServiceError moderationServiceFault",
 }
 
 
@@ -73,7 +74,9 @@ def test_an_error_without_a_code_is_not_taken_for_a_refusal(error: dict[str, Any
 )
 def test_the_status_decides_where_the_code_is_not_known(status: int, kind: type[ShotchainError]) -> None:
     assert type(failure_from_status(Reply(status))) is kind
-    assert type(failure_from_error({"code": "somethingElse"}, status_code=status)) is kind
+    # A code that nobody knows, in a refusal, may be about anything, the money too.
+    known = ProviderError if kind is RequestRejected else kind
+    assert type(failure_from_error({"code": "somethingElse"}, status_code=status)) is known
     assert failure_from_status(Reply(200)) is None
 
 
@@ -152,3 +155,23 @@ def test_a_verdict_on_another_task_is_none_on_this() -> None:
     reply = Reply(200, errors=({"code": "inferenceError", "taskUUID": "two", "status": "error"},))
     assert verdict_of(reply, "one", alone=True) is None
     assert isinstance(verdict_of(reply, "two"), ProviderFailed)
+
+
+@pytest.mark.parametrize(
+    ("code", "charged"),
+    [
+        ("contentPolicyViolation", Charged.UNKNOWN),
+        ("invalidFrameImageWidth", Charged.UNKNOWN),
+        ("providerRateLimitExceeded", Charged.UNKNOWN),
+        ("inferenceError", Charged.UNKNOWN),
+        ("insufficientCredits", Charged.NO),
+    ],
+)
+def test_what_ends_a_task_that_was_accepted_may_have_cost(code: str, charged: Charged) -> None:
+    error = {"code": code, "status": "error", "taskUUID": "one"}
+    verdict = verdict_of(Reply(200, errors=(error,)), "one")
+    assert verdict is not None
+    assert verdict.charged is charged
+    named = verdict_of(Reply(200, errors=({**error, "cost": Decimal(0)},)), "one")
+    assert named is not None
+    assert named.charged is Charged.NO

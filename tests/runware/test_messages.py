@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -145,8 +147,17 @@ def test_a_float_is_no_money() -> None:
         ("Wed, 21 Oct", None),
         ("-1", None),
         ("nan", None),
-        ("1e9", None),
+        ("1e9", 1e9),
+        ("inf", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", None),
     ],
 )
 def test_retry_after_is_seconds_or_nothing(header: str | None, seconds: float | None) -> None:
     assert parse_reply(429, b"", header).retry_after_s == seconds
+
+
+def test_retry_after_may_be_a_date() -> None:
+    header = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    asked = parse_reply(429, b"", header).retry_after_s
+    assert asked is not None
+    assert 25 < asked <= 30

@@ -184,6 +184,44 @@ async def test_a_mistake_of_ours_ends_the_waiting_instead_of_hanging() -> None:
         await poller.close()
 
 
+@pytest.mark.parametrize("status", [500, 503, 504])
+async def test_a_gateway_that_fails_on_many_is_asked_about_fewer(status: int) -> None:
+    provider = taking("one", "two", "three", polls=6)
+    provider.most_questions, provider.too_many = 1, status
+    said: list[str] = []
+    async with polling(provider, said.append) as poller:
+        results = await asyncio.gather(*(poller.wait(uuid, deadline_s=5) for uuid in ("one", "two", "three")))
+    assert all(isinstance(result, VideoResult) for result in results)
+    assert said[-1] == "The provider does not answer about several tasks in one request; asking one by one."
+
+
+async def test_a_bad_while_does_not_end_asking_about_many() -> None:
+    provider = taking("one", "two", "three", polls=3)
+    provider.questions = deque([(503, "")] * 5)
+    async with polling(provider) as poller:
+        await asyncio.gather(*(poller.wait(uuid, deadline_s=5) for uuid in ("one", "two", "three")))
+    assert len(provider.bodies[-1]) > 1
+
+
+async def test_where_only_the_first_of_many_is_answered_each_is_asked_alone() -> None:
+    provider = taking("one", "two", "three", "four", polls=4)
+    provider.answers_first_only = True
+    said: list[str] = []
+    async with polling(provider, said.append) as poller:
+        results = await asyncio.gather(*(poller.wait(uuid, deadline_s=5) for uuid in ("one", "two", "three", "four")))
+    assert all(isinstance(result, VideoResult) for result in results)
+    assert said == ["The provider does not answer about several tasks in one request; asking one by one."]
+
+
+async def test_silence_about_tasks_in_work_does_not_end_asking_about_many() -> None:
+    provider = taking("one", "two", "three", polls=40)
+    provider.silent = True
+    async with polling(provider) as poller:
+        await asyncio.gather(*(poller.wait(uuid, deadline_s=20) for uuid in ("one", "two", "three")))
+    lengths = [len(body) for body in provider.bodies]
+    assert lengths.count(1) < lengths.count(3)
+
+
 class TestSeveralResultsOfOneTask:
     """Results of `numberResults` come one after another, and each answer holds all that are there."""
 
