@@ -9,7 +9,7 @@ SDK_STAMP := $(SDK)/.setup-stamp
 DEMO   := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-sdk test-speed lint format lock clean
+.PHONY: help setup demo test test-sdk test-speed test-crash lint format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,13 +32,16 @@ demo: setup ## render the demo storyboard on the embedded emulator: free, no key
 	$(BIN)/shotchain render configs/storyboards/demo.yaml --provider emulator --output $(DEMO)/film.mp4
 
 test: setup $(SDK_STAMP) ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not speed"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not speed and not crash"
 
 test-sdk: setup $(SDK_STAMP) ## let Runware's own client speak to the emulator
 	$(BIN)/python -m pytest -m "not speed" tests/sdk
 
 test-speed: setup $(SDK_STAMP) ## measure the wall clock against the critical path, on an idle machine
 	$(BIN)/python -m pytest -m speed -s
+
+test-crash: setup ## kill runs at every step and resume them: half an hour on two cores
+	$(BIN)/python -m pytest -n 2 -m crash tests/crash
 
 lint: setup ## check style and types
 	$(BIN)/ruff format --check .

@@ -17,9 +17,13 @@ from flows.commands.emulator import emulator
 from flows.commands.ledger import ledger
 from flows.commands.output import console, print_json
 from flows.commands.plan import plan
+from flows.commands.recover import recover
 from flows.commands.render import render
+from flows.commands.retake import retake
 from flows.commands.schema import schema
 from flows.commands.settle import settle
+from flows.commands.store import store
+from flows.commands.takes import takes
 from flows.stoppable import STOPPING, Stopped
 from tasks.errors import Incomplete, ShotchainError
 from tasks.redaction import redact
@@ -34,8 +38,9 @@ app = App(
 )
 app.meta.group_parameters = Group("Options")
 # Their modules import what they need when they are called, so that none waits for another's.
-for command in (plan, render, emulator, ledger, settle, schema):
+for command in (plan, render, takes, retake, recover, emulator, ledger, settle, schema):
     app.command(command)
+app.command(store)
 
 
 def _terminate(number: int, _: object) -> None:
@@ -62,8 +67,12 @@ def main() -> None:
         _finish(error.exit_code, error.as_dict(), error.summary if isinstance(error, Incomplete) else {})
     except (KeyboardInterrupt, Stopped) as error:
         code = error.exit_code if isinstance(error, Stopped) else 130
-        sys.stderr.write("\nstopped. What is paid is kept; run the same command again to go on.\n")
-        _finish(code, {"type": "Stopped", "message": "stopped by a signal"})
+        left = error.left if isinstance(error, Stopped) else ""
+        told = [
+            part for part in ("stopped.", left, "What is paid is kept; run the same command again to go on.") if part
+        ]
+        sys.stderr.write(f"\n{' '.join(told)}\n")
+        _finish(code, {"type": "Stopped", "message": " ".join(["stopped by a signal.", *told[1:]])})
     except Exception as error:  # noqa: BLE001 -- the last line of defence: no traceback in a user's face
         if isinstance(error, OSError) and error.errno in {errno.EPIPE, errno.ENOSPC, errno.EBADF}:
             # Whoever read our output is gone, or has no room for it. Not even flushing at exit would help.

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from prefect import flow
 
+from tasks.plan.catalog import input_formats
 from tasks.plan.task import plan_film
 from tasks.settings import resolve_settings
 from tasks.storyboard.task import read
@@ -27,6 +28,6 @@ async def estimate(
         base_url: Another address of the Runware API, version path included.
     """
     settings = resolve_settings(provider=provider, base_url=base_url, needs_key=False)
-    boards = await read(storyboard, settings.cache)
+    boards = await read(storyboard, settings.cache, input_formats())
     plan = await plan_film(boards, settings.identity)
     return plan.value.as_dict()

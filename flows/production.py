@@ -1,40 +1,50 @@
-"""From a plan to a published film: every shot starts as soon as what it needs exists, and nothing waits for more.
-
-One coroutine a shot waits for the shots that it takes frames of, has its takes made, and conforms the selected one
-while others are still being generated. A shot that fails stops only the shots that need it.
-"""
+"""From a plan to a published film: the gate, the shots, the film, its manifest."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from flows.outcome import Made
+from flows.shooting import make_shots
 from flows.studio import Studio
-from tasks.clips.gate import Reserved
 from tasks.clips.generate import Taken
-from tasks.clips.task import generate, reserve
-from tasks.errors import NeedFailed, ShotchainError
+from tasks.clips.task import reserve
+from tasks.clips.writing import in_ledger
+from tasks.errors import BadInput, ShotchainError
 from tasks.handed import Handed
-from tasks.ledger import Attempt
-from tasks.plan.model import Plan, PlannedShot, PlannedTake, number
+from tasks.ledger import Attempt, Totals
+from tasks.plan.model import Plan, number, usd
 from tasks.progress import Event, Stage
 from tasks.publish.manifest import Timings, build_manifest
 from tasks.publish.targets import Targets
 from tasks.publish.task import publish_film
 from tasks.sequence.cuts import cut_of
-from tasks.sequence.task import conform_shot, join_film
+from tasks.sequence.task import join_film, slate_shot
+from tasks.sequence.verify import FilmFacts
 
-__all__ = ["produce"]
+__all__ = ["produce", "produce_takes"]
 
 
 async def produce(
-    studio: Studio, planned: Handed[Plan], targets: Targets, approved_usd: Decimal | None = None
+    studio: Studio,
+    planned: Handed[Plan],
+    targets: Targets,
+    approved_usd: Decimal | None = None,
+    *,
+    placeholder: bool = False,
 ) -> dict[str, Any]:
-    """Make and publish the film. `approved_usd` is what may be spent without asking; None for all of the budget.
+    """Make and publish the film.
+
+    Args:
+        studio: What the run works with.
+        planned: What is to be made.
+        targets: Where it goes.
+        approved_usd: What may be spent without asking; None for all of the budget.
+        placeholder: Whether a film is made even where shots are missing, with slates in their places.
 
     Returns:
         The outcome in numbers: `output`, `manifest`, `shots`, `generated`, `reused`, `failed`, `cost_usd`, `frames`,
@@ -43,109 +53,158 @@ async def produce(
     Raises:
         ApprovalNeeded: More would be spent than is approved.
         OverBudget: The budget has no room; before anything was submitted, or midway for a retry.
-        Incomplete: Some shots failed; the others are kept.
+        Incomplete: Some shots failed; the others are kept, and the manifest that is published says so.
         ShotchainError: The run as a whole could not go on.
     """
     plan = planned.value
     reserved = await reserve(planned, studio.store, studio.ledger, studio.run_id, approved_usd)
-    made = await _make_shots(studio, plan, reserved)
+    await _remember(studio, plan)
+    made = await make_shots(studio, plan, reserved)
     totals = await asyncio.to_thread(studio.ledger.totals, studio.run_id)
-    made.raise_failures(totals)
-    parts = [made.parts[shot.id] for shot in plan.shots]
-    studio.observe(Event(Stage.JOINING))
+    if made.failures:
+        raise made.incomplete(totals, await _publish_incomplete(studio, made, targets, totals, placeholder=placeholder))
+    return {**made.summary(totals), **await _publish(studio, made, targets, totals)}
+
+
+async def produce_takes(
+    studio: Studio, planned: Handed[Plan], only: Collection[str], approved_usd: Decimal | None = None
+) -> dict[str, Any]:
+    """Make the takes of some shots, and no film.
+
+    Returns:
+        The outcome in numbers, and `takes`: what there is of each.
+
+    Raises:
+        BadInput: There is no such shot, or one of them takes a frame of a shot that is neither made nor among them.
+        ShotchainError: See `produce`.
+    """
+    plan = planned.value
+    part = _part(plan, only)
+    at_hand = await _at_hand(studio, plan, part)
+    reserved = await reserve(Handed(part), studio.store, studio.ledger, studio.run_id, approved_usd)
+    await _remember(studio, plan, only)
+    made = await make_shots(studio, part, reserved, at_hand=at_hand, is_conforming=False)
+    totals = await asyncio.to_thread(studio.ledger.totals, studio.run_id)
+    if made.failures:
+        raise made.incomplete(totals, {})
+    return {**made.summary(totals), "takes": [_told(taken, plan) for taken in made.takes()]}
+
+
+def _part(plan: Plan, only: Collection[str]) -> Plan:
+    unknown = sorted(set(only) - {shot.id for shot in plan.shots})
+    if unknown:
+        raise BadInput(
+            f"there is no shot {', '.join(repr(shot) for shot in unknown)}",
+            file=plan.file,
+            advice=f"Accepted: {', '.join(shot.id for shot in plan.shots)}.",
+        )
+    return plan.part(only)
+
+
+async def _at_hand(studio: Studio, plan: Plan, part: Plan) -> dict[str, Handed[Taken]]:
+    """The selected takes, from the store, of shots that a part of a plan needs and does not make."""
+    needed = {need for shot in part.shots for need in shot.depends_on} - {shot.id for shot in part.shots}
+    found = {}
+    for need in sorted(needed):
+        shot = plan.shot(need)
+        clip = await studio.store.find(shot.selected.content_key)
+        if clip is None:
+            raise BadInput(
+                f"'{need}' is not made yet, and a frame of it is needed",
+                shot=need,
+                file=plan.file,
+                advice="Make it first, or render the whole film. Nothing was spent.",
+            )
+        found[need] = Handed(Taken(need, shot.select, clip, reused=True, paid_usd=Decimal(0)))
+    return found
+
+
+def _told(taken: Taken, plan: Plan) -> dict[str, Any]:
+    return {
+        "shot": taken.shot,
+        "number": taken.take,
+        "selected": plan.shot(taken.shot).select == taken.take,
+        "content_key": taken.clip.key,
+        "clip": str(taken.clip.path),
+        "frames": taken.clip.frames,
+        "reused": taken.reused,
+        "paid_usd": usd(taken.paid_usd),
+    }
+
+
+async def _remember(studio: Studio, plan: Plan, only: Collection[str] | None = None) -> None:
+    """Remember what the run makes; of shots that it does not make, what was made of them before."""
+    memory = plan.memory()
+    if only is not None:
+        past = await in_ledger(studio.ledger.remembered_plans, plan.provider)
+        same = [item.plan for item in past if (item.storyboard, item.file) == (plan.title, plan.file)]
+        before = {shot["id"]: shot for item in same for shot in item["shots"]}
+        memory["shots"] = [shot if shot["id"] in only else before.get(shot["id"], shot) for shot in memory["shots"]]
+    await in_ledger(
+        studio.ledger.remember_plan,
+        provider=plan.provider,
+        storyboard=plan.title,
+        file=plan.file,
+        run_id=studio.run_id,
+        plan=memory,
+    )
+
+
+async def _publish_incomplete(
+    studio: Studio, made: Made, targets: Targets, totals: Totals, *, placeholder: bool
+) -> dict[str, Any]:
+    """Publish what can be told of a film that lacks shots; what fails here is one failure more."""
+    try:
+        if made.missing() and not placeholder:
+            return await _publish(studio, made, targets, totals, is_film=False)
+        for shot in made.missing():
+            words = made.failures[shot.id].message
+            made.slates[shot.id] = await slate_shot(Handed(made.plan), Handed(shot), words, studio.scratch / "slates")
+        return await _publish(studio, made, targets, totals)
+    except ShotchainError as error:
+        made.failures[""] = error
+        return {"manifest": None}
+
+
+async def _publish(
+    studio: Studio, made: Made, targets: Targets, totals: Totals, *, is_film: bool = True
+) -> dict[str, Any]:
+    """Join and publish the film with its manifest, or the manifest alone; says what was published where."""
+    plan = made.plan
     film = studio.scratch / "film.mp4"
-    checked = await join_film(Handed(plan), parts, film)
-    facts = checked.value
+    checked: Handed[FilmFacts] | None = None
+    if is_film:
+        studio.observe(Event(Stage.JOINING))
+        parts = {**made.parts, **made.slates}
+        checked = await join_film(Handed(plan), [parts[shot.id] for shot in plan.shots], film)
     attempts = await asyncio.to_thread(_attempts, studio, plan)
+    warnings = made.warnings()
     manifest = build_manifest(
         run_id=studio.run_id,
         plan=plan,
-        takes=made.in_order(),
+        takes=made.takes(),
         totals=totals,
-        cuts={shot.id: cut_of(plan, shot, made.selected(shot).clip) for shot in plan.shots},
+        cuts={shot.id: cut_of(plan, shot, made.selected(shot).clip) for shot in made.whole()},
         attempts=attempts,
-        film=facts,
+        film=None if checked is None else checked.value,
         film_name=targets.film.name,
         timings=_timings(studio, attempts),
-        warnings=made.warnings(),
+        warnings=warnings,
+        failures=made.failures,
     )
     studio.observe(Event(Stage.PUBLISHING))
     await publish_film(checked, film, Handed(manifest), Handed(targets), studio.scratch)
     studio.observe(Event(Stage.DONE))
+    told = {"provider": plan.provider, "manifest": targets.manifest.shown, "warnings": manifest["warnings"]}
+    if checked is None:
+        return {**told, "output": None}
+    facts = checked.value
     return {
-        "provider": plan.provider,
+        **told,
         "output": targets.film.shown,
-        "manifest": targets.manifest.shown,
-        **made.summary(totals),
         "frames": facts.frames,
         "duration_s": number(facts.duration_s),
-        "warnings": manifest["warnings"],
     }
-
-
-async def _make_shots(studio: Studio, plan: Plan, reserved: Handed[Reserved]) -> Made:
-    made = Made(plan)
-    loop = asyncio.get_running_loop()
-    selected: dict[str, asyncio.Future[Handed[Taken]]] = {shot.id: loop.create_future() for shot in plan.shots}
-
-    async def one_take(shot: PlannedShot, take: PlannedTake, upstream: dict[str, Handed[Taken]]) -> None:
-        taken = await generate(studio.generator, Handed(shot), Handed(take), reserved, upstream)
-        made.taken[shot.id, take.number] = taken
-        if take.number == shot.select:
-            selected[shot.id].set_result(taken)
-
-    async def one_shot(shot: PlannedShot) -> None:
-        upstream = {}
-        for need in shot.depends_on:
-            try:
-                upstream[need] = await asyncio.shield(selected[need])
-            except ShotchainError as error:
-                raise NeedFailed(f"not begun, since it takes a frame of '{need}'", shot=shot.id) from error
-        takes = [asyncio.ensure_future(one_take(shot, take, upstream)) for take in shot.takes]
-        conformed = asyncio.ensure_future(one_part(shot, takes[shot.select - 1]))
-        # One take that fails does not stop the others: they may be paid for already.
-        await _settled([*takes, conformed])
-
-    async def one_part(shot: PlannedShot, selected_take: asyncio.Future[None]) -> None:
-        await asyncio.wait([selected_take])
-        taken = made.taken.get((shot.id, shot.select))
-        if taken is not None:
-            made.parts[shot.id] = await conform_shot(Handed(plan), Handed(shot), taken, studio.conformed)
-            studio.observe(Event(Stage.CONFORMED, shot.id))
-
-    async def guarded(shot: PlannedShot) -> None:
-        try:
-            await one_shot(shot)
-        except ShotchainError as error:
-            made.failures[shot.id] = error
-            stage = Stage.SKIPPED if isinstance(error, NeedFailed) else Stage.FAILED
-            studio.observe(Event(stage, shot.id, message=error.message))
-            tell_dependents(shot, error)
-        except Exception as error:
-            # A bug of ours ends the run; nobody may wait for this shot for ever.
-            tell_dependents(shot, ShotchainError(f"'{shot.id}' could not be made: {error}", shot=shot.id))
-            raise
-
-    def tell_dependents(shot: PlannedShot, error: ShotchainError) -> None:
-        if not selected[shot.id].done():
-            selected[shot.id].set_exception(error)
-            selected[shot.id].exception()  # nobody may be waiting for it
-
-    await _settled([asyncio.ensure_future(guarded(shot)) for shot in plan.shots])
-    return made
-
-
-async def _settled(tasks: Sequence[asyncio.Future[None]]) -> None:
-    """Wait for all to end, then raise the first error there was; end them all if this is cancelled."""
-    try:
-        await asyncio.wait(tasks)
-    except asyncio.CancelledError:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
-    for task in tasks:
-        task.result()
 
 
 def _attempts(studio: Studio, plan: Plan) -> list[Attempt]:

@@ -10,9 +10,10 @@ from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import Field
 
-from flows.production import produce
+from flows.production import produce, produce_takes
 from flows.studio import open_studio
 from tasks.errors import ApprovalNeeded
+from tasks.plan.catalog import input_formats
 from tasks.plan.task import plan_film
 from tasks.progress import observer
 from tasks.publish.targets import targets_of
@@ -45,6 +46,8 @@ async def render(
     rebuy_lost: bool = False,
     nsfw: Literal["keep", "fail"] = "keep",
     pictures: Literal["inline", "upload"] = "inline",
+    placeholder: bool = False,
+    only: list[str] | None = None,
 ) -> dict[str, Any]:
     """Render a storyboard to a film.
 
@@ -67,6 +70,8 @@ async def render(
         rebuy_lost: Pay again for a paid clip that is gone from the store and from the provider.
         nsfw: What to do with a clip that the provider flags as unsafe: keep it, with a warning, or fail its shot.
         pictures: How local pictures travel: inline in each request, or uploaded once and named by UUID.
+        placeholder: Make a film even where shots are missing, with a slate in the place of each.
+        only: Make the takes of these shots only, and no film.
 
     Returns:
         The outcome in numbers; see `flows.production.produce`.
@@ -84,8 +89,9 @@ async def render(
     budget = parse_usd(budget_usd, "budget_usd")
     approved_usd = None if approved else parse_usd(approve_above_usd, "approve_above_usd")
     targets = targets_of(output)
-    await asyncio.to_thread(targets.check)
-    boards = await read(storyboard, settings.cache)
+    if only is None:
+        await asyncio.to_thread(targets.check)
+    boards = await read(storyboard, settings.cache, input_formats())
     plan = await plan_film(boards, settings.identity)
     if approved_plan and plan.value.fingerprint != approved_plan:
         raise ApprovalNeeded(
@@ -103,4 +109,6 @@ async def render(
         rebuy_lost=rebuy_lost,
         observe=observer(),
     ) as studio:
-        return await produce(studio, plan, targets, approved_usd)
+        if only is not None:
+            return await produce_takes(studio, plan, only, approved_usd)
+        return await produce(studio, plan, targets, approved_usd, placeholder=placeholder)

@@ -1,7 +1,7 @@
 """A Prefect server for one command, where the user has configured none: quiet, private, gone afterwards.
 
 Prefect could start one by itself, but that one prints its start-up and its database's quarrels on the user's
-terminal. This one writes to a log file, keeps its database in a temporary folder, and sends nothing anywhere.
+terminal. This one writes to a log file, keeps its database in a scratch folder, and sends nothing anywhere.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import httpx
 
+from tasks.clips.scratch import Scratch
 from tasks.errors import PrefectUnreachable, SettingsError
 
 __all__ = ["TemporaryServer", "prefect_session", "quiet_environment"]
@@ -61,12 +61,14 @@ class TemporaryServer:
     """A server on a free port of this machine. `start` returns at once; `wait` when it answers.
 
     Args:
-        cache: Local folder where an empty database is kept ready, since making one takes seconds.
+        cache: Local folder where an empty database is kept ready, since making one takes seconds. The server's own
+            folder is there too, for as long as it runs.
     """
 
     def __init__(self, cache: Path) -> None:
         self._template = cache / f"prefect-{version('prefect')}.db"
-        self._home = Path(tempfile.mkdtemp(prefix="shotchain-prefect-"))
+        self._scratch = Scratch(cache)
+        self._home = self._scratch.folder
         self._database = self._home / "prefect.db"
         self._log = self._home / "server.log"
         with socket.socket() as probe:
@@ -88,7 +90,7 @@ class TemporaryServer:
             **_QUIET,
             **_SERVER,
             "PREFECT_HOME": str(self._home),
-            "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{self._database}",
+            "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{self._database.name}",  # in `cwd`
         }
         with self._log.open("wb") as log:
             # In a session of its own, so that Ctrl-C reaches it last: the run still has to say how it ended.
@@ -134,7 +136,7 @@ class TemporaryServer:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        shutil.rmtree(self._home, ignore_errors=True)
+        self._scratch.release()
 
     def _keep_template(self) -> None:
         """Keep the database as it is before the first run, for the next server to start from."""

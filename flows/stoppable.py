@@ -25,11 +25,17 @@ STOPPING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, 
 
 
 class Stopped(BaseException):
-    """A signal stopped the run. `exit_code` is the one that shells expect of it."""
+    """A signal stopped the run.
+
+    Attributes:
+        exit_code: The one that shells expect of it.
+        left: What is still under way elsewhere, in a sentence, if anything is.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.exit_code = 128 + number
+        self.left = ""
 
 
 def run_stoppable(make: Callable[[], Coroutine[Any, Any, T]]) -> T:

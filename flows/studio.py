@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,18 +10,21 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+from flows.provider import open_provider
 from tasks.clips.attempt import Driver
+from tasks.clips.caches import bound_caches
 from tasks.clips.circuit import Circuit
 from tasks.clips.generate import Generator
 from tasks.clips.inputs import Inputs
+from tasks.clips.scratch import scratch_folder
 from tasks.clips.slots import Slots
 from tasks.clips.store import ClipStore
+from tasks.clips.writing import in_ledger
 from tasks.ledger import open_ledger
+from tasks.ledger.heartbeat import Heartbeat
 from tasks.ledger.ledger import Ledger
 from tasks.plan.model import Plan
 from tasks.progress import Event, Observer, Stage
-from tasks.runware.client import RunwareClient
-from tasks.runware.poller import Poller
 from tasks.settings import Settings
 from tasks.storyboard.inputs import InputFacts
 
@@ -66,25 +66,19 @@ async def open_studio(
 ) -> AsyncIterator[Studio]:
     """Open the ledger, the clip store, the client and, if it is the provider, the embedded emulator.
 
-    At the end, whatever happens, what was reserved and never submitted is given back.
+    All the while the run's lease is held, so that other runs wait for what this one makes. At the end, whatever
+    happens, what was reserved and never submitted is given back.
 
     Raises:
         SettingsError: A place cannot be used.
         StorageUnreachable: The ledger or the store does not answer.
     """
-    # It logs whole addresses, and those of results may be signed.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     async with AsyncExitStack() as stack:
         ledger = await asyncio.to_thread(open_ledger, settings.ledger)
         stack.callback(ledger.close)
-        scratch = Path(tempfile.mkdtemp(prefix="shotchain-"))
-        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-        base_url = settings.base_url
-        if settings.identity == "emulator":
-            base_url = await _start_emulator(settings, stack)
-        client = await stack.enter_async_context(RunwareClient(base_url, settings.api_key))
-        poller = Poller(client, say=lambda text: observe(Event(Stage.NOTE, message=text)))
-        stack.push_async_callback(poller.close)
+        scratch = stack.enter_context(scratch_folder(settings.cache))
+        await asyncio.to_thread(bound_caches, settings.cache, round(settings.cache_gb * 10**9))
+        client, poller = await stack.enter_async_context(open_provider(settings, observe))
         store = ClipStore(settings.work, settings.cache)
         await asyncio.to_thread(store.check)
         retries = next((count for count in (settings.retries, plan.retries) if count is not None), _DEFAULT_RETRIES)
@@ -114,8 +108,12 @@ async def open_studio(
             storyboard=plan.title,
             budget_usd=min((sum_ for sum_ in (budget_usd, approved_usd) if sum_ is not None), default=None),
         )
+        loop = asyncio.get_running_loop()
+        heartbeat = Heartbeat(ledger, run_id, settings.lease_s, say=lambda text: _tell_soon(loop, observe, text))
+        stack.callback(heartbeat.close)
         outcome = "stopped"
         try:
+            await in_ledger(heartbeat.start)
             yield Studio(settings, run_id, ledger, store, generator, scratch, observe, datetime.now(UTC))
             outcome = "done"
         except Exception as error:
@@ -126,11 +124,7 @@ async def open_studio(
             ledger.finish_run(run_id, outcome)
 
 
-async def _start_emulator(settings: Settings, stack: AsyncExitStack) -> str:
-    from tasks.emulator.server import EmulatorServer
-    from tasks.emulator.settings import EmulatorSettings
-
-    server = EmulatorServer(EmulatorSettings(state_dir=settings.emulator_state, latency_s=0.0))
-    await asyncio.to_thread(server.start)
-    stack.push_async_callback(asyncio.to_thread, server.stop)
-    return str(server.base_url)
+def _tell_soon(loop: asyncio.AbstractEventLoop, observe: Observer, text: str) -> None:
+    """Tell from a thread what observers are told where the run runs, unless that is over."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(observe, Event(Stage.NOTE, message=text))

@@ -5,6 +5,7 @@
     SHOTCHAIN_WORK      the clip store: a folder or any fsspec URL
     SHOTCHAIN_LEDGER    the ledger: a file or a SQLAlchemy URL
     SHOTCHAIN_CACHE     local folder for what can be made again
+    SHOTCHAIN_CACHE_GB  how many gigabytes of it are kept from run to run
 
 Defaults are per user, not per folder, so that the same shot is paid once wherever it is rendered from.
 """
@@ -41,7 +42,8 @@ class Settings:
 
     `identity` names who is paid: `runware` only for the official address, `emulator` for the embedded one, the
     origin of any other. `grace_s` is how long a lost submission is given to show up before it may be sent again,
-    `deadline_s` how long one result is waited for.
+    `deadline_s` how long one result is waited for, `lease_s` how long a run that has fallen silent is taken for alive.
+    `cache_gb` is what the local caches may hold when a run begins, in gigabytes (10⁹ bytes).
     """
 
     provider: Provider
@@ -59,6 +61,8 @@ class Settings:
     pictures: Pictures = "inline"
     grace_s: float = 120.0
     deadline_s: float = 3600.0
+    lease_s: float = 60.0
+    cache_gb: float = 20.0
 
     def __repr__(self) -> str:
         return f"Settings(provider={self.provider!r}, base_url={redact(self.base_url)!r}, work={redact(self.work)!r})"
@@ -146,6 +150,8 @@ def resolve_settings(
         pictures="upload" if pictures == "upload" else "inline",
         grace_s=_seconds(env, "SHOTCHAIN_GRACE_S", 120.0),
         deadline_s=_seconds(env, "SHOTCHAIN_DEADLINE_S", 3600.0),
+        lease_s=_seconds(env, "SHOTCHAIN_LEASE_S", 60.0, least_s=1),
+        cache_gb=_number(env, "SHOTCHAIN_CACHE_GB", 20.0, most=1_000_000, of="gigabytes"),
     )
 
 
@@ -178,17 +184,21 @@ def _identity(address: str, *, embedded: bool) -> str:
     return "runware" if f"{origin}{parts.path.rstrip('/')}" == OFFICIAL_BASE_URL else origin
 
 
-def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
+def _seconds(env: Mapping[str, str], name: str, default: float, *, least_s: int = 0) -> float:
+    return _number(env, name, default, least=least_s, most=86_400, of="seconds")
+
+
+def _number(env: Mapping[str, str], name: str, default: float, *, most: int, of: str, least: int = 0) -> float:
     text = env.get(name)
     if not text:
         return default
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= 86_400:
-        raise SettingsError(f"{name}={text} is not a number of seconds", advice="Accepted: 0 to 86400.")
-    return seconds
+        number = -1.0
+    if not least <= number <= most:
+        raise SettingsError(f"{name}={text} is not a number of {of}", advice=f"Accepted: {least} to {most}.")
+    return number
 
 
 def parse_usd(text: str | None, name: str) -> Decimal | None:

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -22,11 +23,13 @@ from urllib.request import url2pathname
 from tasks.errors import SettingsError, StorageUnreachable
 from tasks.redaction import redact
 
-__all__ = ["Location", "file_uri", "locate"]
+__all__ = ["Location", "StoredFile", "file_uri", "locate"]
 
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss"}
-_Doing: TypeAlias = Literal["read", "write"]
-_DONE = {"read": "read", "write": "written"}
+_Doing: TypeAlias = Literal["read", "write", "remove"]
+_DONE = {"read": "read", "write": "written", "remove": "removed"}
+# What file systems call the time at which a file was last written.
+_CHANGED = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
 _EXTRAS = {
     "s3": "s3",
     "s3a": "s3",
@@ -44,6 +47,18 @@ _EXTRAS = {
 def file_uri(path: Path) -> str:
     """The `file://` URI of a local path."""
     return path.absolute().as_uri()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that a folder holds: its path in the folder with slashes, its bytes, when it was last written (UTC).
+
+    `changed_at` is None where the storage does not tell.
+    """
+
+    name: str
+    size_bytes: int
+    changed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +225,41 @@ class Location:
             if fs.exists(path):
                 fs.mv(path, f"{path.rpartition('/')[0]}/{name}")
 
+    def files(self) -> list[StoredFile]:
+        """Every file in this folder and below, by name; none where there is no such folder.
+
+        Raises:
+            StorageUnreachable: The storage does not answer.
+        """
+        if self.local is not None:
+            with self._local("read"):
+                return sorted(_walked(self.local), key=lambda file: file.name)
+        with self._filesystem("read") as (fs, path):
+            fs.invalidate_cache()
+            top = f"{path.rstrip('/')}/"
+            try:
+                found = fs.find(path, detail=True)
+            except FileNotFoundError:
+                return []
+            return [
+                StoredFile(name.removeprefix(top), int(info.get("size") or 0), _changed_at(info))
+                for name, info in sorted(found.items())
+                if name.startswith(top)
+            ]
+
+    def remove(self) -> None:
+        """Delete the file. Nothing happens where it is gone already.
+
+        Raises:
+            StorageUnreachable: It cannot be deleted.
+        """
+        if self.local is not None:
+            with self._local("remove"):
+                self.local.unlink(missing_ok=True)
+            return
+        with self._filesystem("remove") as (fs, path), suppress(FileNotFoundError):
+            fs.rm_file(path)
+
     def _put_local(self, source: Path, target: Path) -> None:
         # A short name of its own: one that is as long as the file system allows could not grow.
         partial = target.with_name(f".{uuid.uuid4().hex}.part")
@@ -250,16 +300,49 @@ class Location:
             ) from error
         except ValueError as error:
             raise SettingsError(f"'{self.shown}' is no storage location: {redact(str(error))}") from error
+        except Exception as error:  # some connect already here
+            raise self._refused(doing, error) from error
         try:
             yield fs, path
         except (SettingsError, StorageUnreachable):
             raise
         # Each backend has errors of its own, with no common root.
         except Exception as error:
-            raise StorageUnreachable(
-                f"{self.shown} cannot be {_DONE[doing]}: {redact(str(error)) or type(error).__name__}",
-                advice="Check the address and its credentials, then run the same command again.",
-            ) from error
+            raise self._refused(doing, error) from error
+
+    def _refused(self, doing: _Doing, error: Exception) -> StorageUnreachable:
+        return StorageUnreachable(
+            f"{self.shown} cannot be {_DONE[doing]}: {redact(str(error)) or type(error).__name__}",
+            advice="Check the address and its credentials, then run the same command again.",
+        )
+
+
+def _walked(folder: Path) -> Iterator[StoredFile]:
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise error
+
+    for above, _, names in os.walk(folder, onerror=refuse):
+        for name in names:
+            path = Path(above, name)
+            with suppress(FileNotFoundError):  # gone while we looked
+                facts = path.stat()
+                changed_at = datetime.fromtimestamp(facts.st_mtime, UTC)
+                yield StoredFile(path.relative_to(folder).as_posix(), facts.st_size, changed_at)
+
+
+def _changed_at(info: dict[str, Any]) -> datetime | None:
+    for name in _CHANGED:
+        told = info.get(name)
+        if isinstance(told, datetime):
+            return told if told.tzinfo else told.replace(tzinfo=UTC)
+        if isinstance(told, int | float):
+            return datetime.fromtimestamp(told, UTC)
+        if isinstance(told, str):
+            with suppress(ValueError):
+                moment = datetime.fromisoformat(told)
+                return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return None
 
 
 def _is_virtual(folder: Path) -> bool:

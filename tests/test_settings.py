@@ -147,6 +147,20 @@ def test_times_come_from_the_environment() -> None:
             resolve({"SHOTCHAIN_GRACE_S": text})
 
 
+def test_how_much_the_caches_keep_comes_from_the_environment() -> None:
+    assert (resolve().cache_gb, resolve({"SHOTCHAIN_CACHE_GB": "0.5"}).cache_gb) == (20.0, 0.5)
+    for text in ("-1", "much", "nan"):
+        with pytest.raises(SettingsError, match=f"SHOTCHAIN_CACHE_GB={text} is not a number of gigabytes"):
+            resolve({"SHOTCHAIN_CACHE_GB": text})
+
+
+def test_a_lease_has_time_to_be_renewed() -> None:
+    assert (resolve().lease_s, resolve({"SHOTCHAIN_LEASE_S": "5"}).lease_s) == (60.0, 5.0)
+    with pytest.raises(SettingsError, match="SHOTCHAIN_LEASE_S=0 ") as caught:
+        resolve({"SHOTCHAIN_LEASE_S": "0"})
+    assert "1 to 86400" in str(caught.value)
+
+
 class TestDollars:
     @pytest.mark.parametrize(
         ("text", "amount"),

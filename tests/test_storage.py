@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -240,3 +242,43 @@ def test_places_are_looked_at_before_they_are_needed(tmp_path: Path) -> None:
             locate(str(wrong)).check_writable()
     with pytest.raises(StorageUnreachable):
         locate("/proc/x/film.mp4").check_writable()
+
+
+def test_a_folder_tells_what_is_in_it(folder: Location, source: Path) -> None:
+    assert folder.files() == []
+    for name in ("b.mp4", "deep/er/a.mp4"):
+        folder.child(name).put(source)
+    found = folder.files()
+    assert [(file.name, file.size_bytes) for file in found] == [("b.mp4", 7), ("deep/er/a.mp4", 7)]
+    now = datetime.now(UTC)
+    assert all(file.changed_at and abs(now - file.changed_at) < timedelta(minutes=1) for file in found)
+
+
+def test_what_is_removed_is_gone_and_may_be_removed_again(folder: Location, source: Path) -> None:
+    place = folder.child("deep/film.mp4")
+    place.remove()
+    place.put(source)
+    place.remove()
+    place.remove()
+    assert place.size() is None
+    assert folder.files() == []
+
+
+def test_a_folder_that_cannot_be_looked_into_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    assert locate(str(tmp_path / "file")).files() == []
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o000)
+    try:
+        if not os.access(closed, os.R_OK):  # the superuser is let in everywhere
+            with pytest.raises(StorageUnreachable, match="cannot be read"):
+                locate(str(closed)).files()
+    finally:
+        closed.chmod(0o700)
+    with pytest.raises(StorageUnreachable, match="cannot be removed"):
+        locate(str(closed)).remove()
+
+
+def test_a_storage_that_connects_when_it_is_named_and_cannot_is_unreachable() -> None:
+    with pytest.raises(StorageUnreachable, match="cannot be read"):
+        locate("ftp://127.0.0.1:9/film.mp4").size()

@@ -25,7 +25,7 @@ def ledger(
     from tasks.ledger import open_ledger
 
     settings = resolve_settings(ledger=ledger, needs_key=False)
-    with open_ledger(settings.ledger) as opened:
+    with open_ledger(settings.ledger, create=False) as opened:
         attempts = opened.attempts(run_id=run, shot=shot)
         if json:
             print_json(attempts_as_dict(attempts))

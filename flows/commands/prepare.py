@@ -12,6 +12,7 @@ from flows.commands.output import console
 from tasks.clips.store import ClipStore
 from tasks.errors import ApprovalNeeded
 from tasks.plan.build import build_plan
+from tasks.plan.catalog import input_formats
 from tasks.plan.model import Plan, usd
 from tasks.settings import Settings, parse_usd
 from tasks.storyboard.inputs import inspect_inputs
@@ -29,15 +30,16 @@ class Prepared:
     to_pay_usd: Decimal
 
 
-async def prepare(storyboard: str, settings: Settings) -> Prepared:
-    """Plan a storyboard and look into the store.
+async def prepare(storyboard: str, settings: Settings, *, text: str | None = None) -> Prepared:
+    """Plan a storyboard and look into the store. With `text`, that is what it says, whatever is in the file.
 
     Raises:
         StoryboardError: The storyboard has mistakes.
         StorageUnreachable: The store does not answer.
     """
-    board = read_storyboard(storyboard)
-    planned = build_plan(board, await inspect_inputs(board, settings.cache), settings.identity)
+    board = read_storyboard(storyboard, text=text)
+    facts = await inspect_inputs(board, settings.cache, formats=input_formats())
+    planned = build_plan(board, facts, settings.identity)
     reused = await ClipStore(settings.work, settings.cache).has(planned.content_keys)
     return Prepared(planned, reused, planned.to_pay_usd(reused))
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from flows.commands.flags import Json, Output, RunFlags, StoryboardFile
 from flows.commands.output import console, print_json
@@ -19,6 +22,9 @@ def render(
     *,
     output: Output = None,
     flags: RunFlags = _DEFAULTS,
+    placeholder: Annotated[
+        bool, Parameter(negative="", help="Make a film even where shots are missing, with slates in their places.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Render a storyboard to a film. Run again after whatever happened: what is paid is not paid again."""
@@ -32,7 +38,13 @@ def render(
     approved = approve(prepared, flags)
     from flows.commands.running import run_render
 
-    parameters = {"storyboard": storyboard, "output": output, **flags.parameters(), **approved}
+    parameters = {
+        "storyboard": storyboard,
+        "output": output,
+        "placeholder": placeholder,
+        **flags.parameters(),
+        **approved,
+    }
     outcome = run_render(settings, prepared, parameters)
     if json:
         print_json(outcome)

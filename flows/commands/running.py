@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -10,10 +11,12 @@ from flows.commands.output import console
 from flows.commands.prepare import Prepared
 from flows.display import watching
 from flows.server import prefect_session
-from flows.stoppable import run_stoppable
+from flows.stoppable import Stopped, run_stoppable
 from tasks.clips.store import ClipStore
-from tasks.errors import PrefectUnreachable
-from tasks.ledger import open_ledger
+from tasks.errors import PrefectUnreachable, ShotchainError
+from tasks.ledger import State, open_ledger
+from tasks.plan.model import usd
+from tasks.problems import listed_shots
 from tasks.progress import watch
 from tasks.settings import Settings
 
@@ -41,9 +44,27 @@ def run_render(settings: Settings, prepared: Prepared, parameters: dict[str, Any
 
         try:
             return run_stoppable(run)
+        except Stopped as stopped:
+            stopped.left = _left(settings, prepared)
+            raise
         except httpx.TransportError as error:
             # Our own requests have errors of their own, so this is Prefect's.
             raise PrefectUnreachable(
                 f"the Prefect server went away during the run: {error}",
                 advice="What is paid is kept, and a film that was published is whole. Run the same command again.",
             ) from error
+
+
+def _left(settings: Settings, prepared: Prepared) -> str:
+    """What of this plan the provider still has, and may be charging for."""
+    at_provider = {State.SUBMITTED, State.ACCEPTED}
+    try:
+        with open_ledger(settings.ledger) as ledger:
+            attempts = ledger.attempts(states=at_provider, provider=settings.identity)
+    except ShotchainError as error:
+        return f"What is still at the provider cannot be told: {error.message}."
+    left = [attempt for attempt in attempts if attempt.content_key in prepared.plan.content_keys]
+    if not left:
+        return "Nothing is at the provider."
+    held = usd(sum((attempt.reserved_usd for attempt in left), Decimal(0)))
+    return f"Still at the provider, for ${held}: {listed_shots(list(dict.fromkeys(attempt.shot for attempt in left)))}."

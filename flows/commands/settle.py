@@ -29,7 +29,7 @@ def settle(
 
     settings = resolve_settings(ledger=ledger, needs_key=False)
     cost_usd = parse_usd(cost, "--cost")
-    with open_ledger(settings.ledger) as opened:
+    with open_ledger(settings.ledger, create=False) as opened:
         if opened.attempt(task_uuid) is None:
             raise BadInput(f"the ledger knows no attempt {task_uuid}", advice="`shotchain ledger` lists them.")
         answer = Charged.YES if charged else Charged.NO

@@ -7,13 +7,15 @@ attempt half done (this run, a later one, another machine) goes on from its stat
     submitted   it may have been accepted: ask; after the grace time post the same UUID once more
     accepted    wait for it
     succeeded   the result is in the ledger
-    unknown     ask; if the provider still cannot tell, a person must
+    unknown     ask; if it was posted only once and never said to be accepted, as `submitted`; else, if the provider
+                still cannot tell, a person must
 
 Whoever loses a compare-and-set reads the row again and goes on from there: another run was faster.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -21,20 +23,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks.clips.circuit import STOPPERS, Circuit
-from tasks.clips.recall import ask_for_result, look, recorded_error, recorded_result, unknown_outcome
+from tasks.clips.endings import state_after, state_of_verdict, write_end, write_success
+from tasks.clips.recall import ask_for_result, look, other_account, recorded_error, recorded_result, unknown_outcome
 from tasks.clips.writing import in_ledger
 from tasks.errors import (
     Charged,
-    ContentRefused,
-    KeyRefused,
     LedgerError,
-    NoCredit,
     OutcomeUnknown,
     ProviderError,
     ProviderUnreachable,
     RateLimited,
     RequestRejected,
-    SettingsError,
     ShotchainError,
 )
 from tasks.ledger import Attempt, State
@@ -54,8 +53,6 @@ _BUSY_TRIES = 8
 _UNREACHABLE_TRIES = 4
 _ASK_TRIES = 5
 _MOST_POSTS = 2
-_AT_PROVIDER = frozenset({State.SUBMITTED, State.ACCEPTED, State.UNKNOWN})
-_REFUSALS = (RequestRejected, ContentRefused, KeyRefused, NoCredit, SettingsError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +141,20 @@ class Driver:
 
     async def _submit(self, attempt: Attempt, order: Order) -> Attempt:
         self._circuit.check(order.shot)
-        request = {**await order.build(), "taskUUID": attempt.task_uuid}
+        request = await self._request(attempt, order)
         self._circuit.check(order.shot)
         moved = await self._move(attempt, State.SUBMITTED, expect={State.RESERVED}, account=self._settings.account)
         if moved is None:
             return await self._reload(attempt)
         self._tell(Stage.SUBMITTING, order)
         return await self._post(moved, order, request)
+
+    async def _request(self, attempt: Attempt, order: Order) -> Mapping[str, Any]:
+        try:
+            return {**await order.build(), "taskUUID": attempt.task_uuid}
+        except STOPPERS as error:
+            self._circuit.trip(error)  # an input could not be uploaded, and the next will not be either
+            raise
 
     async def _post(self, attempt: Attempt, order: Order, request: Mapping[str, Any]) -> Attempt:
         """Post a submitted attempt: the first post of it, or the one more that the grace rule allows.
@@ -163,9 +167,8 @@ class Driver:
         for turn in range(_BUSY_TRIES):
             if isinstance(failure, ProviderUnreachable) and turn >= _UNREACHABLE_TRIES:
                 break
-            if turn:
-                asked_s = failure.retry_after_s if isinstance(failure, RateLimited) else None
-                await self._pauses.backoff(turn, first_s=1.0, most_s=30.0, asked_s=asked_s)
+            if failure is not None:
+                await self._pause_after(failure, turn, attempt, order, doubtful=doubtful)
             try:
                 results = await self._client.submit(request)
             except (RateLimited, ProviderUnreachable) as error:
@@ -186,17 +189,27 @@ class Driver:
                         raise  # it is about now, and says nothing of the post before
                 if doubtful and not isinstance(error, RequestRejected):
                     return attempt  # so is this; but what is rejected now was rejected before
-                state = State.REFUSED if isinstance(error, _REFUSALS) else State.FAILED
-                return await self._end(attempt, state, error, order)
+                self._count(error)
+                return await self._end(attempt, state_after(error), error, order)
             attempt = await self._accepted(attempt, order)
             return await self._succeeded(attempt, results[0]) if results else attempt
         if failure is None or doubtful:
             return attempt
         if isinstance(failure, STOPPERS):
             self._circuit.trip(failure)
-        # Taking the one more post that is left means that no other run can be about to use it.
-        claimed = await in_ledger(self._ledger.count_post, attempt.task_uuid, posts=attempt.posts)
-        return await (self._end(claimed, State.RELEASED, failure, order) if claimed else self._reload(attempt))
+        return await self._end(attempt, State.RELEASED, failure, order)
+
+    async def _pause_after(
+        self, failure: RateLimited | ProviderUnreachable, turn: int, attempt: Attempt, order: Order, *, doubtful: bool
+    ) -> None:
+        """Wait before the same request goes again. Whoever is stopped here, with nothing sent, gives it back."""
+        asked_s = failure.retry_after_s if isinstance(failure, RateLimited) else None
+        try:
+            await self._pauses.backoff(turn, first_s=1.0, most_s=30.0, asked_s=asked_s)
+        except asyncio.CancelledError:
+            if not doubtful:
+                await self._end(attempt, State.RELEASED, failure, order)
+            raise
 
     async def _accepted(self, attempt: Attempt, order: Order) -> Attempt:
         self._tell(Stage.GENERATING, order)
@@ -215,22 +228,25 @@ class Driver:
         """
         self._tell(Stage.GENERATING, order, "asking what became of it")
         grace_s = self._settings.grace_s
-        if attempt.state is State.UNKNOWN:
-            found = await self._look_until(attempt, order, 0.0)
-        else:
-            sent_s = (attempt.submitted_at or attempt.created_at).timestamp()
-            found = await self._look_until(attempt, order, sent_s + grace_s)
-            if found.state is State.SUBMITTED and found.posts < _MOST_POSTS:
-                if self._circuit.is_open:
-                    raise unknown_outcome(found)  # as it is; a later run goes on from there
-                request = {**await order.build(), "taskUUID": attempt.task_uuid}
-                claimed = await in_ledger(self._ledger.count_post, attempt.task_uuid, posts=found.posts)
-                if claimed is None:
-                    return await self._reload(attempt)
-                found = await self._post(claimed, order, request)
-                if found.state is State.SUBMITTED:
-                    found = await self._look_until(found, order, time.time() + grace_s)
-        return await self._give_up(found) if found.state in {State.SUBMITTED, State.UNKNOWN} else found
+        sent_s = (attempt.submitted_at or attempt.created_at).timestamp()
+        waits = attempt.state is State.SUBMITTED or _may_be_posted(attempt)
+        found = await self._look_until(attempt, order, sent_s + grace_s if waits else 0.0)
+        if found.state is not attempt.state:
+            return found
+        if _may_be_posted(found):
+            if self._circuit.is_open:
+                raise unknown_outcome(found)  # as it is; a later run goes on from there
+            request = await self._request(attempt, order)
+            claimed = await in_ledger(self._ledger.count_post, attempt.task_uuid, posts=found.posts)
+            if claimed is None:
+                return await self._reload(attempt)
+            found = await self._post(claimed, order, request)
+            if found.state is not attempt.state:
+                return found
+            found = await self._look_until(found, order, time.time() + grace_s)
+            if found.state is not attempt.state:
+                return found
+        return await self._give_up(found)
 
     async def _give_up(self, attempt: Attempt) -> Attempt:
         """Leave an attempt of which nothing can be learnt now to a later run, or to a person."""
@@ -238,7 +254,9 @@ class Driver:
             moved = await self._move(attempt, State.UNKNOWN, expect={State.SUBMITTED}, error=unknown_outcome(attempt))
             attempt = moved or await self._reload(attempt)
         if attempt.state is State.UNKNOWN:
-            raise unknown_outcome(attempt)
+            error = unknown_outcome(attempt)
+            self._count(error)
+            raise error
         return attempt
 
     async def _look_until(self, attempt: Attempt, order: Order, until_s: float) -> Attempt:
@@ -299,6 +317,7 @@ class Driver:
             if known is not None:
                 return known
             error.shot = order.shot
+            self._count(error)
             if error.code is not None:
                 await self._move(attempt, State.UNKNOWN, expect={State.ACCEPTED}, error=error)
             raise
@@ -315,30 +334,25 @@ class Driver:
         return known if known is not None and known.state is not State.ACCEPTED else None
 
     async def _succeeded(self, attempt: Attempt, result: VideoResult) -> Attempt:
-        moved = await self._move(
-            attempt,
-            State.SUCCEEDED,
-            expect=_AT_PROVIDER,
-            cost_usd=result.cost_usd,
-            result=result.as_json(),
-        )
+        moved = await write_success(self._ledger, attempt, result)
         return moved or await self._reload(attempt)
 
     # -- ending ----------------------------------------------------------------------------------------------------
 
     async def _ended_by_provider(self, attempt: Attempt, error: ShotchainError, order: Order) -> Attempt:
-        state = State.REFUSED if isinstance(error, _REFUSALS) else State.FAILED
-        if error.transient:
+        self._count(error)
+        return await self._end(attempt, state_of_verdict(error), error, order)
+
+    def _count(self, error: ShotchainError) -> None:
+        """Count what the provider could not do, and whatever else may have cost something and gave no clip."""
+        if error.transient or error.charged is not Charged.NO:
             self._circuit.failed(error)
-        return await self._end(attempt, state, error, order)
 
     async def _end(self, attempt: Attempt, state: State, error: ShotchainError, order: Order) -> Attempt:
         """Write down how an attempt ended, and keep the error with all that is known for whoever drives it."""
         error.shot = order.shot
         error.task_uuid = attempt.task_uuid
-        told = error.cost_usd if error.charged is Charged.YES and state is not State.RELEASED else None
-        expect = {State.SUBMITTED} if state is State.RELEASED else _AT_PROVIDER
-        moved = await self._move(attempt, state, expect=expect, error=error, cost_usd=told)
+        moved = await write_end(self._ledger, attempt, state, error)
         current = moved or await self._reload(attempt)
         if current.state in OVER:
             self._errors[attempt.task_uuid] = error
@@ -348,12 +362,7 @@ class Driver:
 
     def _check_account(self, attempt: Attempt) -> None:
         if attempt.account and attempt.account != self._settings.account:
-            raise OutcomeUnknown(
-                "this take was submitted with another API key, and only that account can be asked about it",
-                advice="Set RUNWARE_API_KEY to the key it was submitted with and run again.",
-                shot=attempt.shot,
-                task_uuid=attempt.task_uuid,
-            )
+            raise other_account(attempt)
 
     async def _move(self, attempt: Attempt, to: State, **facts: Any) -> Attempt | None:
         return await in_ledger(self._ledger.move, attempt.task_uuid, to, **facts)
@@ -366,3 +375,8 @@ class Driver:
 
     def _tell(self, stage: Stage, order: Order, message: str = "") -> None:
         self._observe(Event(stage, order.shot, order.take, message=message))
+
+
+def _may_be_posted(attempt: Attempt) -> bool:
+    """Whether the one more post is left to an attempt of which nobody ever said that it was accepted."""
+    return attempt.posts < _MOST_POSTS and attempt.accepted_at is None

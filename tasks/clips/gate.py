@@ -17,15 +17,16 @@ __all__ = ["Reserved", "open_gate", "past_limit", "refuse_unpinned", "wanted_tak
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """What the gate found and held: keys that are in the store, and the money for those that are not."""
+    """What the gate found and held for a run: keys that are in the store, and the attempts at those that are not."""
 
+    run_id: str
     reused: frozenset[str]
     attempts: tuple[Attempt, ...]
 
     @property
     def held_usd(self) -> Decimal:
-        """Dollars reserved for what was not submitted yet."""
-        waiting = (attempt for attempt in self.attempts if attempt.state is State.RESERVED)
+        """Dollars that this run has reserved for what was not submitted yet."""
+        waiting = (it for it in self.attempts if it.state is State.RESERVED and it.run_id == self.run_id)
         return sum({item.task_uuid: item.reserved_usd for item in waiting}.values(), Decimal(0))
 
 
@@ -84,7 +85,7 @@ async def open_gate(
         attempts = await in_ledger(ledger.reserve, run_id, wanted) if wanted else []
     except OverBudget as error:
         raise past_limit(error, approved_usd) from error
-    reserved = Reserved(frozenset(reused), tuple(attempts))
+    reserved = Reserved(run_id, frozenset(reused), tuple(attempts))
     # Only now is it known what other runs have paid for already.
     if approved_usd is not None and reserved.held_usd > approved_usd:
         await in_ledger(ledger.release_unsubmitted, run_id)

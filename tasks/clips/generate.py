@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import uuid
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from tasks.clips.attempt import Driver, Order
 from tasks.clips.circuit import Circuit
+from tasks.clips.fetch import Fetcher
 from tasks.clips.gate import past_limit, wanted_take
 from tasks.clips.inputs import Inputs
-from tasks.clips.recall import recorded_result
+from tasks.clips.recall import recorded_error
 from tasks.clips.slots import Slots
-from tasks.clips.store import Clip, ClipStore, Origin
+from tasks.clips.store import Clip, ClipStore
+from tasks.clips.wheel import Wheel
 from tasks.clips.writing import in_ledger
 from tasks.errors import (
     Charged,
@@ -27,26 +28,20 @@ from tasks.errors import (
     ContentRefused,
     OverBudget,
     ProviderUnreachable,
-    ResultGone,
     ShotchainError,
 )
 from tasks.ledger import Attempt, State
 from tasks.ledger.ledger import Ledger
 from tasks.ledger.states import OVER, PAID
-from tasks.media.frames import DecodedFacts, decode_whole
 from tasks.plan.model import Input, Plan, PlannedShot, PlannedTake
 from tasks.plan.request import fill_inputs
 from tasks.progress import Event, Observer, Stage
 from tasks.runware.client import RunwareClient
-from tasks.runware.download import Download, download_result
 from tasks.runware.messages import VideoResult
 from tasks.runware.pauses import Pauses
 from tasks.settings import Nsfw
 
 __all__ = ["Generator", "Taken"]
-
-_SUFFIXES = {".mp4", ".mov", ".webm"}
-_DOWNLOADS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +99,28 @@ class Generator:
     ) -> None:
         self._plan = plan
         self._run_id = run_id
-        self._client = client
         self._driver = driver
         self._ledger = ledger
         self._store = store
         self._inputs = inputs
         self._slots = slots
-        self._scratch = scratch
         self._retries = retries
         self._rebuy_lost = rebuy_lost
         self._observe = observer
         self._nsfw = nsfw
         self._approved_usd = approved_usd
-        self._circuit = circuit or Circuit()
         self._pauses = pauses or Pauses()
+        self._wheel = Wheel(ledger, run_id, self._pauses)
+        self._fetcher = Fetcher(
+            client=client,
+            ask_again=driver.ask_again,
+            store=store,
+            ledger=ledger,
+            scratch=scratch,
+            observer=observer,
+            circuit=circuit,
+            pauses=self._pauses,
+        )
         # Takes of one content key are one clip: the first makes it, the others wait and find it, or its failure.
         self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._failed: dict[str, ShotchainError] = {}
@@ -144,6 +147,12 @@ class Generator:
         finally:
             self._slots.waive(take.content_key)
 
+    async def forgo(self, shot: PlannedShot) -> None:
+        """Give back what this run has reserved for a shot that it will not make: another run may wait for that."""
+        for take in shot.takes:
+            self._slots.waive(take.content_key)
+            await self._give_back(take.content_key)
+
     async def _take(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
         key = take.content_key
         if key in self._failed:
@@ -156,33 +165,114 @@ class Generator:
                 return await self._have(shot, take, clips)
         except ShotchainError as error:
             self._failed[key] = error
+            await self._give_back(key)
             raise
+        return await self._reuse(found, shot, take)
+
+    async def _reuse(self, found: Clip, shot: PlannedShot, take: PlannedTake) -> Taken:
+        """A take whose clip is in the store."""
         attempt = await in_ledger(self._ledger.attempt, found.origin.task_uuid)
         if attempt is not None and attempt.state is State.SUCCEEDED:
             # A run was stopped after it had stored the clip and before it could write so.
-            await self._stored(attempt)
+            await self._fetcher.stored(attempt)
         self._tell(Stage.REUSED, shot, take)
         return self._taken(attempt, found, shot, take)
 
     async def _have(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
+        """Have a take that is not in the store: by an attempt of this run, or by that of another that lives."""
         order = Order(shot.id, take.number, lambda: self._build(shot, clips))
+        replaces: str | None = None
+        tries = 0
         attempt = await self._reserve(shot, take)
-        if attempt.state in PAID:
+        while True:
+            attempt = await self._wheel.watch(attempt, lambda: self._wait_for_another(shot, take))
+            if attempt.state is State.RESERVED and attempt.run_id != self._run_id:
+                attempt = await self._reserve(shot, take, replaces)  # its run is dead: the money is free again
+                continue
+            if attempt.state in PAID and (found := await self._store.find(take.content_key)):
+                return await self._reuse(found, shot, take)
             try:
-                return await self._fetch_paid(attempt, shot, take)
+                taken = await self._turn(attempt, order, shot, take)
             except (ClipLost, ClipDamaged) as error:
-                if not self._rebuy_lost:
+                if not self._rebuy_lost or replaces is not None or attempt.state not in PAID:
                     raise
+                replaces = attempt.task_uuid
                 attempt = await self._replace(attempt, error, shot, take)
-        attempt, result = await self._drive(attempt, order, shot, take)
-        return self._taken(attempt, await self._fetch(attempt, result, shot, take), shot, take)
+            except ShotchainError as error:
+                attempt, tries = await self._after(attempt, error, replaces, tries, shot, take)
+            else:
+                if taken is not None:
+                    return taken
+                attempt = await self._wheel.read(attempt)
+
+    async def _turn(self, attempt: Attempt, order: Order, shot: PlannedShot, take: PlannedTake) -> Taken | None:
+        """Bring an attempt to its clip, at its wheel all the way; None where another run has that."""
+        if attempt.state in OVER:
+            raise recorded_error(attempt)
+        if attempt.state is State.STORED:
+            return await self._fetch_paid(attempt, shot, take)
+        taken: Taken | None = None
+        try:
+            if attempt.state is State.SUCCEEDED:
+                if (held := await self._wheel.take(attempt)) is not None:
+                    taken = await self._fetch_paid(held, shot, take)
+            elif (driven := await self._drive(attempt, order, shot, take)) is not None:
+                done, result = driven
+                taken = self._taken(done, await self._fetch(done, result, shot, take), shot, take)
+        finally:
+            if taken is None:
+                await self._wheel.let_go(attempt)
+        return taken
+
+    async def _drive(
+        self, attempt: Attempt, order: Order, shot: PlannedShot, take: PlannedTake
+    ) -> tuple[Attempt, VideoResult] | None:
+        async with self._slots.take(self._plan.priority[shot.id], take.content_key):
+            held = await self._wheel.take(attempt)  # only now: whoever waits for a place keeps nobody else away
+            return None if held is None else await self._driver.drive(held, order)
+
+    async def _give_back(self, key: str) -> None:
+        live = await in_ledger(self._ledger.live, self._plan.provider, key)
+        if live is not None and live.state is State.RESERVED and live.run_id == self._run_id:
+            await in_ledger(self._ledger.move, live.task_uuid, State.RELEASED, expect={State.RESERVED})
+
+    async def _after(
+        self,
+        attempt: Attempt,
+        error: ShotchainError,
+        replaces: str | None,
+        tries: int,
+        shot: PlannedShot,
+        take: PlannedTake,
+    ) -> tuple[Attempt, int]:
+        """The attempt that follows on one that failed, and how many tries were used up, this one included.
+
+        Raises:
+            ShotchainError: `error`, where it is not over, may not pass, or no tries are left.
+        """
+        current = await in_ledger(self._ledger.attempt, attempt.task_uuid)
+        if current is None or current.state not in OVER:
+            raise error
+        if current.state is State.RELEASED and (current.posts == 0 or current.run_id != self._run_id):
+            # It was given up untried here: by another run, or because this one had been taken for dead.
+            return await self._reserve(shot, take, replaces), tries
+        if not error.transient or isinstance(error, ProviderUnreachable) or tries >= self._retries:
+            raise error
+        tries += 1
+        self._tell(Stage.RETRYING, shot, take, message=f"{error.message}; try {tries + 1}")
+        await self._pauses.backoff(tries, first_s=2.0, most_s=30.0)
+        try:
+            return await in_ledger(self._ledger.retry, self._run_id, current, shot.price_usd), tries
+        except OverBudget as refused:
+            raise past_limit(refused, self._approved_usd) from error
+
+    def _wait_for_another(self, shot: PlannedShot, take: PlannedTake) -> None:
+        self._slots.waive(take.content_key)  # whoever watches needs no place
+        self._tell(Stage.WAITING, shot, take, message="another run is making it, or was until a moment ago")
 
     async def _fetch_paid(self, attempt: Attempt, shot: PlannedShot, take: PlannedTake) -> Taken:
         """Have a clip that was paid for before, from the address at hand or from a fresh one."""
-        if attempt.state is State.SUCCEEDED:
-            clip = await self._fetch(attempt, recorded_result(attempt), shot, take)
-            return self._taken(attempt, clip, shot, take)
-        clip = await self._fetch(attempt, await self._result(attempt), shot, take)
+        clip = await self._fetch(attempt, await self._fetcher.result_of(attempt), shot, take)
         return self._taken(attempt, clip, shot, take)
 
     def _judged(self, taken: Taken) -> Taken:
@@ -205,9 +295,6 @@ class Generator:
         paid_usd = clip.origin.cost_usd if ours else Decimal(0)
         return Taken(shot.id, take.number, clip, reused=not ours, paid_usd=paid_usd)
 
-    async def _stored(self, attempt: Attempt) -> None:
-        await in_ledger(self._ledger.move, attempt.task_uuid, State.STORED, expect={State.SUCCEEDED})
-
     async def _replace(
         self, attempt: Attempt, error: ClipLost | ClipDamaged, shot: PlannedShot, take: PlannedTake
     ) -> Attempt:
@@ -224,117 +311,22 @@ class Generator:
         except OverBudget as error:
             raise past_limit(error, self._approved_usd) from error
 
-    async def _drive(
-        self, attempt: Attempt, order: Order, shot: PlannedShot, take: PlannedTake
-    ) -> tuple[Attempt, VideoResult]:
-        """Drive an attempt, and further ones where a failure is over, may pass, and tries are left."""
-        tries = 0
-        while True:
-            try:
-                async with self._slots.take(self._plan.priority[shot.id], take.content_key):
-                    return await self._driver.drive(attempt, order)
-            except ShotchainError as error:
-                current = await in_ledger(self._ledger.attempt, attempt.task_uuid)
-                if current is None or current.state not in OVER:
-                    raise
-                if current.state is State.RELEASED and current.posts == 0:
-                    # Another run that had reserved it ended without sending it.
-                    attempt = await self._reserve(shot, take)
-                    continue
-                if not error.transient or isinstance(error, ProviderUnreachable) or tries >= self._retries:
-                    raise
-                tries += 1
-                self._tell(Stage.RETRYING, shot, take, message=f"{error.message}; try {tries + 1}")
-                await self._pauses.backoff(tries, first_s=2.0, most_s=30.0)
-                try:
-                    attempt = await in_ledger(self._ledger.retry, self._run_id, current, shot.price_usd)
-                except OverBudget as refused:
-                    raise past_limit(refused, self._approved_usd) from error
-
     async def _build(self, shot: PlannedShot, clips: Mapping[str, Clip]) -> Mapping[str, Any]:
         if not shot.inputs:
             return shot.request
         filled: dict[Input, str] = await self._inputs.resolve(shot.inputs, clips)
         return {**shot.request, "inputs": fill_inputs(shot.inputs, filled.__getitem__)}
 
-    # -- fetching --------------------------------------------------------------------------------------------------
-
-    async def _result(self, attempt: Attempt) -> VideoResult:
-        result = await self._driver.ask_again(attempt)
-        if result is None:
-            raise _lost(attempt)
-        return result
-
     async def _fetch(self, attempt: Attempt, result: VideoResult, shot: PlannedShot, take: PlannedTake) -> Clip:
-        """Bring a paid clip into the store. A failing download asks for the file again, never for another clip."""
-        self._tell(Stage.DOWNLOADING, shot, take)
-        damage: ClipDamaged | None = None
-        for turn in range(_DOWNLOADS):
-            if turn:
-                await self._pauses.backoff(turn, first_s=1.0, most_s=8.0)
-            try:
-                download = await self._download(result, take)
-            except ProviderUnreachable as error:
-                self._circuit.failed(error)
-                raise
-            except ResultGone:
-                result = await self._result(attempt)
-                continue
-            try:
-                # The frames that other shots wait for are taken in the same pass.
-                taken = self._plan.frames_taken_of(shot.id) if take.number == shot.select else ()
-                stills = {index: self._inputs.still(download.sha256, index) for index in taken}
-                facts = await asyncio.to_thread(decode_whole, download.path, stills)
-                return await self._keep(attempt, result, shot, take, download, facts)
-            except ClipDamaged as error:
-                damage = error
-                kept = await self._store.set_aside(take.content_key, download.path)
-                self._tell(Stage.NOTE, shot, take, message=f"a damaged download was kept aside: {kept}")
-                self._circuit.failed(error)
-            finally:
-                download.path.unlink(missing_ok=True)
-        if damage is None:
-            raise _lost(attempt)
-        cost_usd = _cost_usd(attempt)
-        raise ClipDamaged(
-            f"the paid clip cannot be decoded, however often it is fetched: {damage.message}",
-            advice=f"It is kept aside in the clip store. Run again to fetch it again, or pay ${cost_usd} once more "
-            "with --rebuy-lost.",
-            shot=shot.id,
-            task_uuid=attempt.task_uuid,
-            cost_usd=cost_usd,
-        )
+        # The frames that other shots wait for are taken in the same pass.
+        taken = self._plan.frames_taken_of(shot.id) if take.number == shot.select else ()
 
-    async def _download(self, result: VideoResult, take: PlannedTake) -> Download:
-        suffix = PurePosixPath(result.video_url.partition("?")[0]).suffix.lower()
-        name = f"{take.content_key[:16]}-{uuid.uuid4().hex[:8]}{suffix if suffix in _SUFFIXES else '.mp4'}"
-        return await download_result(self._client, result.video_url, self._scratch / name, pauses=self._pauses)
+        def stills(sha256: str) -> dict[int, Path]:
+            return {index: self._inputs.still(sha256, index) for index in taken}
 
-    async def _keep(
-        self,
-        attempt: Attempt,
-        result: VideoResult,
-        shot: PlannedShot,
-        take: PlannedTake,
-        download: Download,
-        facts: DecodedFacts,
-    ) -> Clip:
-        cost_usd = _cost_usd(attempt)
-        origin = Origin(
-            provider=attempt.provider,
-            model=attempt.model,
-            task_uuid=attempt.task_uuid,
-            video_uuid=result.video_uuid,
-            cost_usd=cost_usd,
-            seed=result.seed,
-            nsfw=result.nsfw,
+        return await self._fetcher.fetch(
+            attempt, result, key=take.content_key, shot=shot.id, take=take.number, stills=stills
         )
-        clip = await self._store.put(take.content_key, download, facts, origin)
-        self._circuit.worked()
-        if attempt.state is not State.STORED:
-            await self._stored(attempt)
-        self._tell(Stage.STORED, shot, take, cost_usd=cost_usd)
-        return clip
 
     def _tell(
         self,
@@ -346,19 +338,3 @@ class Generator:
         message: str = "",
     ) -> None:
         self._observe(Event(stage, shot.id, take.number, cost_usd=cost_usd, message=message))
-
-
-def _lost(attempt: Attempt) -> ClipLost:
-    cost = _cost_usd(attempt)
-    return ClipLost(
-        "this take was paid for, its clip is gone from the store, and the provider no longer has it",
-        advice=f"Bring the file back to the store, or pay ${cost} once more with --rebuy-lost.",
-        shot=attempt.shot,
-        task_uuid=attempt.task_uuid,
-        cost_usd=cost,
-    )
-
-
-def _cost_usd(attempt: Attempt) -> Decimal:
-    """What an attempt cost; a cost that the provider did not name counts as the reservation."""
-    return attempt.reserved_usd if attempt.cost_usd is None else attempt.cost_usd

@@ -14,7 +14,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from tasks.clips.store import Clip
-from tasks.errors import ShotchainError, UnpinnedInput
+from tasks.errors import RateLimited, ShotchainError, UnpinnedInput
+from tasks.media.files import mark_used
 from tasks.media.frames import extract_frame
 from tasks.plan.model import LAST, ClipFrame, Input, WholeClip
 from tasks.rounding import round_half_up
@@ -88,7 +89,9 @@ class Inputs:
         """The `index`-th frame of a clip, as the plan counts, as a PNG file; decoded once."""
         actual = index if index == LAST else frame_index(index, self._clip_rate, clip)
         png = self.still(clip.sha256, actual)
-        if not png.is_file():
+        if png.is_file():
+            mark_used(png)
+        else:
             await asyncio.to_thread(extract_frame, clip.path, actual, png)
         return png
 
@@ -139,7 +142,8 @@ class Inputs:
             except ShotchainError as error:
                 if not error.transient:
                     raise
-            await self._pauses.backoff(turn, first_s=1.0, most_s=10.0)
+                asked_s = error.retry_after_s if isinstance(error, RateLimited) else None
+            await self._pauses.backoff(turn, first_s=1.0, most_s=10.0, asked_s=asked_s)
         return await self._client.upload(path, kind)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from tasks.errors import (
     Charged,
@@ -21,10 +21,26 @@ from tasks.errors import (
 )
 from tasks.ledger import Attempt
 from tasks.runware.client import RunwareClient
-from tasks.runware.failures import failure_from_error
+from tasks.runware.failures import failure_from_error, is_not_found
 from tasks.runware.messages import Reply, VideoResult, read_reply
 
-__all__ = ["ask_for_result", "error_from_dict", "look", "recorded_error", "recorded_result", "unknown_outcome"]
+__all__ = [
+    "Seen",
+    "ask_for_result",
+    "error_from_dict",
+    "look",
+    "look_at_all",
+    "look_closely",
+    "other_account",
+    "recorded_error",
+    "recorded_result",
+    "seen_in",
+    "unknown_outcome",
+]
+
+_BATCH = 100
+Seen: TypeAlias = VideoResult | ShotchainError | Literal["known", "missing"] | None
+"""A result, the failure that ended a task, that it is in work, that there is none, or nothing."""
 
 
 async def look(client: RunwareClient, task_uuid: str) -> VideoResult | ShotchainError | Literal["known"] | None:
@@ -38,16 +54,63 @@ async def look(client: RunwareClient, task_uuid: str) -> VideoResult | Shotchain
         OutcomeUnknown: The provider will not say.
         ShotchainError: The provider cannot be asked: transient, or the key or the account is refused.
     """
+    seen = await look_closely(client, task_uuid)
+    return None if seen == "missing" else seen
+
+
+async def look_closely(client: RunwareClient, task_uuid: str) -> Seen:
+    """Like `look`, and `missing` where the provider says that there is no such task.
+
+    Raises:
+        ShotchainError: See `look`.
+    """
+    missing: Seen = None
     for answer in (_responses, _details):
-        reply = await answer(client, task_uuid)
-        if results := reply.results_of(task_uuid):
-            return results[0]
-        verdict = client.verdict_of(reply, task_uuid, alone=True)
-        if verdict is not None:
-            return verdict
-        if reply.is_known(task_uuid):
-            return "known"
-    return None
+        seen = seen_in(client, await answer(client, task_uuid), task_uuid, alone=True)
+        if seen is not None and seen != "missing":
+            return seen
+        missing = seen or missing
+    return missing
+
+
+def seen_in(client: RunwareClient, reply: Reply, task_uuid: str, *, alone: bool) -> Seen:
+    """What a reply says of one task; `missing` where it says that there is no such task, which may be too early.
+
+    Args:
+        client: Asked.
+        reply: Answered.
+        task_uuid: The task.
+        alone: Whether the question was about this task only, so that an error that names none is its own.
+    """
+    if results := reply.results_of(task_uuid):
+        return results[0]
+    verdict = client.verdict_of(reply, task_uuid, alone=alone)
+    if verdict is not None:
+        return verdict
+    if reply.is_known(task_uuid):
+        return "known"
+    error = reply.error_of(task_uuid, alone=alone)
+    return "missing" if error is not None and is_not_found(error) else None
+
+
+async def look_at_all(client: RunwareClient, task_uuids: Sequence[str]) -> dict[str, Seen]:
+    """Ask about many tasks at once, where the provider shows tasks that are in work.
+
+    Returns:
+        What is known of each. Those are left out about which the provider does not answer in company.
+
+    Raises:
+        ShotchainError: The provider cannot be asked: transient, or the key or the account is refused.
+    """
+    seen: dict[str, Seen] = {}
+    for start in range(0, len(task_uuids), _BATCH):
+        batch = task_uuids[start : start + _BATCH]
+        try:
+            reply = await _responses(client, *batch)
+        except OutcomeUnknown:
+            continue
+        seen |= {task_uuid: seen_in(client, reply, task_uuid, alone=len(batch) == 1) for task_uuid in batch}
+    return seen
 
 
 async def ask_for_result(client: RunwareClient, attempt: Attempt) -> VideoResult | None:
@@ -62,9 +125,9 @@ async def ask_for_result(client: RunwareClient, attempt: Attempt) -> VideoResult
     return None
 
 
-async def _responses(client: RunwareClient, task_uuid: str) -> Reply:
+async def _responses(client: RunwareClient, *task_uuids: str) -> Reply:
     try:
-        return await client.get_responses([task_uuid])
+        return await client.get_responses(task_uuids)
     except (KeyRefused, NoCredit):
         raise
     except ShotchainError as error:
@@ -72,7 +135,7 @@ async def _responses(client: RunwareClient, task_uuid: str) -> Reply:
             raise
         # A refused question is no refused task.
         raise OutcomeUnknown(
-            f"the provider does not answer what became of this task: {error.message}", task_uuid=task_uuid
+            f"the provider does not answer what became of this task: {error.message}", task_uuid=task_uuids[0]
         ) from error
 
 
@@ -117,6 +180,16 @@ def unknown_outcome(attempt: Attempt) -> OutcomeUnknown:
         task_uuid=attempt.task_uuid,
         cost_usd=attempt.reserved_usd,
         charged=Charged.UNKNOWN,
+    )
+
+
+def other_account(attempt: Attempt) -> OutcomeUnknown:
+    """What is said of an attempt that left under another API key."""
+    return OutcomeUnknown(
+        "this take was submitted with another API key, and only that account can be asked about it",
+        advice="Set RUNWARE_API_KEY to the key it was submitted with and run again.",
+        shot=attempt.shot,
+        task_uuid=attempt.task_uuid,
     )
 
 

@@ -7,49 +7,17 @@ clips/ab/abcdef….json    what is known of it; written last, so a clip with a r
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 
-from tasks.errors import StorageUnreachable
+from tasks.clips.inventory import Inventory, take_inventory
+from tasks.clips.record import Clip, ClipRecord, Origin
+from tasks.media.files import mark_used
 from tasks.media.frames import DecodedFacts
 from tasks.runware.download import Download
 from tasks.storage import Location, locate
 
 __all__ = ["Clip", "ClipStore", "Origin"]
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a clip comes from and what it cost."""
-
-    provider: str
-    model: str
-    task_uuid: str
-    video_uuid: str
-    cost_usd: Decimal
-    seed: int | None
-    nsfw: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """A whole clip on this machine. `frames`, `rate` and the size are as decoded, not as promised."""
-
-    key: str
-    path: Path
-    sha256: str
-    size_bytes: int
-    frames: int
-    width: int
-    height: int
-    rate: Fraction
-    has_sound: bool
-    origin: Origin
 
 
 class ClipStore:
@@ -100,21 +68,86 @@ class ClipStore:
         await asyncio.to_thread(place.put, file)
         return place.shown
 
+    def inventory(self) -> Inventory:
+        """Everything that lies in the store, by its records; no clip is read. Blocks.
+
+        Raises:
+            StorageUnreachable: The storage does not answer.
+        """
+        return take_inventory(self.root.child("clips"))
+
+    def file(self, name: str) -> Location:
+        """A file of the store by the name that the inventory gives it."""
+        return self.root.child(f"clips/{name}")
+
+    def record(self, key: str) -> ClipRecord | None:
+        """What is recorded of this key; None without a record that can be read. Blocks.
+
+        Raises:
+            StorageUnreachable: The storage does not answer.
+        """
+        content = self._place(key, ".json").read_bytes()
+        return None if content is None else ClipRecord.read(key, content)
+
+    def write_record(self, record: ClipRecord) -> None:
+        """Say that the file of this record, which is there already, is a whole clip. Blocks.
+
+        Raises:
+            StorageUnreachable: It cannot be written.
+        """
+        self._place(record.key, ".json").put_bytes(record.text().encode())
+
+    def remove_record(self, key: str) -> None:
+        """Delete the record of this key; the key has no clip then, whatever files there are. Blocks.
+
+        Raises:
+            StorageUnreachable: It cannot be deleted.
+        """
+        self._place(key, ".json").remove()
+
+    def retire(self, record: ClipRecord) -> Location:
+        """Keep what this record describes aside, for inspection; the key has no clip then. Blocks.
+
+        Returns:
+            Where the clip's file lies now, if there was one.
+
+        Raises:
+            StorageUnreachable: It cannot be renamed.
+        """
+        # The record goes first, so that nothing between the two steps takes the file for a clip.
+        aside = self.retire_record(record.key)
+        file = aside.beside(aside.name.removesuffix(".json") + record.suffix)
+        self._place(record.key, record.suffix).rename(file.name)
+        return file
+
+    def retire_record(self, key: str) -> Location:
+        """Keep the record of this key aside, for inspection; the key has no clip then. Blocks.
+
+        Returns:
+            Where it lies now.
+
+        Raises:
+            StorageUnreachable: It cannot be renamed.
+        """
+        aside = self._place(key, f".damaged-{_now()}.json")
+        self._place(key, ".json").rename(aside.name)
+        return aside
+
+    def drop_copy(self, record: ClipRecord) -> None:
+        """Delete the local copy of a clip that lies elsewhere, if there is one. Blocks."""
+        locate(str(self._cached(record.key, record.suffix))).remove()
+
     def _place(self, key: str, suffix: str) -> Location:
         return self.root.child(f"clips/{key[:2]}/{key}{suffix}")
 
-    def _record(self, key: str) -> _Record | None:
-        content = self._place(key, ".json").read_bytes()
-        return None if content is None else _Record.read(key, content)
-
     def _is_there(self, key: str) -> bool:
-        record = self._record(key)
+        record = self.record(key)
         return record is not None and self._place(key, record.suffix).size() == record.size_bytes
 
     def _find(self, key: str) -> Clip | None:
         # Looked at twice before it is called damaged: another run may be storing it anew, or a copy of it came badly.
         for is_last in (False, True):
-            record = self._record(key)
+            record = self.record(key)
             if record is None:
                 return None
             place = self._place(key, record.suffix)
@@ -127,9 +160,11 @@ class ClipStore:
                 place.rename(self._place(key, f".damaged-{_now()}{record.suffix}").name)
         return None
 
-    def _copy(self, place: Location, key: str, record: _Record) -> Path:
+    def _copy(self, place: Location, key: str, record: ClipRecord) -> Path:
         path = self._cached(key, record.suffix)
-        if not record.fits(path):
+        if record.fits(path):
+            mark_used(path)
+        else:
             place.fetch(path)
         return path
 
@@ -138,7 +173,7 @@ class ClipStore:
 
     def _put(self, key: str, download: Download, facts: DecodedFacts, origin: Origin) -> Clip:
         suffix = download.path.suffix
-        record = _Record(
+        record = ClipRecord(
             key=key,
             suffix=suffix,
             sha256=download.sha256,
@@ -149,6 +184,7 @@ class ClipStore:
             rate=facts.rate,
             has_sound=facts.has_sound,
             origin=origin,
+            stored_at=datetime.now(UTC),
         )
         place = self._place(key, suffix)
         place.put(download.path)
@@ -156,108 +192,9 @@ class ClipStore:
         if path is None:
             path = self._cached(key, suffix)
             locate(str(path)).put(download.path)
-        self._place(key, ".json").put_bytes(record.text().encode())
+        self.write_record(record)
         return record.clip(path)
-
-
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """What stands beside a clip."""
-
-    key: str
-    suffix: str
-    sha256: str
-    size_bytes: int
-    frames: int
-    width: int
-    height: int
-    rate: Fraction
-    has_sound: bool
-    origin: Origin
-
-    @classmethod
-    def read(cls, key: str, content: bytes) -> _Record | None:
-        """What `text` wrote; None for anything else, which describes no clip."""
-        try:
-            told = json.loads(content)
-            if told["key"] != key:
-                return None
-            origin = Origin(
-                provider=str(told["provider"]),
-                model=str(told["model"]),
-                task_uuid=str(told["task_uuid"]),
-                video_uuid=str(told["video_uuid"]),
-                cost_usd=Decimal(told["cost_usd"]),
-                seed=None if told["seed"] is None else int(told["seed"]),
-                nsfw=bool(told["nsfw"]),
-            )
-            return cls(
-                key=key,
-                suffix=str(told["suffix"]),
-                sha256=str(told["sha256"]),
-                size_bytes=int(told["size_bytes"]),
-                frames=int(told["frames"]),
-                width=int(told["width"]),
-                height=int(told["height"]),
-                rate=Fraction(told["rate"]),
-                has_sound=bool(told["has_sound"]),
-                origin=origin,
-            )
-        except (ValueError, LookupError, TypeError, ArithmeticError):
-            return None
-
-    def text(self) -> str:
-        """As JSON."""
-        told = {
-            "key": self.key,
-            "suffix": self.suffix,
-            "sha256": self.sha256,
-            "size_bytes": self.size_bytes,
-            "frames": self.frames,
-            "width": self.width,
-            "height": self.height,
-            "rate": str(self.rate),
-            "has_sound": self.has_sound,
-            "provider": self.origin.provider,
-            "model": self.origin.model,
-            "task_uuid": self.origin.task_uuid,
-            "video_uuid": self.origin.video_uuid,
-            "cost_usd": str(self.origin.cost_usd),
-            "seed": self.origin.seed,
-            "nsfw": self.origin.nsfw,
-            "stored_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        }
-        return json.dumps(told, indent=1)
-
-    def fits(self, path: Path) -> bool:
-        """Whether a file is this clip, whole."""
-        try:
-            return path.stat().st_size == self.size_bytes and _sha256(path) == self.sha256
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise StorageUnreachable(f"{path} cannot be read: {error.strerror or error}") from error
-
-    def clip(self, path: Path) -> Clip:
-        """The clip that it describes, at a local path."""
-        return Clip(
-            key=self.key,
-            path=path,
-            sha256=self.sha256,
-            size_bytes=self.size_bytes,
-            frames=self.frames,
-            width=self.width,
-            height=self.height,
-            rate=self.rate,
-            has_sound=self.has_sound,
-            origin=self.origin,
-        )
 
 
 def _now() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -139,7 +139,8 @@ def _plain(code: str, status: int) -> Response:
 
 
 async def _internal_error(_request: Request, problem: Exception) -> Response:
-    error = WireError("internalServerError", f"The emulator failed: {type(problem).__name__}: {problem}")
+    # What went wrong may name files of this machine; the server's log has it whole.
+    error = WireError("internalServerError", f"The emulator failed ({type(problem).__name__}).")
     return JSONResponse({"errors": [error.as_wire()]}, 500)
 
 
@@ -161,7 +162,8 @@ def _read_tasks(body: bytes) -> list[dict[str, Any]]:
             # An escape can be half of a character, which no file and no picture could hold.
             json.dumps(tasks, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise WireError("invalidBody", f"The body is not JSON: {error}.") from error
+        where = f", at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise WireError("invalidBody", f"The body is not JSON{where}.") from error
     if not isinstance(tasks, list) or not tasks or not all(isinstance(task, dict) for task in tasks):
         raise WireError("invalidBody", "The body must be a JSON array of one or more task objects.")
     return tasks

@@ -17,6 +17,7 @@ from tasks.emulator.fates import Fate
 from tasks.emulator.fields import Fields, read_uuid4
 from tasks.emulator.items import result_item
 from tasks.emulator.media_inputs import read_upload, resolve
+from tasks.emulator.media_limits import longest_video_s
 from tasks.emulator.prices import cost_usd, dollars
 from tasks.emulator.records import Outcome, ResultRecord, Source, TaskRecord
 from tasks.emulator.renderers import Renderers
@@ -117,7 +118,7 @@ class Desk:
             raise conflict(task_uuid)
         order = read_order(task)
         now = time.time()
-        sources = resolve(order.inputs, self._store, now)
+        sources = resolve(order.inputs, self._store, now, longest_video_s(self._settings.rate))
         content_key = _content_key(order, sources)
         with self._accepting:
             occurrence = self._store.claim_occurrence(content_key)

@@ -5,9 +5,52 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["DOCUMENTATION", "WireError", "conflict", "incompatible", "invalid", "missing"]
+__all__ = ["WireError", "conflict", "documentation_of", "incompatible", "invalid", "missing"]
 
-DOCUMENTATION = "https://runware.ai/docs/models/klingai-video-o1-standard"
+_DOCS = "https://runware.ai/docs"
+_STANDARD_PAGE = "models/klingai-video-o1-standard"
+_MODEL_PAGES = {"klingai:kling@o1-standard": _STANDARD_PAGE, "klingai:kling@o1": "models/klingai-video-o1-pro"}
+_TASK_PAGES = {
+    "getResponse": "platform/task-polling",
+    "getTaskDetails": "platform/task-details",
+    "imageUpload": "utilities/image-upload",
+    "mediaStorage": "platform/media-storage",
+    "authentication": "platform/authentication",
+}
+_ON_PAGE = frozenset(
+    [
+        "taskType",
+        "taskUUID",
+        "outputType",
+        "outputFormat",
+        "outputQuality",
+        "webhookURL",
+        "deliveryMethod",
+        "uploadEndpoint",
+        "safety",
+        "safety.checkContent",
+        "safety.mode",
+        "ttl",
+        "includeCost",
+        "numberResults",
+        "inputs.referenceImages",
+        "inputs.frameImages",
+        "inputs.video",
+        "inputs.referenceVideos",
+        "model",
+        "positivePrompt",
+        "width",
+        "height",
+        "duration",
+        "providerSettings.klingai.keepOriginalSound",
+    ]
+)
+"""The parameters that a model's page has a heading for."""
+_ANCHORS = {
+    **{name: name.lower().replace(".", "-") for name in _ON_PAGE},
+    "inputs.frameImages.image": "inputs-frameimages-format-2-image",
+    "inputs.frameImages.frame": "inputs-frameimages-format-2-frame",
+}
 
 
 class WireError(Exception):
@@ -47,9 +90,19 @@ class WireError(Exception):
             if isinstance(task, dict) and isinstance(task.get(name), str):
                 error.setdefault(name, task[name])
         first = self.parameter[0] if isinstance(self.parameter, list) else self.parameter
-        anchor = f"#request-{first.lower().replace('.', '-')}" if isinstance(first, str) else ""
-        error["documentation"] = DOCUMENTATION + anchor
+        model = task.get("model") if isinstance(task, dict) else None
+        error["documentation"] = documentation_of(error.get("taskType"), model, first)
         return error
+
+
+def documentation_of(task_type: str | None, model: Any = None, parameter: Any = None) -> str:
+    """The page that tells about a task, or about errors if there is none; at the parameter, if it has a heading."""
+    if task_type in _TASK_PAGES:
+        return f"{_DOCS}/{_TASK_PAGES[task_type]}"
+    if task_type != "videoInference":
+        return f"{_DOCS}/platform/errors"
+    page = _MODEL_PAGES.get(model, _STANDARD_PAGE) if isinstance(model, str) else _STANDARD_PAGE
+    return f"{_DOCS}/{page}" + (f"#request-{_ANCHORS[parameter]}" if parameter in _ANCHORS else "")
 
 
 def missing(parameter: str | Sequence[str], message: str, **facts: Any) -> WireError:

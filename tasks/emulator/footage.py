@@ -31,12 +31,15 @@ ACCURATE = (
 
 
 class UnreadableClipError(Exception):
-    """A file that no decoder here takes for a video."""
+    """A file that no decoder here takes for a video. Its words are ours: a decoder's own name the file."""
 
 
 @dataclass(frozen=True)
 class ClipFacts:
-    """What a video is: pixels, its video stream's length, packets, frames a second, whether it sounds."""
+    """What a video is: pixels, its video stream's length, packets, frames a second, whether it sounds.
+
+    `container` is `mp4` for an MP4 and a MOV, `webm` for a WebM and a Matroska, else ffmpeg's own word.
+    """
 
     width: int
     height: int
@@ -74,7 +77,7 @@ def read_clip_facts(path: Path) -> ClipFacts:
                 starts = [packet.pts for packet in packets if packet.pts is not None]
                 length_s = (max(starts) - min(starts)) * time_base + 1 / rate if starts else len(packets) / rate
     except (av.FFmpegError, ValueError, IndexError) as error:
-        raise UnreadableClipError(str(error)) from error
+        raise UnreadableClipError("it is no video, or it is damaged") from error
     kind = "webm" if "webm" in names else "mp4" if "mp4" in names else names[0]
     length_ms = int(milliseconds(Fraction(length_s)) * 1000)
     return ClipFacts(frame.width, frame.height, length_ms, len(packets), Fraction(rate), sound, kind)

@@ -33,7 +33,8 @@ def result_item(
     if outcome is None:
         return item | {"status": "processing"}
     if outcome.error is not None:
-        failed = WireError(outcome.code, outcome.error, outcome.parameter).as_wire(item) | {"status": "error"}
+        error = WireError(outcome.code, outcome.error, outcome.parameter)
+        failed = error.as_wire(item | {"model": task.model}) | {"status": "error"}
         return failed | ({"cost": float(result.cost_usd)} if outcome.charged and task.include_cost else {})
     item |= {
         "status": "success",

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import io
 import re
 import time
 from collections.abc import Sequence
@@ -18,32 +17,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from PIL import Image
-
 from tasks.emulator.errors import WireError, invalid
 from tasks.emulator.fields import is_http_url, is_uuid4
-from tasks.emulator.footage import ClipFacts, UnreadableClipError, read_clip_facts
+from tasks.emulator.media_limits import MAX_IMAGE_BYTES, check_image, check_length, check_video, read_video, too_large
 from tasks.emulator.records import MediaKind, Source, UploadRecord
 from tasks.emulator.rules import InputRef
 from tasks.emulator.state import StateStore
+from tasks.emulator.stills import UnreadableImageError, image_format, open_image
 
-__all__ = ["PLACEHOLDER_SIZE", "UnreadableImageError", "open_image", "read_upload", "resolve"]
+__all__ = ["PLACEHOLDER_SIZE", "read_upload", "resolve"]
 
 PLACEHOLDER_SIZE = (1280, 720)
 PLACEHOLDER_LENGTH_MS = 6000
-_MAX_IMAGE_BYTES = 10 * 1000 * 1000
-_MIN_SIDE_PX = 300
-_MAX_ASPECT = Decimal("2.5")
-_MAX_PIXELS = 80_000_000
-_IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 _OWN_PATH = re.compile(r"/(video|media)/([0-9a-f-]{36})\.(\w+)", re.IGNORECASE)
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1|0\.0\.0\.0", re.IGNORECASE)
 _VIDEO_SUFFIX = re.compile(r"\.(mp4|mov|webm|m4v|mkv)$", re.IGNORECASE)
 _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w-]+=[^;,]*)*)(;base64)?,(.*)", re.IGNORECASE | re.DOTALL)
-
-
-class UnreadableImageError(Exception):
-    """Bytes that no decoder here takes for a picture."""
 
 
 @dataclass(frozen=True)
@@ -55,63 +44,22 @@ class _Found:
     kind: MediaKind | None = None
 
 
-def open_image(content: bytes | Path) -> Image.Image:
-    """Decode a picture wholly, to RGB (transparency over black, turned as its EXIF says).
-
-    Raises:
-        UnreadableImageError: It is no PNG, JPEG, WebP, BMP or GIF, it is cut short, or it is enormous.
-    """
-    try:
-        source = io.BytesIO(content) if isinstance(content, bytes) else content
-        with Image.open(source, formats=_IMAGE_FORMATS) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                raise UnreadableImageError(f"it has {image.width}x{image.height} pixels")
-            image.load()
-            turned = _upright(image)
-            if turned.mode in {"RGBA", "LA", "PA"} or "transparency" in turned.info:
-                over = turned.convert("RGBA")
-                ground = Image.new("RGBA", over.size, (0, 0, 0, 255))
-                return Image.alpha_composite(ground, over).convert("RGB")
-            return turned.convert("RGB")
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as error:
-        raise UnreadableImageError(str(error)) from error
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    turn = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_270,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_90,
-    }.get(image.getexif().get(0x0112, 1))
-    return image if turn is None else image.transpose(turn)
-
-
-def resolve(refs: Sequence[InputRef], store: StateStore, now: float) -> tuple[Source, ...]:
+def resolve(refs: Sequence[InputRef], store: StateStore, now: float, longest_s: Decimal) -> tuple[Source, ...]:
     """Find, decode and measure every input of a task.
 
     Args:
         refs: The inputs as the request names them.
         store: Where uploads and earlier results are.
         now: Unix seconds, against which results expire.
+        longest_s: How long a video may be.
 
     Raises:
         WireError: One cannot be used; it names the parameter.
     """
-    return tuple(_resolve_one(ref, store, now) for ref in refs)
+    return tuple(_resolve_one(ref, store, now, longest_s) for ref in refs)
 
 
-def _resolve_one(ref: InputRef, store: StateStore, now: float) -> Source:
+def _resolve_one(ref: InputRef, store: StateStore, now: float, longest_s: Decimal) -> Source:
     kind: MediaKind = "video" if ref.role in {"video", "referenceVideo"} else "image"
     found = _find(ref.text, ref.parameter, kind, store, now)
     if found.kind not in {None, kind}:
@@ -124,15 +72,21 @@ def _resolve_one(ref: InputRef, store: StateStore, now: float) -> Source:
             content = hashlib.sha256(url.encode()).hexdigest()
             width, height = PLACEHOLDER_SIZE
             length_ms = int(Decimal(str(entry.get("duration_s", "6"))) * 1000) if kind == "video" else 0
+            if kind == "video":
+                check_length(ref.parameter, length_ms, longest_s)
             return Source(ref.role, kind, content, None, url, width, height, length_ms)
         file = str(entry["file"])
     path = store.path(file)
-    content = hashlib.sha256(path.read_bytes()).hexdigest()
     if kind == "image":
-        width, height = _check_image(ref.parameter, path)
-        return Source(ref.role, kind, content, file, None, width, height)
-    facts = _read_video(ref.parameter, path)
-    return Source(ref.role, kind, content, file, None, facts.width, facts.height, facts.length_ms)
+        width, height = check_image(ref.parameter, path)
+        return Source(ref.role, kind, _sha256(path), file, None, width, height)
+    facts = check_video(ref.parameter, path, longest_s)
+    return Source(ref.role, kind, _sha256(path), file, None, facts.width, facts.height, facts.length_ms)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _a(kind: MediaKind) -> str:
@@ -151,8 +105,8 @@ def _find(text: str, parameter: str, kind: MediaKind, store: StateStore, now: fl
     content = decode_inline(text)
     if content is None:
         raise invalid(parameter, f"'{parameter}' must be a UUID, an http(s) URL, a data URI or Base64.", type="string")
-    if len(content) > _MAX_IMAGE_BYTES:
-        raise _too_large(parameter, len(content))
+    if len(content) > MAX_IMAGE_BYTES:
+        raise too_large(parameter, "picture", len(content), MAX_IMAGE_BYTES)
     return _Found(store.put_media(content), None)
 
 
@@ -197,40 +151,6 @@ def decode_inline(text: str) -> bytes | None:
         return None
 
 
-def _too_large(parameter: str, size_bytes: int) -> WireError:
-    return invalid(
-        parameter,
-        f"'{parameter}' has a picture of {size_bytes / 1e6:.1f} MB; at most 10 MB are accepted.",
-        "valueTooLarge",
-        max=_MAX_IMAGE_BYTES,
-    )
-
-
-def _check_image(parameter: str, path: Path) -> tuple[int, int]:
-    if path.stat().st_size > _MAX_IMAGE_BYTES:
-        raise _too_large(parameter, path.stat().st_size)
-    try:
-        width, height = open_image(path).size
-    except UnreadableImageError as error:
-        raise invalid(parameter, f"'{parameter}' has a picture that cannot be decoded: {error}.") from error
-    if min(width, height) < _MIN_SIDE_PX:
-        raise invalid(
-            parameter,
-            f"'{parameter}' has a picture of {width}x{height}; a side needs {_MIN_SIDE_PX} pixels or more.",
-            min=_MIN_SIDE_PX,
-        )
-    if max(width, height) > _MAX_ASPECT * min(width, height):
-        raise invalid(parameter, f"'{parameter}' has a picture of {width}x{height}; accepted are 1:2.5 to 2.5:1.")
-    return width, height
-
-
-def _read_video(parameter: str, path: Path) -> ClipFacts:
-    try:
-        return read_clip_facts(path)
-    except UnreadableClipError as error:
-        raise invalid(parameter, f"'{parameter}' has a video that cannot be decoded: {error}.") from error
-
-
 def read_upload(task: dict[str, Any], name: str, store: StateStore, media_uuid: str) -> UploadRecord:
     """What an upload task uploads in its field `name`: a picture, or for `mediaStorage` also a video.
 
@@ -256,6 +176,5 @@ def read_upload(task: dict[str, Any], name: str, store: StateStore, media_uuid: 
     except UnreadableImageError as error:
         if name == "image":
             raise invalid(name, f"'{name}' cannot be decoded as a picture: {error}.") from error
-        return UploadRecord(media_uuid, "video", f".{_read_video(name, store.path(file)).container}", file, None)
-    with Image.open(io.BytesIO(content), formats=_IMAGE_FORMATS) as image:
-        return UploadRecord(media_uuid, "image", f".{(image.format or 'png').lower()}", file, None)
+        return UploadRecord(media_uuid, "video", f".{read_video(name, store.path(file)).container}", file, None)
+    return UploadRecord(media_uuid, "image", f".{image_format(content).lower()}", file, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -14,6 +15,8 @@ from tasks.emulator.render import RenderStoppedError, render
 from tasks.emulator.state import StateStore
 
 __all__ = ["Renderers"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class Renderers:
@@ -90,7 +93,9 @@ class Renderers:
         except RenderStoppedError:
             return
         except Exception as problem:  # noqa: BLE001  whatever went wrong is this task's outcome, told to who asks
-            error = f"The clip could not be made: {type(problem).__name__}: {problem}"
+            # What it says may name files of this machine, and is for the log.
+            _LOG.exception("a clip could not be made")
+            error = f"The clip could not be made ({type(problem).__name__})."
         self._end(task, result, Outcome(time.time(), error))
 
     def _end(self, task: TaskRecord, result: ResultRecord, outcome: Outcome) -> None:

@@ -6,6 +6,7 @@ Whether the media that it names can be used is decided by `tasks.emulator.media_
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -259,7 +260,7 @@ def _read_position(entry: Fields) -> Literal["first", "last"] | None:
     if position is None:
         raise invalid(
             "inputs.frameImages.frame",
-            f"'inputs.frameImages.frame' is {value!r}; only the first and the last frame can be given.",
+            f"'inputs.frameImages.frame' is {json.dumps(value)[:80]}; only the first and the last frame can be given.",
             allowedValues=_POSITION_VALUES,
         )
     return position

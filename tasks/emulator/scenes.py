@@ -11,10 +11,10 @@ from PIL import Image
 
 from tasks.emulator.backdrop import Backdrop, number_of, placeholder_picture
 from tasks.emulator.footage import read_clip_facts, read_frames
-from tasks.emulator.media_inputs import open_image
 from tasks.emulator.picture import Frame, Zoom, blend, fit, from_image, paste, planes
 from tasks.emulator.records import Source, TaskRecord
 from tasks.emulator.state import StateStore
+from tasks.emulator.stills import open_image
 
 __all__ = ["Scene", "scene_of"]
 

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, create_engine, event, literal_column, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -31,26 +31,39 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tasks.errors import LedgerError, SettingsError, ShotchainError, StorageUnreachable
 
-__all__ = ["Database", "connect", "lock_schema"]
+__all__ = ["Database", "clock_us", "connect", "lock_schema"]
 
 T = TypeVar("T")
 
 _BUSY_S = 60
 _TRIES = 12
 _ADVISORY = 0x73686F74  # any number that every shotchain agrees on
+# What every SQLite knows, to the millisecond (`unixepoch('subsec')` is of 3.42, and Python may come with less);
+# `now()` of PostgreSQL would be the moment at which the transaction began, and one may wait long for a lock.
+_CLOCKS_US = {
+    "sqlite": "(CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000)",
+    "postgresql": "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+}
 _SERIALIZATION, _DEADLOCK, _DUPLICATE = "40001", "40P01", "23505"
 
 
-def connect(url: str) -> Database:
+def connect(url: str, *, create: bool = True) -> Database:
     """The database at a path, `sqlite:///PATH` or `postgresql+psycopg://…`. Creates the folders of a path.
 
     Raises:
-        SettingsError: it is none of these, or the driver for PostgreSQL is not installed.
+        SettingsError: it is none of these, or the driver for PostgreSQL is not installed, or there is no such file
+            and none is to be created.
         StorageUnreachable: the folder cannot be created.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
-        _make_folder(Path(str(parsed.database)))
+        path = Path(str(parsed.database))
+        if not create and not path.exists():
+            raise SettingsError(
+                f"there is no ledger at {path}",
+                advice="Name another with --ledger or SHOTCHAIN_LEDGER. The first run makes one.",
+            )
+        _make_folder(path)
         return Database(_sqlite(parsed))
     try:
         engine = create_engine(
@@ -73,6 +86,11 @@ def lock_schema(connection: Connection) -> None:
     """Let one process at a time change the schema, until the transaction ends."""
     if connection.dialect.name == "postgresql":  # SQLite's writing transactions are alone anyway
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY})
+
+
+def clock_us(connection: Connection) -> ColumnElement[int]:
+    """The database's own time as SQL: microseconds since 1970. All who share a ledger share its clock."""
+    return literal_column(_CLOCKS_US[connection.dialect.name], BigInteger)
 
 
 class Database:

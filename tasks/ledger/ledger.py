@@ -13,10 +13,11 @@ from typing import Any, Self
 from sqlalchemy import Connection, insert, select, update
 
 from tasks.errors import Charged, LedgerError
+from tasks.ledger import leases, plans
 from tasks.ledger.engine import Database, connect
 from tasks.ledger.money import to_micro
 from tasks.ledger.moves import Move, make
-from tasks.ledger.records import Attempt, Run, Totals, Wanted
+from tasks.ledger.records import Attempt, RememberedPlan, Run, Totals, Wanted
 from tasks.ledger.reserve import reserve, retry
 from tasks.ledger.rows import (
     attempt_of,
@@ -44,9 +45,9 @@ class Ledger:
         self._database = database
 
     @classmethod
-    def at(cls, url: str) -> Self:
+    def at(cls, url: str, *, create: bool = True) -> Self:
         """See `tasks.ledger.open_ledger`."""
-        database = connect(url)
+        database = connect(url, create=create)
         try:
             bring_up_to_date(database)
         except BaseException:
@@ -115,9 +116,10 @@ class Ledger:
         """Adopt or reserve an attempt for each wanted take, all in one transaction, or none.
 
         Adopted are live attempts, of whatever run, and clips that were paid for and stored: look at `state`
-        to see what is left to do. They cost this run nothing, except that an attempt of which nothing has
-        left yet passes into this run's budget, because it may be this run that submits it. Takes of one
-        content key share one attempt.
+        to see what is left to do. They cost this run nothing, and what another run has reserved and not sent
+        is that run's to send. What runs without a living lease have reserved is given back first, as by
+        `release_lapsed`; this run's own is kept, at the price given now. Takes of one content key share one
+        attempt.
 
         Returns:
             One attempt for each of `wanted`, in its order.
@@ -148,6 +150,7 @@ class Ledger:
         to: State,
         *,
         expect: Collection[State] | None = None,
+        posts: int | None = None,
         cost_usd: Decimal | None = None,
         charged: Charged | None = None,
         result: Mapping[str, Any] | None = None,
@@ -161,6 +164,7 @@ class Ledger:
             task_uuid: The attempt.
             to: Its new state. `submitted` counts a post, so it is committed before the request leaves.
             expect: The states of which it must be in one; by default all from which `to` may be reached.
+            posts: How often it must have been posted; by default, however often.
             cost_usd: What the provider says that it cost, rounded half up to the micro-dollar. For
                 `succeeded`, `stored`, `failed` and `refused`. Without it, the reservation counts.
             charged: Whether money was taken, for `failed` and `refused`. By default what is known already,
@@ -181,6 +185,7 @@ class Ledger:
         move = Move(
             to=to,
             expect=None if expect is None else frozenset(expect),
+            posts=posts,
             cost_usd=cost_usd,
             charged=charged,
             result=result,
@@ -191,17 +196,19 @@ class Ledger:
         return self._database.write(lambda connection: make(connection, task_uuid, move))
 
     def count_post(self, task_uuid: str, *, posts: int) -> Attempt | None:
-        """Claim the right to post a `submitted` attempt once more under its own UUID; commit before posting.
+        """Claim the right to post an attempt once more under its own UUID; commit before posting.
+
+        It must be `submitted`, or `unknown` without ever having been accepted, and keeps its state.
 
         Returns:
-            The attempt with one more post; `None` if it is no longer `submitted` or no longer has exactly
-            `posts`.
+            The attempt with one more post; `None` if it is neither, or no longer has exactly `posts`.
         """
 
         def count(connection: Connection) -> Attempt | None:
             still = (
                 (attempts.c.task_uuid == task_uuid)
-                & (attempts.c.state == str(State.SUBMITTED))
+                & attempts.c.state.in_([str(State.SUBMITTED), str(State.UNKNOWN)])
+                & attempts.c.accepted_at.is_(None)
                 & (attempts.c.posts == posts)
             )
             counted = update(attempts).where(still).values(posts=posts + 1, updated_at=now_us())
@@ -253,6 +260,70 @@ class Ledger:
             return connection.execute(update(attempts).where(unsent).values(values)).rowcount
 
         return self._database.write(release)
+
+    def hold_lease(self, holder: str, ttl_s: float) -> None:
+        """Say that `holder` lives, for `ttl_s` seconds from now on the database's clock; say so again in time.
+
+        A run holds its lease under its `run_id`.
+
+        Raises:
+            ValueError: `holder` is empty, or `ttl_s` is below 0.
+        """
+        self._database.write(lambda connection: leases.hold(connection, holder, ttl_s))
+
+    def end_lease(self, holder: str) -> None:
+        """Say that `holder` lives no more: what it drives is free at once."""
+        self._database.write(lambda connection: leases.end(connection, holder))
+
+    def is_held(self, holder: str) -> bool:
+        """Whether `holder` lives: it holds a lease that has not lapsed."""
+        return self._database.read(lambda connection: leases.is_held(connection, holder))
+
+    def take_wheel(self, task_uuid: str, holder: str) -> Attempt | None:
+        """Become the driver of an attempt, if nobody else who lives drives it.
+
+        What is `reserved` is for the run alone that reserved it.
+
+        Returns:
+            The attempt as it is now; `None` where somebody else is to drive it.
+
+        Raises:
+            LedgerError: no such attempt exists.
+        """
+        return self._database.write(lambda connection: leases.take_wheel(connection, task_uuid, holder))
+
+    def let_go(self, task_uuid: str, holder: str) -> None:
+        """Drive an attempt no longer. Changes nothing where `holder` does not drive it."""
+        self._database.write(lambda connection: leases.let_go(connection, task_uuid, holder))
+
+    def release_lapsed(self) -> list[Attempt]:
+        """Give back what runs without a living lease have reserved and never submitted.
+
+        Returns:
+            What was released. A run that wakes up later finds that out before it sends anything.
+        """
+        return self._database.write(leases.release_lapsed)
+
+    def remember_plan(self, *, provider: str, storyboard: str, file: str, run_id: str, plan: Mapping[str, Any]) -> None:
+        """Remember the plan that a run is made from, in the place of the one before it.
+
+        Args:
+            provider: The provider's identity.
+            storyboard: Its title.
+            file: Where it was read from.
+            run_id: The run.
+            plan: What JSON can say. A `Decimal` becomes a string.
+        """
+        facts = {"provider": provider, "storyboard": storyboard, "file": file, "run_id": run_id}
+        self._database.write(lambda connection: plans.remember(connection, **facts, plan=plan))
+
+    def remembered_plans(self, provider: str | None = None) -> list[RememberedPlan]:
+        """The latest plan of each storyboard that runs were made from, oldest first."""
+        return self._database.read(lambda connection: plans.remembered(connection, provider))
+
+    def forget_plans(self, storyboard: str) -> int:
+        """Forget the remembered plans of the storyboards with this title; returns how many that were."""
+        return self._database.write(lambda connection: plans.forget(connection, storyboard))
 
     def finish_run(self, run_id: str, outcome: str) -> None:
         """Write down how a run ended.

@@ -42,6 +42,7 @@ class Move:
 
     to: State
     expect: frozenset[State] | None = None
+    posts: int | None = None
     cost_usd: Decimal | None = None
     charged: Charged | None = None
     result: Mapping[str, Any] | None = None
@@ -119,13 +120,15 @@ def make(connection: Connection, task_uuid: str, move: Move) -> Attempt | None:
             rules do not allow the move.
     """
     still = (attempts.c.task_uuid == task_uuid) & attempts.c.state.in_([str(state) for state in move.froms])
+    if move.posts is not None:
+        still &= attempts.c.posts == move.posts
     moved = connection.execute(update(attempts).where(still).values(move.values(now_us()))).rowcount
     attempt = find_attempt(connection, task_uuid)
     if attempt is None:
         raise LedgerError(f"the ledger knows no attempt {task_uuid}", task_uuid=task_uuid)
     if moved:
         return attempt
-    if move.expect is not None or attempt.state is move.to:
+    if move.expect is not None or move.posts is not None or attempt.state is move.to:
         return None
     raise LedgerError(
         f"attempt {task_uuid} is `{attempt.state}`; `{move.to}` follows {_names(sources(move.to))}",

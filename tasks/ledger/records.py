@@ -12,7 +12,7 @@ from tasks.errors import Charged
 from tasks.ledger.money import from_micro, nearest_micro, to_micro
 from tasks.ledger.states import LIVE, State, Weight, weigh
 
-__all__ = ["Attempt", "Run", "Totals", "Wanted"]
+__all__ = ["Attempt", "RememberedPlan", "Run", "Totals", "Wanted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class Attempt:
     """One paid try at a take: one row.
 
     `number` counts the attempts at one content key from 1. `run_id` is the run whose budget holds the money.
-    `charged` is set once the attempt is over, and on success. `posts` is how often the request left. Times
-    are UTC.
+    `charged` is set once the attempt is over, and on success. `posts` is how often the request left. `driver`
+    is the holder of a lease that drives it now, or the last that did. Times are UTC.
     """
 
     task_uuid: str
@@ -79,6 +79,7 @@ class Attempt:
     accepted_at: datetime | None = None
     finished_at: datetime | None = None
     stored_at: datetime | None = None
+    driver: str | None = None
 
     @property
     def is_live(self) -> bool:
@@ -104,6 +105,18 @@ class Run:
     started_at: datetime
     finished_at: datetime | None
     outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedPlan:
+    """The latest plan of one storyboard that a run was made from. `plan` is as it was given; `written_at` is UTC."""
+
+    provider: str
+    storyboard: str
+    file: str
+    run_id: str
+    plan: Mapping[str, Any]
+    written_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """The gate: adopt what exists, reserve the rest, all of it or none. Runs inside one writing transaction.
 
-For each wanted key, in this order:
+First, what runs without a living lease have reserved is given back. Then, for each wanted key, in this order:
 
-1. an attempt is live, whoever began it: it is adopted. If nothing of it has left yet it becomes this run's
-   own, and its money counts in this run's budget, because it may be this run that submits it;
+1. an attempt is live, whoever began it: it is adopted as it is. The money stays with the run that began it,
+   and what has not left yet is that run's to send;
 2. a clip was paid for and stored: it is adopted, so that a clip which another run finished a moment ago is
    not bought again. Only `Wanted.replaces` says that it is lost;
 3. otherwise a new attempt is reserved.
@@ -20,6 +20,7 @@ from sqlalchemy import Connection, insert, update
 
 from tasks.errors import LedgerError
 from tasks.ledger.budget import check_room
+from tasks.ledger.leases import release_lapsed
 from tasks.ledger.money import to_micro
 from tasks.ledger.records import Attempt, Run, Wanted
 from tasks.ledger.rows import by_keys, find_attempt, find_run, now_us, run_weight, write_json
@@ -35,10 +36,11 @@ def reserve(connection: Connection, run_id: str, wanted: Sequence[Wanted]) -> li
     run = find_run(connection, run_id, lock=True)
     if run.finished_at is not None:
         raise LedgerError(f"run {run_id} is finished and can reserve nothing")
+    release_lapsed(connection, spare=run_id)
     takes = {take.content_key: take for take in reversed(wanted)}  # of equal takes, the first speaks for all
     known = by_keys(connection, run.provider, takes)
     new: list[dict[str, Any]] = []
-    taken: dict[str, Wanted] = {}
+    repriced: dict[str, Wanted] = {}
     chosen: dict[str, str] = {}
     needed_micro = 0
     for key in sorted(takes):  # one order for all, so that two gates cannot block each other
@@ -51,16 +53,16 @@ def reserve(connection: Connection, run_id: str, wanted: Sequence[Wanted]) -> li
             needed_micro += to_micro(take.price_usd)
             continue
         chosen[key] = found.task_uuid
-        mine = found.run_id == run_id
-        if found.state is State.RESERVED and not (mine and found.reserved_usd == take.price_usd):
-            taken[found.task_uuid] = take
-            needed_micro += to_micro(take.price_usd) - (to_micro(found.reserved_usd) if mine else 0)
+        own = found.state is State.RESERVED and found.run_id == run_id
+        if own and found.reserved_usd != take.price_usd:
+            repriced[found.task_uuid] = take
+            needed_micro += to_micro(take.price_usd) - to_micro(found.reserved_usd)
     budget_micro = None if run.budget_usd is None else to_micro(run.budget_usd)
     check_room(run_id, budget_micro, run_weight(connection, run_id), needed_micro)
     if new:
         connection.execute(insert(attempts), new)
-    for task_uuid, take in taken.items():
-        _take_over(connection, task_uuid, run, take)
+    for task_uuid, take in repriced.items():
+        _reprice(connection, task_uuid, run, take)
     now_known = by_keys(connection, run.provider, takes)
     found_now = {attempt.task_uuid: attempt for past in now_known.values() for attempt in past}
     return [found_now[chosen[take.content_key]] for take in wanted]
@@ -111,8 +113,8 @@ def _new_row(run: Run, take: Wanted, number: int) -> dict[str, Any]:
     }
 
 
-def _take_over(connection: Connection, task_uuid: str, run: Run, take: Wanted) -> None:
-    # Where PostgreSQL let it leave just before, it stays with the run that submitted it.
+def _reprice(connection: Connection, task_uuid: str, run: Run, take: Wanted) -> None:
+    # Where PostgreSQL let it leave just before, it keeps the price at which it left.
     still = (attempts.c.task_uuid == task_uuid) & (attempts.c.state == str(State.RESERVED))
     connection.execute(update(attempts).where(still).values(**_of_run(run, take), updated_at=now_us()))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -21,12 +21,15 @@ from tasks.ledger.states import State, Weight, weigh
 __all__ = [
     "attempt_of",
     "by_keys",
+    "chunks",
     "find_attempt",
+    "find_attempts",
     "find_run",
     "now_us",
     "read_json",
     "run_of",
     "run_weight",
+    "time_of",
     "write_json",
 ]
 
@@ -39,6 +42,11 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
+def time_of(microseconds: int | None) -> datetime | None:
+    """The moment that the database keeps as microseconds since 1970."""
+    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+
+
 def write_json(value: Mapping[str, Any]) -> str:
     """JSON text; a `Decimal` becomes a string. `TypeError` or `ValueError` for what JSON cannot say."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
@@ -49,13 +57,18 @@ def read_json(text: str | None) -> Any:
     return None if text is None else json.loads(text, parse_float=Decimal)
 
 
+def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many values at a time as one statement may carry anywhere."""
+    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
+
+
 def attempt_of(row: Mapping[Any, Any]) -> Attempt:
     """The attempt that a row of `attempts` stands for."""
     values = dict(row)
     cost_micro, charged, state = (values.pop(name) for name in ("cost_micro", "charged", "state"))
     reserved_micro = values.pop("reserved_micro")
     for name in ("created_at", "updated_at", "submitted_at", "accepted_at", "finished_at", "stored_at"):
-        values[name] = _time(values[name])
+        values[name] = time_of(values[name])
     for name in ("request", "result", "error"):
         values[name] = read_json(values[name])
     return Attempt(
@@ -72,7 +85,7 @@ def run_of(row: Mapping[Any, Any]) -> Run:
     values = dict(row)
     budget_micro = values.pop("budget_micro")
     for name in ("started_at", "finished_at"):
-        values[name] = _time(values[name])
+        values[name] = time_of(values[name])
     return Run(**values, budget_usd=None if budget_micro is None else from_micro(budget_micro))
 
 
@@ -80,6 +93,15 @@ def find_attempt(connection: Connection, task_uuid: str) -> Attempt | None:
     """The attempt of this `task_uuid`, if there is one."""
     found = connection.execute(select(attempts).where(attempts.c.task_uuid == task_uuid)).mappings().first()
     return None if found is None else attempt_of(found)
+
+
+def find_attempts(connection: Connection, task_uuids: Iterable[str]) -> list[Attempt]:
+    """The attempts of these `task_uuids` that there are, oldest first."""
+    found = list[Attempt]()
+    for some in chunks(list(task_uuids)):
+        query = select(attempts).where(attempts.c.task_uuid.in_(some))
+        found += [attempt_of(row) for row in connection.execute(query).mappings()]
+    return sorted(found, key=lambda attempt: (attempt.created_at, attempt.number, attempt.task_uuid))
 
 
 def find_run(connection: Connection, run_id: str, *, lock: bool = False) -> Run:
@@ -97,11 +119,11 @@ def find_run(connection: Connection, run_id: str, *, lock: bool = False) -> Run:
 
 def by_keys(connection: Connection, provider: str, keys: Iterable[str]) -> dict[str, list[Attempt]]:
     """All attempts at the given content keys, a list a key, oldest first. A key without any is absent."""
-    wanted, found = sorted(set(keys)), dict[str, list[Attempt]]()
-    for start in range(0, len(wanted), _CHUNK):
+    found = dict[str, list[Attempt]]()
+    for some in chunks(sorted(set(keys))):
         query = (
             select(attempts)
-            .where(attempts.c.provider == provider, attempts.c.content_key.in_(wanted[start : start + _CHUNK]))
+            .where(attempts.c.provider == provider, attempts.c.content_key.in_(some))
             .order_by(attempts.c.content_key, attempts.c.number)
         )
         for row in connection.execute(query).mappings():
@@ -116,10 +138,6 @@ def run_weight(connection: Connection, run_id: str) -> Weight:
         weigh(State(state), None if charged is None else Charged(charged), reserved, cost)
         for state, charged, reserved, cost in connection.execute(query.where(attempts.c.run_id == run_id))
     )
-
-
-def _time(microseconds: int | None) -> datetime | None:
-    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
 
 
 def _plain(value: Any) -> Any:

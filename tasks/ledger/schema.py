@@ -6,9 +6,9 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData,
 
 from tasks.ledger.states import LIVE, State
 
-__all__ = ["METADATA", "REVISIONS", "VERSION_TABLE", "attempts", "runs"]
+__all__ = ["METADATA", "REVISIONS", "VERSION_TABLE", "attempts", "leases", "plans", "runs"]
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every version of the schema that this shotchain knows, oldest first; the last is the current one."""
 
 # A name of our own: on a shared server `alembic_version` may belong to somebody else.
@@ -59,6 +59,27 @@ attempts = Table(
     Column("accepted_at", BigInteger),
     Column("finished_at", BigInteger),
     Column("stored_at", BigInteger),
+    Column("driver", Text),
+)
+
+# On the database's own clock, so that machines need not agree on the time. See `leases.py`.
+leases = Table(
+    "leases",
+    METADATA,
+    Column("holder", Text, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+)
+
+# The latest plan of each storyboard that a run was made from.
+plans = Table(
+    "plans",
+    METADATA,
+    Column("provider", Text, primary_key=True),
+    Column("storyboard", Text, primary_key=True),
+    Column("file", Text, primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("written_at", BigInteger, nullable=False),
 )
 
 _live = text("state IN ({})".format(", ".join(f"'{state}'" for state in State if state in LIVE)))
@@ -76,3 +97,7 @@ Index(
 )
 Index("attempts_numbered", attempts.c.provider, attempts.c.content_key, attempts.c.number, unique=True)
 Index("attempts_of_run", attempts.c.run_id)
+
+# Every gate looks for what dead runs hold; of a long history only these few rows are read for it.
+_reserved = text(f"state = '{State.RESERVED}'")
+Index("attempts_reserved", attempts.c.run_id, sqlite_where=_reserved, postgresql_where=_reserved)

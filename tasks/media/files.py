@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["written_whole"]
+__all__ = ["mark_used", "written_whole"]
 
 
 @contextmanager
@@ -26,3 +27,9 @@ def written_whole(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def mark_used(path: Path) -> None:
+    """Note, by its time, that a file of a cache was of use, so that it is not among the first to be dropped."""
+    with suppress(OSError):  # in a cache that cannot be written, a file is as useful
+        os.utime(path)

@@ -12,7 +12,7 @@ from tasks.errors import Problem, StoryboardError
 from tasks.plan import graph
 from tasks.plan.boundaries import Joined, join_shots
 from tasks.plan.catalog import Mode, ModelSpec, load_catalog
-from tasks.plan.keys import content_key, take_key
+from tasks.plan.keys import identity_of, request_key, take_key
 from tasks.plan.lengths import (
     Length,
     default_length_s,
@@ -90,6 +90,7 @@ class _Planner:
         self.film_rate = exact_rate(storyboard.fps) if storyboard.fps else spec.frames.rate
         self.problems: list[Problem] = []
         self.measured: dict[str, _Measured] = {}
+        self.identities: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, list[str]] = {}
 
     def plan(self) -> Plan:
@@ -265,7 +266,7 @@ class _Planner:
         rules = self.spec.modes[measured.mode]
         given = dict(shot.safety or {})
         checks = bool(given.get("checkContent", given.get("mode", "none") != "none"))
-        request_key = content_key(
+        identity = identity_of(
             provider=self.provider,
             model=self.spec.id,
             prompt=measured.prompt,
@@ -278,7 +279,9 @@ class _Planner:
             output_quality=shot.output_quality or output.default_quality,
             safety={"checkContent": checks, "mode": given.get("mode", "fast" if checks else "none")},
         )
-        self.keys[shot.id] = [take_key(request_key, take) for take in range(1, shot.takes + 1)]
+        key = request_key(identity)
+        self.identities[shot.id] = identity
+        self.keys[shot.id] = [take_key(key, take) for take in range(1, shot.takes + 1)]
 
     def _what(self, item: Input) -> tuple[str, ...]:
         match item.source:
@@ -317,6 +320,7 @@ class _Planner:
             takes=tuple(PlannedTake(take, key) for take, key in enumerate(self.keys[shot.id], start=1)),
             select=shot.select,
             request=self._request(measured, width, height),
+            identity=self.identities[shot.id],
         )
 
     def _request(self, measured: _Measured, width: int | None, height: int | None) -> dict[str, Any]:

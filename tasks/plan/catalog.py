@@ -24,8 +24,9 @@ from pydantic import (
 )
 
 from tasks.errors import SettingsError
+from tasks.rounding import milliseconds
 
-__all__ = ["DurationRange", "Mode", "ModeSpec", "ModelSpec", "load_catalog"]
+__all__ = ["DurationRange", "Mode", "ModeSpec", "ModelSpec", "input_formats", "load_catalog"]
 
 
 class Mode(StrEnum):
@@ -88,7 +89,10 @@ def _kind_of_durations(value: object) -> str:
 
 
 class ModeSpec(_Data):
-    """One mode of a model. `durations_s` is a list of lengths, a range, or the length of the source."""
+    """One mode of a model. `durations_s` is a list of lengths, a range, or the length of the source.
+
+    More images than `images_doubted_above` are accepted by the page of the model, and perhaps not by the model.
+    """
 
     durations_s: Annotated[
         Annotated[tuple[Positive, ...], Field(min_length=1), Tag("list")]
@@ -99,6 +103,7 @@ class ModeSpec(_Data):
     sends_size: bool
     rate: str
     images: Span = Span(max=0)
+    images_doubted_above: int | None = None
     last_needs_first: bool = False
 
     @property
@@ -149,8 +154,9 @@ class PictureLimits(_Data):
 
 
 class VideoLimits(_Data):
-    """What an input video may be."""
+    """What an input video may be. How long it may really be says `ModelSpec.longest_video_s`."""
 
+    formats: tuple[str, ...]
     min_s: Exact
     max_s: Exact
     max_bytes: int
@@ -186,10 +192,25 @@ class ModelSpec(_Data):
             raise ValueError(f"output.default_quality: {self.output.default_quality} is not {self.output.quality}")
         return self
 
+    @property
+    def longest_video_s(self) -> Decimal:
+        """How long an input video may be: the limit, and what the longest clip of the model itself has beyond it."""
+        return self.videos.max_s + milliseconds(self.frames.extra / self.frames.rate)
+
     def price_usd(self, mode: Mode, generate_s: Decimal) -> Decimal:
         """What one take of `generate_s` seconds costs, exact to the micro-dollar (half up)."""
         rate = self.rates_usd_per_s[self.modes[mode].rate]
         return (rate * generate_s).quantize(Decimal("0.000001"), rounding=ROUND_HALF_UP)
+
+
+def input_formats(catalog: Mapping[str, ModelSpec] | None = None) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    """The formats of files that each model takes, by its id, then under `image` and `video`.
+
+    Args:
+        catalog: The models by id; those of `configs/models` if not given.
+    """
+    catalog = load_catalog() if catalog is None else catalog
+    return {key: {"image": spec.pictures.formats, "video": spec.videos.formats} for key, spec in catalog.items()}
 
 
 def load_catalog(folder: Path | None = None) -> Mapping[str, ModelSpec]:

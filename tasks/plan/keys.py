@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["content_key", "take_key"]
+__all__ = ["identity_of", "request_key", "take_key"]
 
 _VERSION = 1
 
 
-def content_key(
+def identity_of(
     *,
     provider: str,
     model: str,
@@ -25,14 +25,14 @@ def content_key(
     output_format: str,
     output_quality: int,
     safety: dict[str, Any],
-) -> str:
-    """The key of all that decides what a request makes, before the take number.
+) -> dict[str, Any]:
+    """All that decides what a request makes, the take number apart, as one JSON document.
 
     `inputs` are (role, what) pairs in order, where `what` is the sha256 of a file's bytes, or the key of another
     shot's selected clip with a frame index. Not in it, since they change no picture: the task's UUID, ttl, how the
     result is delivered, whether the cost is told, the shot's id, the title, how much of the clip the film keeps.
     """
-    canonical = {
+    return {
         "version": _VERSION,
         "provider": provider,
         "model": model,
@@ -46,7 +46,11 @@ def content_key(
         "outputQuality": output_quality,
         "safety": safety,
     }
-    return _digest(canonical)
+
+
+def request_key(identity: Mapping[str, Any]) -> str:
+    """The key of an identity: of two that are alike, the same."""
+    return _digest(identity)
 
 
 def take_key(request_key: str, take: int) -> str:
@@ -54,6 +58,6 @@ def take_key(request_key: str, take: int) -> str:
     return _digest({"request": request_key, "take": take})
 
 
-def _digest(value: dict[str, Any]) -> str:
+def _digest(value: Mapping[str, Any]) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias
@@ -80,7 +80,8 @@ class PlannedShot:
     `width` and `height` are what the request sends, `None` where the inputs decide. `generate_s` is the length that
     is generated and paid for, `duration_s` the length wanted. The film keeps the clip's frames 0…`last_kept`, or all
     of them where that is `None`; where `seam`, its first frame is the one before's last and is shown once.
-    `clip_frames` and `frames` are what to expect: of the whole clip, and in the film.
+    `clip_frames` and `frames` are what to expect: of the whole clip, and in the film. `identity` is all that the
+    content keys of its takes are made of, the take number apart, JSON-ready; see `tasks.plan.keys.identity_of`.
     """
 
     id: str
@@ -101,6 +102,7 @@ class PlannedShot:
     takes: tuple[PlannedTake, ...]
     select: int
     request: dict[str, Any]
+    identity: Mapping[str, Any]
 
     @property
     def cost_usd(self) -> Decimal:
@@ -179,6 +181,29 @@ class Plan:
             if shot.id == shot_id:
                 return shot
         raise KeyError(shot_id)
+
+    def part(self, only: Collection[str]) -> Plan:
+        """The same plan with some of its shots only; what they need of others is not in it."""
+        return replace(
+            self,
+            shots=tuple(shot for shot in self.shots if shot.id in only),
+            unpinned=tuple(item for item in self.unpinned if item.shot in only),
+        )
+
+    def memory(self) -> dict[str, Any]:
+        """What is worth remembering of a plan, to tell later what has changed since. JSON-ready."""
+        return {
+            "shots": [
+                {
+                    "id": shot.id,
+                    "select": shot.select,
+                    "price_usd": usd(shot.price_usd),
+                    "identity": dict(shot.identity),
+                    "takes": [{"number": take.number, "content_key": take.content_key} for take in shot.takes],
+                }
+                for shot in self.shots
+            ]
+        }
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON-ready fields: dollars as decimal strings, seconds as numbers."""

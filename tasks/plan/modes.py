@@ -9,7 +9,7 @@ from tasks.errors import Problem
 from tasks.plan.boundaries import Joined
 from tasks.plan.catalog import Mode, ModelSpec
 from tasks.storyboard.inputs import InputFacts
-from tasks.storyboard.model import MediaFile, Shot, Storyboard
+from tasks.storyboard.model import ClipOf, MediaFile, Shot, Storyboard
 
 __all__ = ["check_film", "check_shot", "decide_mode", "is_settled"]
 
@@ -20,8 +20,15 @@ _KEYS = {
     Mode.REFERENCE_VIDEOS: "reference_videos",
     Mode.EDIT: "video",
 }
-# A tenth of a second of slack: a ten-second clip of these very models is 10.04 s long.
-_VIDEO_SLACK_S = Decimal("0.1")
+_VIDEO_FORMATS = {
+    "video/mp4": "MP4",
+    "video/quicktime": "MOV",
+    "video/webm": "WEBM",
+    "video/x-matroska": "Matroska",
+    "video/x-msvideo": "AVI",
+    "video/mp2t": "MPEG-TS",
+}
+"""What the catalog calls a media type; as for output formats."""
 
 
 def decide_mode(joined: Joined) -> Mode:
@@ -177,6 +184,16 @@ def _check_files(
         if isinstance(video, MediaFile):
             for message, accepted in _video_faults(facts(video), video.source_duration_s, spec):
                 yield storyboard.problem(shot, key, f"{_name(video)}: {message}", accepted)
+        elif isinstance(video, ClipOf):
+            made = storyboard.shot(video.shot).output_format or spec.output.default_format
+            if made not in spec.videos.formats:
+                formats = " or ".join(spec.videos.formats)
+                yield storyboard.problem(
+                    shot,
+                    key,
+                    f"the clip of '{video.shot}' is a {made}, and cannot be an input",
+                    f"'output_format: {formats}' of '{video.shot}'",
+                )
 
 
 def _picture_faults(fact: InputFacts, spec: ModelSpec) -> Iterator[tuple[str, str]]:
@@ -201,11 +218,15 @@ def _picture_faults(fact: InputFacts, spec: ModelSpec) -> Iterator[tuple[str, st
 
 def _video_faults(fact: InputFacts | None, stated_s: Decimal | None, spec: ModelSpec) -> Iterator[tuple[str, str]]:
     limits = spec.videos
+    if fact is not None and fact.media_type is not None:
+        kind = _VIDEO_FORMATS.get(fact.media_type)
+        if kind not in limits.formats:
+            yield f"a video of format {kind}" if kind else "a video of an unknown format", " or ".join(limits.formats)
     size_bytes = fact.size_bytes if fact else None
     length_s = (fact.duration_s if fact else None) or stated_s
     if size_bytes is not None and size_bytes > limits.max_bytes:
         yield f"{size_bytes:,} bytes are too many", f"at most {limits.max_bytes:,} bytes"
-    if length_s is not None and not limits.min_s - _VIDEO_SLACK_S <= length_s <= limits.max_s + _VIDEO_SLACK_S:
+    if length_s is not None and not limits.min_s <= length_s <= spec.longest_video_s:
         yield f"a video of {length_s} s", f"{limits.min_s} to {limits.max_s} s"
 
 

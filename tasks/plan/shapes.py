@@ -1,4 +1,4 @@
-"""Decides what the film will do to clips that do not fit it, so that the plan can warn before anything is paid."""
+"""Decides what is said of clips and inputs that may not fit, so that the plan can warn before anything is paid."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def misfits(
     film_rate: Fraction,
     facts: Callable[[MediaFile], InputFacts | None],
 ) -> Iterator[str]:
-    """Warnings about clips of another rate or shape than the film's.
+    """Warnings about clips of another rate or shape than the film's, and about inputs that may be too many.
 
     Args:
         storyboard: The film.
@@ -48,6 +48,15 @@ def misfits(
             f"the film has {float(film_rate):g} frames a second and its clips {float(spec.frames.rate):g}: "
             f"some frames are {what}"
         )
+    in_order = list(in_order)
+    for item in in_order:
+        mode, count = decide_mode(item), len(item.shot.reference_images)
+        doubted_above = spec.modes[mode].images_doubted_above
+        if doubted_above is not None and count > doubted_above:
+            yield (
+                f"shot '{item.shot.id}': the page of {spec.name} allows {count} reference images beside videos, but "
+                f"the upstream model speaks of {doubted_above}: the provider may refuse them"
+            )
     film = Fraction(storyboard.width, storyboard.height)
     for shape, shots in _shapes(in_order, spec, facts).items():
         if abs(Fraction(shape.width, shape.height) / film - 1) > _TOLERANCE:

@@ -7,12 +7,14 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from tasks.clips.generate import Taken
+from tasks.errors import ShotchainError
 from tasks.ledger import Attempt, Totals
 from tasks.media.ffmpeg import version as ffmpeg_version
-from tasks.plan.model import Plan, number, usd
+from tasks.plan.model import Plan, PlannedShot, PlannedTake, number, usd
 from tasks.redaction import redact
 from tasks.sequence.timeline import Cut
 from tasks.sequence.verify import FilmFacts
@@ -40,15 +42,28 @@ def build_manifest(
     totals: Totals,
     cuts: Mapping[str, Cut],
     attempts: Sequence[Attempt],
-    film: FilmFacts,
+    film: FilmFacts | None,
     film_name: str,
     timings: Timings,
     warnings: Sequence[str],
+    failures: Mapping[str, ShotchainError] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """All of it, JSON-ready: dollars as decimal strings, times in UTC, no secret and no picture data."""
-    by_shot: dict[str, list[Taken]] = {}
-    for taken in takes:
-        by_shot.setdefault(taken.shot, []).append(taken)
+    """All of it, JSON-ready: dollars as decimal strings, times in UTC, no secret and no picture data.
+
+    Args:
+        run_id: The run that made it.
+        plan: What was asked for.
+        takes: What there is of it.
+        totals: The run's money.
+        cuts: What the film shows of each shot that was made.
+        attempts: All attempts at the plan's takes, of whatever run.
+        film: None where there is none, because shots are missing.
+        film_name: The film's file beside the manifest.
+        timings: When what happened.
+        warnings: For people.
+        failures: By shot, why it is missing; a film shows a slate in its place.
+    """
+    made = {(taken.shot, taken.take): taken for taken in takes}
     by_key: dict[str, list[Attempt]] = {}
     for attempt in attempts:
         by_key.setdefault(attempt.content_key, []).append(attempt)
@@ -58,17 +73,8 @@ def build_manifest(
         "title": plan.title,
         "provider": plan.provider,
         "model": plan.model,
-        "film": {
-            "file": film_name,
-            "sha256": film.sha256,
-            "size_bytes": film.size_bytes,
-            "frames": film.frames,
-            "duration_s": number(film.duration_s),
-            "width": film.width,
-            "height": film.height,
-            "fps": number(film.rate),
-            "has_sound": film.has_sound,
-        },
+        "complete": not failures,
+        "film": None if film is None else _film(film, film_name),
         "cost_usd": usd(totals.spent_usd),
         "unknown_usd": usd(totals.unknown_usd),
         "shots": [
@@ -79,9 +85,13 @@ def build_manifest(
                 "seam": shot.seam,
                 "depends_on": list(shot.depends_on),
                 "select": shot.select,
-                "film": _cut(cuts[shot.id]),
+                "film": _shown(film, cuts.get(shot.id), shot),
+                "error": failures[shot.id].as_dict() if shot.id in failures else None,
                 "request": shot.request,
-                "takes": [_take(taken, by_key.get(taken.clip.key, [])) for taken in by_shot[shot.id]],
+                "takes": [
+                    _take(take, made.get((shot.id, take.number)), by_key.get(take.content_key, []))
+                    for take in shot.takes
+                ],
             }
             for shot in plan.shots
         ],
@@ -104,15 +114,41 @@ def build_manifest(
     return redacted
 
 
-def _cut(cut: Cut) -> dict[str, Any]:
+def _film(film: FilmFacts, name: str) -> dict[str, Any]:
+    return {
+        "file": name,
+        "sha256": film.sha256,
+        "size_bytes": film.size_bytes,
+        "frames": film.frames,
+        "duration_s": number(film.duration_s),
+        "width": film.width,
+        "height": film.height,
+        "fps": number(film.rate),
+        "has_sound": film.has_sound,
+    }
+
+
+def _shown(film: FilmFacts | None, cut: Cut | None, shot: PlannedShot) -> dict[str, Any] | None:
+    """What the film shows for a shot: frames of its clip, or a slate of so many frames."""
+    if film is None:
+        return None
+    if cut is None:
+        return {"slate": True, "frames": shot.frames}
     return {"first_frame": cut.start, "last_frame": cut.stop - 1, "frames": cut.frames}
 
 
-def _take(taken: Taken, attempts: Sequence[Attempt]) -> dict[str, Any]:
+def _take(take: PlannedTake, taken: Taken | None, attempts: Sequence[Attempt]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "number": take.number,
+        "content_key": take.content_key,
+        "made": taken is not None,
+        "attempts": [_attempt(attempt) for attempt in attempts],
+    }
+    if taken is None:
+        return told
     clip = taken.clip
     return {
-        "number": taken.take,
-        "content_key": clip.key,
+        **told,
         "reused": taken.reused,
         "cost_usd": usd(clip.origin.cost_usd),
         "paid_usd": usd(taken.paid_usd),
@@ -127,7 +163,6 @@ def _take(taken: Taken, attempts: Sequence[Attempt]) -> dict[str, Any]:
         "height": clip.height,
         "fps": number(clip.rate),
         "has_sound": clip.has_sound,
-        "attempts": [_attempt(attempt) for attempt in attempts],
     }
 
 

@@ -20,15 +20,20 @@ __all__ = ["publish_film"]
 
 @task(name="publish", task_run_name="publish", cache_policy=NO_CACHE)
 async def publish_film(
-    checked: Handed[FilmFacts], film: Path, manifest: Handed[Mapping[str, Any]], targets: Handed[Targets], scratch: Path
+    checked: Handed[FilmFacts] | None,
+    film: Path,
+    manifest: Handed[Mapping[str, Any]],
+    targets: Handed[Targets],
+    scratch: Path,
 ) -> None:
-    """See `publish`. `checked` is what the film was found to be; nothing else is published."""
+    """See `publish`. `checked` is what the film was found to be; None where there is none, and only its manifest."""
     told, places = manifest.value, targets.value
-    await publish(film, told, places, scratch)
+    await publish(None if checked is None else film, told, places, scratch)
+    frames = "no film" if checked is None else f"{checked.value.frames} frames"
     await acreate_table_artifact(
         key="shotchain-bill",
-        description=f"**{told['title']}**: paid ${told['cost_usd']} for {checked.value.frames} frames, "
-        f"published to {places.film.shown}",
+        description=f"**{told['title']}**: paid ${told['cost_usd']} for {frames}, "
+        f"published to {places.film.shown if checked else places.manifest.shown}",
         table=[
             {
                 "shot": shot["id"],
@@ -40,5 +45,6 @@ async def publish_film(
             }
             for shot in told["shots"]
             for take in shot["takes"]
+            if take["made"]
         ],
     )

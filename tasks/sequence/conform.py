@@ -14,33 +14,16 @@ from typing import Any, Final, NoReturn
 import ffmpeg
 
 from tasks.errors import MediaError
-from tasks.media.colour import BT709_SCALE, BT709_TAGS, is_full_range, matrix_name
+from tasks.media.colour import is_full_range, matrix_name
 from tasks.media.ffmpeg import run
-from tasks.media.files import written_whole
+from tasks.media.files import mark_used, written_whole
 from tasks.media.reading import open_video
+from tasks.sequence.encoding import ENCODER, VERSION, Picture, encoded
 from tasks.sequence.sound import BYTES_PER_SAMPLE, write_sound
 from tasks.sequence.timeline import Cut, FilmLayout, sample_at
 
-__all__ = ["Conformed", "conform", "conformed_key", "fitted_size"]
+__all__ = ["Conformed", "conform", "conformed_key", "holds_frames"]
 
-# Raise it when the same settings begin to give other pictures or other sound.
-_VERSION: Final = 3
-_ENCODER: Final[dict[str, str | int]] = {
-    "vcodec": "libx264",
-    # Superfast with veryfast's lookahead: as good and as small at two thirds of the time.
-    "preset": "superfast",
-    "x264-params": "mbtree=1:rc-lookahead=10",
-    "crf": 17,
-    "profile:v": "high",
-    "pix_fmt": "yuv420p",
-    **BT709_TAGS,
-    # One: clips are encoded side by side, and x264's output depends on the number.
-    "threads": 1,
-    "map_metadata": -1,
-    "map_chapters": -1,
-    "fflags": "+bitexact",
-    "flags": "+bitexact",
-}
 # A frame that comes at most this much of a frame early or late is that frame of the film.
 _ON_THE_GRID: Final = Fraction(1, 4)
 
@@ -90,14 +73,16 @@ async def conform(cut: Cut, layout: FilmLayout, folder: Path) -> Conformed:
         samples = sample_at(cut.frames, layout.rate)
         if source.has_sound and not _has_size(sound, samples * BYTES_PER_SAMPLE):
             await asyncio.to_thread(write_sound, cut.clip, source.start_s, samples, sound)
-        if not await asyncio.to_thread(_has_frames, picture, cut.frames):
+        if not await asyncio.to_thread(holds_frames, picture, cut.frames):
             with written_whole(picture) as temporary:
                 await run(_graph(cut, layout, source, temporary), what=f"conform {cut.clip.name}")
-                if not await asyncio.to_thread(_has_frames, temporary, cut.frames):
+                if not await asyncio.to_thread(holds_frames, temporary, cut.frames):
                     _fail(f"conforming did not give {cut.frames} frames", cut)
     except MediaError as error:
         error.shot = cut.shot
         raise
+    for made in (picture, sound) if source.has_sound else (picture,):
+        mark_used(made)
     return Conformed(cut.shot, picture, sound if source.has_sound else None, cut.frames)
 
 
@@ -107,20 +92,10 @@ def conformed_key(cut: Cut, layout: FilmLayout) -> str:
         "clip": cut.clip_id,
         "frames": [cut.start, cut.stop, cut.frames],
         "layout": [layout.width, layout.height, str(layout.rate)],
-        "encoder": _ENCODER,
-        "version": _VERSION,
+        "encoder": ENCODER,
+        "version": VERSION,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:40]
-
-
-def fitted_size(width: int, height: int, layout: FilmLayout) -> tuple[int, int]:
-    """The largest even size of the shape `width` to `height` (as displayed) that fits into the film."""
-    scale = min(Fraction(layout.width, width), Fraction(layout.height, height))
-    return _even(width * scale, layout.width), _even(height * scale, layout.height)
-
-
-def _even(length: Fraction, limit: int) -> int:
-    return max(2, min(limit, 2 * round(length / 2)))
 
 
 def _inspect(cut: Cut, layout: FilmLayout) -> _Source:
@@ -167,48 +142,14 @@ def _graph(cut: Cut, layout: FilmLayout, source: _Source, output: Path) -> Any:
             .filter("tpad", stop=-1, stop_mode="clone")
             .filter("trim", end_frame=cut.frames)
         )
-    width, height = fitted_size(source.width, source.height, layout)
-    stream = (
-        # From here on a frame's time is its number.
-        stream.filter("settb", f"1/({rate})")
-        .filter("setpts", "N")
-        .filter(
-            "scale",
-            w=width,
-            h=height,
-            in_color_matrix=source.matrix,
-            in_range="full" if source.full_range else "limited",
-            **BT709_SCALE,
-        )
-        .filter("format", "yuv420p")
-        .filter(
-            "pad",
-            w=layout.width,
-            h=layout.height,
-            x=(layout.width - width) // 4 * 2,
-            y=(layout.height - height) // 4 * 2,
-            color="black",
-        )
-        .filter("setsar", "1")
-        .filter("setparams", color_primaries="bt709", color_trc="bt709", colorspace="bt709", range="limited")
-    )
-    return stream.output(
-        str(output.absolute()),
-        g=max(1, round(2 * layout.rate)),
-        video_track_timescale=layout.timescale,
-        # Times are whole frames already, so this drops and repeats nothing. It names the rate: without it the
-        # encoder would take the clip's.
-        fps_mode="cfr",
-        r=rate,
-        **_ENCODER,
-    )
+    return encoded(stream, Picture(source.width, source.height, source.matrix, source.full_range), layout, output)
 
 
 def _has_size(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
 
 
-def _has_frames(picture: Path, frames: int) -> bool:
+def holds_frames(picture: Path, frames: int) -> bool:
     """Whether a conformed picture is there with so many frames; a file that was damaged since is not."""
     try:
         with open_video(picture) as (container, stream):

@@ -14,9 +14,10 @@ from tasks.plan.model import Plan, PlannedShot
 from tasks.sequence.conform import Conformed, conform
 from tasks.sequence.cuts import cut_of, layout_of
 from tasks.sequence.film import make_film
+from tasks.sequence.slate import make_slate
 from tasks.sequence.verify import FilmFacts
 
-__all__ = ["conform_shot", "join_film"]
+__all__ = ["conform_shot", "join_film", "slate_shot"]
 
 
 @task(name="conform", task_run_name="{shot.value.id} · conform", cache_policy=NO_CACHE)
@@ -26,6 +27,12 @@ async def conform_shot(
     """See `conform`."""
     cut = cut_of(plan.value, shot.value, taken.value.clip)
     return Handed(await conform(cut, layout_of(plan.value), folder))
+
+
+@task(name="slate", task_run_name="{shot.value.id} · slate", cache_policy=NO_CACHE)
+async def slate_shot(plan: Handed[Plan], shot: Handed[PlannedShot], words: str, folder: Path) -> Handed[Conformed]:
+    """See `make_slate`."""
+    return Handed(await make_slate(shot.value.id, words, shot.value.frames, layout_of(plan.value), folder))
 
 
 @task(name="join", task_run_name="join", cache_policy=NO_CACHE)

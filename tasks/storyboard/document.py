@@ -29,6 +29,7 @@ __all__ = [
     "DEFAULT_SIZE",
     "FRAME_TAG",
     "ID_PATTERN",
+    "MAX_TAKES",
     "MEDIA_ACCEPTED",
     "PROBLEM_TYPE",
     "AssetDocument",
@@ -45,6 +46,8 @@ __all__ = [
 
 DEFAULT_MODEL: Final = "klingai:kling@o1-standard"
 DEFAULT_SIZE: Final = "1280x720"
+MAX_TAKES: Final = 4
+"""Takes that a shot may have."""
 ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 PROBLEM_TYPE: Final = "storyboard"
 """Type of the validation errors whose context holds `say` and `accepted`."""
@@ -222,7 +225,9 @@ Video: TypeAlias = Annotated[
 ]
 
 
-TakeNumber: TypeAlias = Annotated[int, _whole(1, 4), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 4})]
+TakeNumber: TypeAlias = Annotated[
+    int, _whole(1, MAX_TAKES), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_TAKES})
+]
 Retries: TypeAlias = Annotated[int, _whole(0, 10), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 10})]
 Lifetime: TypeAlias = Annotated[int, _whole(1), WithJsonSchema({"type": "integer", "minimum": 1})]
 Pictures: TypeAlias = Annotated[list[Picture], BeforeValidator(_listed, json_schema_input_type=Picture | list[Picture])]

@@ -21,6 +21,7 @@ import fsspec
 import httpx
 
 from tasks.errors import StorageUnreachable
+from tasks.media.files import mark_used
 from tasks.redaction import redact
 
 __all__ = ["MAX_BYTES", "Fetched", "InputCache", "sha256_of", "web_client"]
@@ -194,6 +195,8 @@ class InputCache:
             return None  # nothing remembered, or nothing usable: it is fetched like the first time
         if found != (record["sha256"], record["size_bytes"]):
             return None
+        for used in (path, self._record(url)):
+            mark_used(used)
         return Fetched(path, *found, _validators(record))
 
 

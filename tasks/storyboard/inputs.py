@@ -9,7 +9,7 @@ paying.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from decimal import Decimal
@@ -66,13 +66,18 @@ class InputFacts:
 
 
 async def inspect_inputs(
-    storyboard: Storyboard, cache: Path, *, transport: httpx.AsyncBaseTransport | None = None
+    storyboard: Storyboard,
+    cache: Path,
+    *,
+    formats: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
 ) -> dict[str, InputFacts]:
     """Read every file that a shot of the storyboard uses, eight at a time.
 
     Args:
         storyboard: Which inputs, and as what. Assets that no shot uses are not looked at.
         cache: Folder in which fetched files are kept, and found again.
+        formats: What files each model takes, by its id, then under `image` and `video`; told to who gave another.
         transport: Takes the place of the network for `http(s)` addresses.
 
     Returns:
@@ -84,7 +89,7 @@ async def inspect_inputs(
     uses: dict[tuple[str, Kind], _Use] = {}
     for use in _uses(storyboard):
         uses.setdefault((use.media.uri, use.kind), use)
-    inspection = _Inspection(storyboard, InputCache(cache))
+    inspection = _Inspection(storyboard, InputCache(cache), (formats or {}).get(storyboard.model, {}))
     async with AsyncExitStack() as stack:
         if any(scheme_of(uri) in {"http", "https"} for uri, _ in uses):
             inspection.client = await stack.enter_async_context(web_client(transport))
@@ -120,9 +125,10 @@ def _uses(storyboard: Storyboard) -> Iterator[_Use]:
 
 
 class _Inspection:
-    def __init__(self, storyboard: Storyboard, cache: InputCache) -> None:
+    def __init__(self, storyboard: Storyboard, cache: InputCache, formats: Mapping[str, Sequence[str]]) -> None:
         self._storyboard = storyboard
         self._cache = cache
+        self._formats = formats
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self.client: httpx.AsyncClient | None = None
 
@@ -191,11 +197,11 @@ class _Inspection:
                 key, shot, line = f"assets.{name}", None, brought_in
         if line is None:
             line = use.shot.lines.get("")
-        return Problem(message, self._storyboard.file, line, key, shot, _accepted(use))
+        return Problem(message, self._storyboard.file, line, key, shot, self._accepted(use))
 
-
-def _accepted(use: _Use) -> str:
-    return "a PNG, JPEG or WebP file" if use.kind == "image" else "an MP4, MOV or WebM file"
+    def _accepted(self, use: _Use) -> str:
+        formats = " or ".join(self._formats.get(use.kind, ()))
+        return f"{_WORDS[use.kind]} that is whole" + (f": {formats}" if formats else "")
 
 
 def _name(use: _Use) -> str:

@@ -18,7 +18,7 @@ from tasks.storyboard.resolve import resolve
 from tasks.storyboard.uris import has_scheme, local_path, scheme_of
 from tasks.storyboard.yaml_lines import parse_yaml
 
-__all__ = ["MAX_BYTES", "read_storyboard"]
+__all__ = ["MAX_BYTES", "load_text", "parse_text", "read_storyboard", "speaks_json"]
 
 MAX_BYTES = 2_000_000
 """Size that a storyboard file may have. Pictures belong beside it, not in it."""
@@ -42,10 +42,10 @@ def read_storyboard(source: str | Path, *, text: str | None = None) -> Storyboar
     where = str(source)
     file = redact(where)
     if text is None:
-        text = _decode(_load(where, file), file)
+        text = load_text(where)
     elif len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise _refused(file, f"the storyboard is larger than {MAX_BYTES // 1_000_000} MB")
-    located = _parse(text.removeprefix("\ufeff"), where, file)
+    located = parse_text(text, where)
     checked = check_document(located, file)
     storyboard, problems = resolve(checked, where, file)
     found = list(dict.fromkeys((*checked.problems, *problems)))
@@ -58,9 +58,26 @@ def _refused(file: str, message: str, line: int | None = None, accepted: str | N
     return StoryboardError([Problem(message, file=file, line=line, accepted=accepted)])
 
 
-def _parse(text: str, where: str, file: str) -> Located:
-    path = where.partition("?")[0] if has_scheme(where) else where
-    suffix = Path(path).suffix.casefold()
+def load_text(source: str) -> str:
+    """The text of a storyboard as it is written, a byte order mark included.
+
+    Raises:
+        StoryboardError: There is no such file, it is too large, or no text.
+        StorageUnreachable: It cannot be read for a reason that is not in it.
+    """
+    file = redact(source)
+    return _decode(_load(source, file), file)
+
+
+def parse_text(text: str, source: str) -> Located:
+    """The plain data of a storyboard's text; `source` is where it was read from.
+
+    Raises:
+        StoryboardError: It is neither YAML nor JSON.
+    """
+    file = redact(source)
+    text = text.removeprefix("\ufeff")
+    suffix = _suffix(source)
     if suffix == ".json":
         return parse_json(text, file)
     if not text.lstrip().startswith("{"):
@@ -75,6 +92,24 @@ def _parse(text: str, where: str, file: str) -> Located:
             if suffix in {".yaml", ".yml"}:
                 raise
             raise not_json from None
+
+
+def speaks_json(text: str, source: str) -> bool:
+    """Whether `parse_text` takes a text that it can parse for JSON, rather than for YAML."""
+    text = text.removeprefix("\ufeff")
+    if _suffix(source) == ".json":
+        return True
+    if not text.lstrip().startswith("{"):
+        return False
+    try:
+        parse_json(text, source)
+    except StoryboardError:
+        return False
+    return True
+
+
+def _suffix(source: str) -> str:
+    return Path(source.partition("?")[0] if has_scheme(source) else source).suffix.casefold()
 
 
 def _decode(data: bytes, file: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -22,6 +22,7 @@ from tasks.clips.slots import Slots
 from tasks.clips.store import ClipStore
 from tasks.errors import ShotchainError
 from tasks.ledger import Attempt, Ledger, State, open_ledger
+from tasks.ledger.heartbeat import Heartbeat
 from tasks.plan.build import build_plan
 from tasks.plan.model import Plan
 from tasks.progress import Event, Stage
@@ -121,8 +122,12 @@ class House:
     work: str = ""
 
     def __post_init__(self) -> None:
-        shutil.copy(self.template, self.folder / "ledger.db")
+        if not (self.folder / "ledger.db").exists():
+            shutil.copy(self.template, self.folder / "ledger.db")
         self.work = self.work or str(self.folder / "work")
+
+    def note(self, text: str) -> None:
+        self.events.append(Event(Stage.NOTE, message=text))
 
     def settings(self, **options: Any) -> Settings:
         key = options.pop("key", KEY)
@@ -150,6 +155,7 @@ class House:
         retries: int = 2,
         rebuy_lost: bool = False,
         places: int = 8,
+        patience_s: float = 0.2,
         base_url: str = "https://api.test/v1",
         plan: Plan | None = None,
         **options: Any,
@@ -159,9 +165,7 @@ class House:
         plan = plan or self.plan
         with open_ledger(settings.ledger) as ledger:
             async with RunwareClient(base_url, settings.api_key, transport=transport) as client:
-                poller = Poller(
-                    client, pauses=PAUSES, say=lambda text: self.events.append(Event(Stage.NOTE, message=text))
-                )
+                poller = Poller(client, pauses=PAUSES, say=self.note)
                 circuit = Circuit()
                 driver = Driver(settings, client, poller, ledger, self.events.append, PAUSES, circuit)
                 store = ClipStore(settings.work, settings.cache)
@@ -173,7 +177,7 @@ class House:
                     ledger=ledger,
                     store=store,
                     inputs=Inputs(client, {}, plan.clip_rate, settings.cache, pauses=PAUSES),
-                    slots=Slots(places, patience_s=0.2),
+                    slots=Slots(places, patience_s=patience_s),
                     scratch=self.folder / "scratch",
                     retries=retries,
                     rebuy_lost=rebuy_lost,
@@ -189,12 +193,13 @@ class House:
                     storyboard=plan.title,
                     budget_usd=None if budget is None else Decimal(budget),
                 )
-                try:
-                    yield Run(run_id, plan, ledger, store, client, driver, generator)
-                finally:
-                    await poller.close()
-                    ledger.release_unsubmitted(run_id)
-                    ledger.finish_run(run_id, "over")
+                with Heartbeat(ledger, run_id, settings.lease_s, say=self.note):
+                    try:
+                        yield Run(run_id, plan, ledger, store, client, driver, generator)
+                    finally:
+                        await poller.close()
+                        ledger.release_unsubmitted(run_id)
+                        ledger.finish_run(run_id, "over")
 
     async def render(self, transport: httpx.AsyncBaseTransport | None, run_id: str = "run", **options: Any) -> Any:
         """One whole run; the takes, or the error with which it ended."""
@@ -234,3 +239,10 @@ def left_by_a_crash(run: Run, *states: State) -> Attempt:
         assert moved is not None
         attempt = moved
     return attempt
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait for something that other coroutines, or the ledger, will tell."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  # there is nothing that could ring
+            await asyncio.sleep(0.005)

@@ -182,6 +182,46 @@ class TestLostReply:
         assert house.states() == [S.REFUSED]
 
 
+class TestUnknown:
+    """An attempt that was given up by somebody who had no request to post has the one further post left."""
+
+    async def test_it_is_posted_once_more_after_the_grace_time(self, house: House, provider: Provider) -> None:
+        async with house.run(provider, "asked only") as run:
+            attempt = left_by_a_crash(run, S.SUBMITTED, S.UNKNOWN)
+        (taken,) = await house.render(provider, "next")
+        assert provider.submitted == [attempt.task_uuid]
+        assert (taken.reused, provider.charged_usd) == (True, PRICE_USD)
+        (stored,) = house.attempts()
+        assert (stored.state, stored.posts) == (S.STORED, 2)
+
+    async def test_it_is_not_posted_before(self, house: House, provider: Provider) -> None:
+        async with house.run(provider, "asked only") as run:
+            left_by_a_crash(run, S.SUBMITTED, S.UNKNOWN)
+        async with house.run(provider, "next", grace_s=30.0) as run:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(drive(run), 0.3)
+        assert provider.submitted == []
+        assert house.states() == [S.UNKNOWN]
+
+    async def test_lost_again_it_stays_unknown_and_is_only_asked_about(self, house: House, provider: Provider) -> None:
+        async with house.run(provider, "asked only") as run:
+            left_by_a_crash(run, S.SUBMITTED, S.UNKNOWN)
+        provider.submissions = deque([lose_request])
+        for run_id in ("next", "after"):
+            assert isinstance(await house.render(provider, run_id), OutcomeUnknown)
+        assert len(provider.submitted) == 1
+        assert house.states() == [S.UNKNOWN]
+        assert house.attempts()[0].totals.held_usd == PRICE_USD
+
+    async def test_what_the_provider_once_said_that_it_took_is_never_posted_again(
+        self, house: House, provider: Provider
+    ) -> None:
+        async with house.run(provider, "crashed") as run:
+            left_by_a_crash(run, S.SUBMITTED, S.ACCEPTED, S.UNKNOWN)
+        assert isinstance(await house.render(provider, "next"), OutcomeUnknown)
+        assert provider.submitted == []
+
+
 class TestCrashes:
     """A run that was killed at any point is gone on with by the next."""
 
@@ -224,16 +264,17 @@ class TestCrashes:
         async with house.run(provider, "next", grace_s=0.0, deadline_s=60.0) as run:
             assert (await drive(run, attempt)).state is S.SUCCEEDED
 
-    async def test_a_reservation_of_a_run_that_died_is_submitted_by_the_next(
+    async def test_what_a_run_that_died_had_reserved_is_free_for_the_next(
         self, house: House, provider: Provider
     ) -> None:
-        with_run = house.run(provider, "dead")
-        async with with_run as run:
+        async with house.run(provider, "dead") as run:
             attempt = run.reserve()
-            async with house.run(provider, "next") as following:
-                done = await drive(following, following.reserve())
-        assert done.task_uuid == attempt.task_uuid
-        assert done.run_id == "next"
+            run.ledger.end_lease("dead")
+            async with house.run(provider, "next", budget="0.42") as following:
+                done = await drive(following)
+            assert run.ledger.totals("dead").held_usd == 0
+        assert (done.run_id, done.number) == ("next", attempt.number + 1)
+        assert house.states() == [S.RELEASED, S.SUCCEEDED]
         assert provider.charged_usd == PRICE_USD
 
     async def test_another_key_waits_and_says_so(self, house: House, provider: Provider) -> None:

@@ -25,7 +25,7 @@ from tasks.errors import (
     ShotchainError,
 )
 from tasks.ledger import State
-from tests.clips.house import KEY, House, drive, left_by_a_crash
+from tests.clips.house import KEY, House, drive, left_by_a_crash, until
 from tests.runware.provider import (
     PRICE_USD,
     Provider,
@@ -45,7 +45,6 @@ class TestRefusals:
         ("answer", "kind", "exit_code"),
         [
             (refuse("unsupportedDuration", allowedValues=[5, 10]), RequestRejected, 5),
-            (refuse("someNewCode"), RequestRejected, 5),
             (refuse("contentPolicyViolation"), ContentRefused, 5),
             (refuse("invalidApiKey", 401), KeyRefused, 6),
             (refuse("insufficientCredits", 402), NoCredit, 6),
@@ -65,10 +64,11 @@ class TestRefusals:
         assert house.states() == [S.REFUSED]
         assert house.held_usd() == 0
 
+    @pytest.mark.parametrize("status", [200, 400])
     async def test_a_code_that_nobody_knows_is_final_and_possibly_charged(
-        self, house: House, provider: Provider
+        self, house: House, provider: Provider, status: int
     ) -> None:
-        provider.submissions = deque([refuse("someNewCode", 200)])
+        provider.submissions = deque([refuse("someNewCode", status)])
         error = await house.render(provider)
         assert type(error) is ProviderError
         assert house.states() == [S.FAILED]
@@ -80,7 +80,7 @@ class TestRefusals:
         error = await house.render(provider)
         assert isinstance(error, ContentRefused)
         (attempt,) = house.attempts()
-        assert (attempt.state, attempt.charged, attempt.cost_usd) == (S.REFUSED, Charged.YES, Decimal("0.1"))
+        assert (attempt.state, attempt.charged, attempt.cost_usd) == (S.FAILED, Charged.YES, Decimal("0.1"))
 
     async def test_a_stop_opens_the_circuit_for_what_waits_behind_it(self, house: House, provider: Provider) -> None:
         provider.submissions = deque([refuse("insufficientCredits", 402)])
@@ -156,7 +156,7 @@ class TestEndings:
         [
             ("timeoutProvider", ProviderTimeout, Charged.UNKNOWN),
             ("inferenceError", ProviderFailed, Charged.UNKNOWN),
-            ("providerRateLimitExceeded", RateLimited, Charged.NO),
+            ("providerRateLimitExceeded", RateLimited, Charged.UNKNOWN),
             ("somethingNew", ProviderError, Charged.UNKNOWN),
         ],
     )
@@ -262,6 +262,22 @@ class TestCancellation:
         assert provider.charged_usd == PRICE_USD
         assert house.held_usd("stopped") + house.held_usd("next") == PRICE_USD
         assert house.states()[-1] is S.STORED
+
+    @pytest.mark.parametrize(
+        ("status", "state", "held_usd"), [(429, S.RELEASED, Decimal(0)), (503, S.SUBMITTED, PRICE_USD)]
+    )
+    async def test_between_two_posts_it_gives_back_what_nobody_can_have_taken(
+        self, house: House, provider: Provider, status: int, state: State, held_usd: Decimal
+    ) -> None:
+        provider.submissions = deque([busy(status, "3000")] * 8)
+        async with house.run(provider, "stopped") as run:
+            driving = asyncio.create_task(run.all())
+            await until(lambda: any("trying again" in event.message for event in house.events))
+            driving.cancel()
+            await asyncio.gather(driving, return_exceptions=True)
+            (attempt,) = run.ledger.attempts()
+            assert (attempt.state, attempt.totals.held_usd) == (state, held_usd)
+        assert len(provider.submitted) == 1
 
     async def test_what_is_being_written_is_written(self, house: House, provider: Provider) -> None:
         accepted = asyncio.Event()

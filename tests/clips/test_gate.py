@@ -48,6 +48,15 @@ async def test_what_is_in_the_store_is_not_reserved(three: House, provider: Prov
         assert reserved.held_usd == PRICE_USD
 
 
+async def test_what_another_run_has_reserved_is_neither_held_nor_approved_here(three: House) -> None:
+    async with three.run(None, "theirs", plan=make_plan("a tram", "a ferry")) as theirs:
+        await open_gate(theirs.plan, theirs.store, theirs.ledger, "theirs")
+        async with three.run(None, "mine", budget="0.42") as run:
+            reserved = await open_gate(run.plan, run.store, run.ledger, "mine", PRICE_USD)
+            assert reserved.held_usd == run.ledger.totals("mine").held_usd == PRICE_USD
+            assert [attempt.run_id for attempt in reserved.attempts] == ["theirs", "theirs", "mine"]
+
+
 @pytest.mark.parametrize(("approved", "enough"), [("1.26", True), ("1.25", False), (None, True), ("0", False)])
 async def test_more_than_is_approved_needs_approval(three: House, approved: str | None, enough: bool) -> None:
     approved_usd = None if approved is None else Decimal(approved)

@@ -181,7 +181,7 @@ class TestRetries:
     async def test_a_failure_that_cost_nothing_leaves_room_for_the_retry(
         self, house: House, provider: Provider
     ) -> None:
-        provider.endings = deque([{"code": "providerRateLimitExceeded", "message": "busy"}])
+        provider.endings = deque([{"code": "providerRateLimitExceeded", "message": "busy", "cost": 0}])
         (taken,) = await house.render(provider, budget="0.42")
         assert taken.paid_usd == PRICE_USD
         assert house.held_usd() == PRICE_USD

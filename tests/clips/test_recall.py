@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from tasks.clips.recall import error_from_dict, recorded_error, recorded_result
+from tasks.clips.recall import error_from_dict, look_at_all, look_closely, recorded_error, recorded_result
 from tasks.errors import (
     Charged,
     ClipLost,
@@ -25,6 +25,7 @@ from tasks.errors import (
 )
 from tasks.ledger import State
 from tests.clips.house import House
+from tests.runware.provider import Provider
 
 KINDS = [
     ClipLost,
@@ -91,3 +92,27 @@ async def test_a_paid_attempt_without_a_result_is_a_broken_ledger(house: House) 
         assert paid is not None
         with pytest.raises(LedgerError, match="no result"):
             recorded_result(paid)
+
+
+async def test_many_tasks_are_asked_about_a_hundred_at_once(house: House, provider: Provider) -> None:
+    uuids = [f"task-{number}" for number in range(150)]
+    provider.not_found = True
+    async with house.run(provider) as run:
+        await run.client.submit({"taskType": "videoInference", "taskUUID": uuids[7]})
+        seen = await look_at_all(run.client, uuids)
+    assert [len(body) for body in provider.bodies[1:]] == [100, 50]
+    assert list(seen) == uuids
+    result = seen.pop(uuids[7])
+    assert getattr(result, "task_uuid", None) == uuids[7]
+    assert set(seen.values()) == {"missing"}
+
+
+async def test_a_provider_that_answers_about_few_leaves_the_others_to_be_asked_closely(
+    house: House, provider: Provider
+) -> None:
+    provider.most_questions = 1
+    async with house.run(provider) as run:
+        assert await look_at_all(run.client, ["one", "other"]) == {}
+        assert await look_closely(run.client, "one") is None
+        provider.not_found = True
+        assert await look_closely(run.client, "one") == "missing"

@@ -72,7 +72,7 @@ def test_the_usual_latency_is_none_and_one_that_is_given_counts() -> None:
 
 
 def test_an_edit_has_its_sources_size_length_and_sound(quick: Api, pictures: type[Pictures], tmp_path: Path) -> None:
-    source = pictures.video(tmp_path / "source.mp4", frames=30, rate=25, sound=True)
+    source = pictures.video(tmp_path / "source.mp4", frames=30, rate=10, sound=True)
     media = quick.upload(source.read_bytes())["mediaUUID"]
     keep = {"providerSettings": {"klingai": {"keepOriginalSound": True}}}
     for fields, sounds in ((keep, 1), ({}, 0)):

@@ -89,8 +89,9 @@ CASES = [
     Case(
         "a picture that moderation refuses in the middle of the work",
         [fault("refuse_content", input="inputs.referenceImages", after_s=0.05)],
-        states="refused",
+        states="failed",
         books_usd="0",
+        doubt_usd="0.42",
         sent="submit=1 download=0",
         error=ContentRefused,
         advises=r"^Change the inputs\.referenceImages of this shot\.$",
@@ -98,7 +99,7 @@ CASES = [
     Case(
         "a picture that moderation refuses in the middle of the work, and charges",
         [fault("refuse_content", after_s=0.05, charged=True)],
-        states="refused",
+        states="failed",
         sent="submit=1 download=0",
         error=ContentRefused,
         next_usd="0.84",

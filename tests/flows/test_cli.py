@@ -178,6 +178,7 @@ def test_a_stopped_run_ends_soon_and_goes_on_where_it_stopped(
         assert process.returncode == code, [*seen, rest]
         assert time.monotonic() - began < 10
         assert "run the same command again" in rest
+        assert "Still at the provider, for $0.42: shot '" in rest
         assert "Traceback" not in rest
         again = shotchain(*arguments, "--json", RUNWARE_API_KEY="key")
         assert again.code == 0, again.err

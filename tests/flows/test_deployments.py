@@ -50,7 +50,7 @@ def test_a_deployed_run_leaves_the_same_film_as_the_command_line(
     prefect("deploy", "--all")
     found = httpx.post(f"{prefect_server}/deployments/filter", json={}).json()
     deployed = {item["entrypoint"]: item for item in found}
-    assert deployed.keys() == {"flows.render.render", "flows.estimate.estimate"}
+    assert deployed.keys() == {"flows.render.render", "flows.estimate.estimate", "flows.recover.recover"}
     schema = deployed["flows.render.render"]["parameter_openapi_schema"]
     assert schema["required"] == ["storyboard", "output"]
     assert all(item.get("description") for item in schema["properties"].values())

@@ -17,6 +17,7 @@ from flows.render import render
 from tasks.emulator.server import EmulatorServer
 from tasks.emulator.settings import EmulatorSettings
 from tasks.errors import ApprovalNeeded, Incomplete, OverBudget, UnpinnedInput
+from tasks.progress import Event, Stage, watch
 from tests.flows.conftest import Home
 
 pytestmark = pytest.mark.usefixtures("on_server")
@@ -34,6 +35,11 @@ shots:
 def books(server: EmulatorServer) -> dict[str, Any]:
     found: dict[str, Any] = httpx.get(f"{server.origin}/_emulator/books").json()
     return found
+
+
+def manifest_at(path: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return told
 
 
 def decoded_frames(film: Path) -> int:
@@ -161,9 +167,62 @@ async def test_a_shot_that_fails_stops_only_those_that_need_it(home: Home, runwa
     with refusing, pytest.raises(Incomplete) as caught:
         await render(str(board), str(home.folder / "film.mp4"), base_url=refusing.base_url)
     assert {failure.shot for failure in caught.value.failures} == {"bad", "after"}
-    assert caught.value.summary["generated"] == 1
+    summary = caught.value.summary
+    assert (summary["generated"], summary["failed"], summary["output"]) == (1, 2, None)
+    assert "1 of 3 shots are made and kept; the film is not" in str(caught.value)
     assert not (home.folder / "film.mp4").exists()
     assert books(runware)["total_usd"] == "0.42"
+
+    manifest = manifest_at(summary["manifest"])
+    assert manifest["complete"] is False
+    assert manifest["film"] is None
+    good, bad, after = manifest["shots"]
+    assert (good["error"], good["takes"][0]["made"], good["takes"][0]["paid_usd"]) == (None, True, "0.42")
+    assert (bad["error"]["type"], bad["error"]["parameter"]) == ("ContentRefused", "positivePrompt")
+    assert [attempt["state"] for attempt in bad["takes"][0]["attempts"]] == ["refused"]
+    assert (after["error"]["type"], after["takes"][0]["made"]) == ("NeedFailed", False)
+
+
+async def test_a_bug_ends_the_run_and_lets_nobody_wait_for_ever(home: Home, runware: EmulatorServer) -> None:
+    def broken(event: Event) -> None:
+        if event.shot == "lake" and event.stage is Stage.DOWNLOADING:
+            raise RuntimeError("a bug in whoever watches")
+
+    board = home.storyboard(CHAIN)
+    watch(broken)
+    with pytest.raises(RuntimeError, match="a bug in whoever watches"):
+        async with asyncio.timeout(40):
+            await render(str(board), str(home.folder / "film.mp4"), base_url=runware.base_url)
+    watch(lambda _: None)
+
+    # What was paid before it is kept.
+    outcome = await render(str(board), str(home.folder / "film.mp4"), base_url=runware.base_url)
+    assert (outcome["frames"], books(runware)["total_usd"]) == (218, "1.26")
+
+
+async def test_a_film_with_slates_has_every_frame_that_was_planned(home: Home, runware: EmulatorServer) -> None:
+    board = home.storyboard(
+        """
+        title: One is missing
+        shots:
+          - {id: good, prompt: A calm lake at dawn, duration: 2}
+          - {id: bad, prompt: Refuse me}
+          - {id: after, prompt: It goes on, boundary: continue}
+          - {id: last, prompt: Another lake, duration: 2}
+        """
+    )
+    film = home.folder / "film.mp4"
+    with _Refusing(runware.base_url, "Refuse me") as refusing, pytest.raises(Incomplete) as caught:
+        await render(str(board), str(film), base_url=refusing.base_url, placeholder=True)
+    summary = caught.value.summary
+    assert "2 of 4 shots are made and kept; the film shows slates in place of the others" in str(caught.value)
+    assert summary["frames"] == decoded_frames(film) == 49 + 121 + 120 + 49
+    manifest = manifest_at(summary["manifest"])
+    assert (manifest["complete"], manifest["film"]["sha256"]) == (False, hashlib.sha256(film.read_bytes()).hexdigest())
+    assert [shot["film"] for shot in manifest["shots"][1:3]] == [
+        {"slate": True, "frames": 121},
+        {"slate": True, "frames": 120},
+    ]
 
 
 class _Refusing:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from flows.server import TemporaryServer, prefect_session
+from tasks.clips.scratch import sweep_scratch
 from tasks.errors import PrefectUnreachable
 
 STARTER = """
@@ -43,7 +44,8 @@ def test_a_second_server_starts_from_a_prepared_database(tmp_path: Path) -> None
         assert httpx.post(f"{server.api_url}/flow_runs/filter", json={}).json() == []
         server.stop()
         assert not answers(server.api_url)
-        assert [path.suffix for path in tmp_path.iterdir()] == [".db"]
+        assert [path.suffix for path in tmp_path.iterdir() if path.is_file()] == [".db"]
+        assert list((tmp_path / "scratch").iterdir()) == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL, which only POSIX systems have")
@@ -62,6 +64,9 @@ def test_it_ends_with_a_command_that_was_killed(tmp_path: Path) -> None:
     while answers(api_url) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not answers(api_url)
+    # What it left behind, the next command removes.
+    assert sweep_scratch(tmp_path) == 1
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_a_configured_server_that_does_not_answer_is_told_clearly(tmp_path: Path) -> None:

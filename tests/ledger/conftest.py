@@ -47,6 +47,7 @@ def begin(ledger: Ledger) -> Callable[..., str]:
         named = {"provider": "emulator", "account": "", "storyboard": "Harbour"} | facts
         budget_usd = None if budget is None else Decimal(budget)
         ledger.begin_run(run_id=run_id, budget_usd=budget_usd, **named)
+        ledger.hold_lease(run_id, 600.0)
         return run_id
 
     return _begin

@@ -294,3 +294,14 @@ def test_a_ledger_that_vanishes_under_way_is_a_storage_that_cannot_be_reached(
     other.close()
     with pytest.raises(StorageUnreachable, match="cannot be used"):
         ledger.attempts()
+
+
+@pytest.mark.parametrize("form", ["{}", "sqlite:///{}"])
+def test_who_only_reads_makes_no_ledger(tmp_path: Path, path: Path, form: str) -> None:
+    absent = tmp_path / "new" / "none.db"
+    with pytest.raises(SettingsError, match="there is no ledger at") as caught:
+        open_ledger(form.format(absent), create=False)
+    assert caught.value.exit_code == 2
+    assert not absent.parent.exists()
+    with open_ledger(form.format(path), create=False) as opened:
+        assert opened.attempts() == []

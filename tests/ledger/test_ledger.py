@@ -143,6 +143,19 @@ def test_a_lost_request_is_posted_once_more_by_one_alone(ledger: Ledger, attempt
     assert ledger.count_post(attempt.task_uuid, posts=2) is None
 
 
+def test_an_unknown_attempt_is_posted_once_more_too_unless_it_was_ever_accepted(
+    ledger: Ledger, attempt_in: AttemptIn
+) -> None:
+    attempt = attempt_in(State.UNKNOWN)
+    again = ledger.count_post(attempt.task_uuid, posts=1)
+    assert again is not None
+    assert (again.posts, again.state) == (2, State.UNKNOWN)
+    assert ledger.count_post(attempt.task_uuid, posts=1) is None
+    accepted = attempt_in(State.ACCEPTED, key="other")
+    ledger.move(accepted.task_uuid, State.UNKNOWN)
+    assert ledger.count_post(accepted.task_uuid, posts=1) is None
+
+
 @pytest.mark.parametrize(
     ("charged", "cost", "spent"),
     [(Charged.NO, None, "0"), (Charged.YES, None, "0.42"), (Charged.YES, "0.30", "0.30")],
@@ -190,6 +203,7 @@ class Life(RuleBasedStateMachine):
     def runs_begin(self) -> None:
         for run_id, limit in LIMITS.items():
             self.ledger.begin_run(run_id=run_id, provider="emulator", account="", storyboard="", budget_usd=limit)
+            self.ledger.hold_lease(run_id, 600)
 
     @rule(
         run_id=st.sampled_from(list(LIMITS)),
@@ -205,6 +219,10 @@ class Life(RuleBasedStateMachine):
             return
         assert [attempt.content_key for attempt in got] == [key for key, _ in plan]
         assert all(attempt.state in LIVE | {State.STORED} for attempt in got)
+        known = {attempt.task_uuid: attempt for attempt in before}
+        for attempt in got:  # what was there costs nothing; this run's own reservations follow the price
+            own = attempt.state is State.RESERVED and attempt.run_id == run_id
+            assert own or attempt == known[attempt.task_uuid]
         for old in before:
             if old.state is State.STORED:
                 assert self.ledger.live("emulator", old.content_key) is None
@@ -246,6 +264,16 @@ class Life(RuleBasedStateMachine):
     def settle(self, charged: Charged) -> None:
         for attempt in self.ledger.attempts(states={State.UNKNOWN, State.FAILED})[:1]:
             self.ledger.settle(attempt.task_uuid, charged=charged)
+
+    @rule(run_id=st.sampled_from(list(LIMITS)))
+    def die_and_come_back(self, run_id: str) -> None:
+        self.ledger.end_lease(run_id)
+        self.ledger.release_lapsed()
+        assert self.ledger.totals(run_id).reserved_usd == sum(
+            (it.totals.reserved_usd for it in self.ledger.attempts(run_id=run_id, states=LIVE - {State.RESERVED})),
+            Decimal(0),
+        )
+        self.ledger.hold_lease(run_id, 600)
 
     @rule(run_id=st.sampled_from(list(LIMITS)))
     def end(self, run_id: str) -> None:

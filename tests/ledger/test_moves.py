@@ -45,6 +45,15 @@ def test_who_expects_another_state_learns_that_somebody_was_first(ledger: Ledger
     assert ledger.attempt(attempt.task_uuid) == attempt
 
 
+def test_who_expects_a_post_less_learns_that_it_was_posted_again(ledger: Ledger, attempt_in: AttemptIn) -> None:
+    attempt = attempt_in(State.SUBMITTED)
+    ledger.count_post(attempt.task_uuid, posts=1)
+    assert ledger.move(attempt.task_uuid, State.RELEASED, posts=1) is None
+    released = ledger.move(attempt.task_uuid, State.RELEASED, posts=2)
+    assert released is not None
+    assert (released.state, released.posts) == (State.RELEASED, 2)
+
+
 def test_expecting_nothing_is_a_mistake(ledger: Ledger, attempt_in: AttemptIn) -> None:
     with pytest.raises(LedgerError, match="cannot follow nothing"):
         ledger.move(attempt_in(State.RESERVED).task_uuid, State.SUBMITTED, expect=set())

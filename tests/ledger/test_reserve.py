@@ -65,25 +65,6 @@ def test_what_another_run_began_or_paid_is_adopted_for_nothing(
     assert ledger.totals(mine).held_usd == 0
 
 
-def test_what_has_not_left_yet_passes_into_the_budget_of_who_may_submit_it(
-    ledger: Ledger, begin: Begin, want: Want, attempt_in: AttemptIn
-) -> None:
-    theirs = attempt_in(State.RESERVED, run_id="theirs")
-    with pytest.raises(OverBudget):
-        ledger.reserve(begin("poor", budget="0.41"), [want("key")])
-    assert ledger.attempt(theirs.task_uuid) == theirs
-
-    (mine,) = ledger.reserve(begin("mine", budget="0.42", account="f00d"), [want("key", shot="opening")])
-    assert (mine.task_uuid, mine.run_id, mine.account, mine.shot) == (
-        theirs.task_uuid,
-        "mine",
-        "f00d",
-        "opening",
-    )
-    assert ledger.totals("mine").held_usd == Decimal("0.42")
-    assert ledger.totals("theirs").held_usd == 0
-
-
 def test_an_unsent_reservation_follows_the_price(ledger: Ledger, begin: Begin, want: Want) -> None:
     run = begin(budget="0.50")
     (first,) = ledger.reserve(run, [want("key", price="0.42")])

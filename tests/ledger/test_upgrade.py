@@ -6,15 +6,18 @@ import logging
 import sqlite3
 import subprocess
 from collections.abc import Callable
+from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from tasks.errors import LedgerTooNew, SettingsError
-from tasks.ledger import Wanted, open_ledger
+from tasks.ledger import LIVE, PAID, State, Wanted, open_ledger
 from tasks.ledger.schema import METADATA, REVISIONS
 
 Child = Callable[..., subprocess.Popen[str]]
@@ -75,6 +78,56 @@ def test_an_older_ledger_is_upgraded_by_opening_it(path: Path, tmp_path: Path, b
     open_ledger(str(old)).close()
     assert version_of(old) == [(REVISIONS[-1],)]
     assert schema_of(path) <= schema_of(old)
+
+
+# One row of each state, as the first version of the schema keeps them.
+OLD_RUN = (
+    "INSERT INTO runs (run_id, provider, storyboard, budget_micro, started_at) VALUES ('old', 'emulator', '', 0, 1)"
+)
+OLD_ATTEMPT = (
+    "INSERT INTO attempts (task_uuid, number, provider, run_id, storyboard, shot, take, model, content_key, state,"
+    " request, reserved_micro, cost_micro, charged, posts, result, created_at, updated_at, accepted_at) VALUES"
+    " ('{state}', 1, 'emulator', 'old', '', '{state}', 1, 'kling', '{state}', '{state}',"
+    """ '{{"seed": 0.5}}', 420000, 410000, 'yes', 1, '{{"cost": 0.41}}', 1, 2, 3)"""
+)
+
+
+def old_ledger(path: Path) -> Path:
+    engine = create_engine(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(files("tasks.ledger") / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    engine.dispose()
+    change(path, OLD_RUN, *(OLD_ATTEMPT.format(state=state) for state in State))
+    return path
+
+
+def test_an_upgrade_keeps_every_attempt_as_it_is(path: Path, tmp_path: Path) -> None:
+    old = old_ledger(tmp_path / "old.db")
+    assert version_of(old) == [("0001",)]
+    with open_ledger(str(old)) as ledger:
+        attempts = {attempt.state: attempt for attempt in ledger.attempts()}
+        assert set(attempts) == set(State)
+        for state, attempt in attempts.items():
+            assert (attempt.task_uuid, attempt.posts, attempt.driver) == (state, 1, None)
+            assert (attempt.reserved_usd, attempt.cost_usd) == (Decimal("0.42"), Decimal("0.41"))
+            assert (attempt.request, attempt.result) == ({"seed": Decimal("0.5")}, {"cost": Decimal("0.41")})
+    assert version_of(old) == [(REVISIONS[-1],)]
+    assert schema_of(old) == schema_of(path)
+
+
+def test_what_an_old_run_has_left_is_gone_on_with(tmp_path: Path) -> None:
+    with open_ledger(str(old_ledger(tmp_path / "old.db"))) as ledger:
+        ledger.begin_run(run_id="new", provider="emulator", account="", storyboard="", budget_usd=None)
+        ledger.hold_lease("new", 60)
+        wanted = [Wanted(state, state, 1, "kling", Decimal("0.42"), {}) for state in State]
+        got = dict(zip(State, ledger.reserve("new", wanted), strict=True))
+        # Nobody holds a lease for the old run: what it had reserved is free, what it had sent is adopted.
+        adopted = {state for state, attempt in got.items() if attempt.run_id == "old"}
+        assert adopted == (LIVE | PAID) - {State.RESERVED}
+        assert ledger.take_wheel(State.ACCEPTED, "new") is not None
 
 
 def test_a_newer_ledger_is_left_untouched(path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import SettingsError, StoryboardError
-from tasks.plan.catalog import Mode, load_catalog
+from tasks.plan.catalog import Mode, input_formats, load_catalog
 from tests.plan.boards import PRO, STANDARD, film, plan, problem
 
 SHIPPED = (
@@ -49,6 +49,20 @@ def test_the_shipped_models() -> None:
         assert spec.modes[Mode.EDIT].follows_source
         assert spec.modes[Mode.EDIT].choices_s == ()
         assert spec.frames.rate == Fraction(24)
+
+
+def test_what_files_are_inputs_is_data_too(with_file: Callable[[str, str], Path]) -> None:
+    assert input_formats()[STANDARD] == input_formats()[PRO] == {"image": ("JPEG", "PNG"), "video": ("MP4", "MOV")}
+
+    other = input_formats(load_catalog(with_file("formats: [MP4, MOV]", "formats: [WEBM]")))
+    assert other == {STANDARD: {"image": ("JPEG", "PNG"), "video": ("WEBM",)}}
+
+
+def test_an_input_video_may_be_as_long_as_the_longest_clip_of_the_model(with_file: Callable[[str, str], Path]) -> None:
+    assert load_catalog()[STANDARD].longest_video_s == Decimal("10.042")
+
+    without = load_catalog(with_file("extra: 1", "extra: 0"))
+    assert without[STANDARD].longest_video_s == Decimal(10)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import uuid
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +32,7 @@ from tasks.storyboard.inputs import InputFacts
 from tasks.storyboard.model import MediaFile
 from tasks.storyboard.read import read_storyboard
 from tests.plan.boards import PRO, PROVIDER, SITE, STANDARD, facts_of
+from tests.plan.desks import ORIGIN, open_desk
 
 EXAMPLES = int(os.environ.get("SHOTCHAIN_EXAMPLES", "2000"))
 SIZES = {STANDARD: ["1280x720", "960x960", "720x1280"], PRO: ["1920x1080", "1440x1440", "1080x1920"]}
@@ -78,7 +81,7 @@ def shot(draw: st.DrawFn, previous: dict[str, Any] | None, index: int, *, carefu
     elif mode is Mode.EDIT:
         made["video"] = draw(video)
     if mode in {Mode.REFERENCE_VIDEOS, Mode.EDIT}:
-        made["reference_images"] = draw(st.lists(picture, max_size=4 + slip))
+        made["reference_images"] = draw(st.lists(picture, max_size=(4 if mode is Mode.EDIT else 7) + slip))
         made["keep_original_sound"] = draw(st.booleans())
     if previous is not None and mode is Mode.TEXT and draw(st.booleans()):
         made["boundary"] = "continue"
@@ -206,3 +209,56 @@ def test_what_is_planned_is_accepted_billed_and_cut_as_planned(board: dict[str, 
     again, _ = planned(board, source_s)
     assert again == plan
     assert json.dumps(again.as_dict()) == json.dumps(plan.as_dict())
+
+
+def as_sent(value: Any, urls: dict[str, str]) -> Any:
+    """A plan's request with what other shots give: whole clips by their addresses, frames as pictures of the world."""
+    if isinstance(value, dict):
+        return {key: as_sent(item, urls) for key, item in value.items()}
+    if isinstance(value, list):
+        return [as_sent(item, urls) for item in value]
+    if isinstance(value, str) and value.startswith("shot:"):
+        shot, _, frame = value.removeprefix("shot:").partition("/")
+        return f"{SITE}{shot}-{frame}.png" if frame else urls[shot]
+    return value
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("clips")
+
+
+@settings(
+    max_examples=max(1, EXAMPLES // 10),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(board=films(), source_s=st.sampled_from([Decimal(length) for length in ("3", "4.75", "6.125", "10.042")]))
+def test_the_books_charge_what_was_planned(clips: Path, board: dict[str, Any], source_s: Decimal) -> None:
+    try:
+        plan, _ = planned(board, source_s)
+    except StoryboardError:
+        event("refused")
+        return
+    urls: dict[str, str] = {}
+    sent: dict[str, tuple[str, Decimal]] = {}
+    with tempfile.TemporaryDirectory(dir=clips) as state, open_desk(Path(state), clips) as desk:
+        remote = {f"{SITE}{name}.mp4": {"duration_s": str(source_s)} for name in "vw"}
+        (Path(state) / "remote.json").write_text(json.dumps(remote))
+        for one in plan.shots:
+            event(one.mode)
+            for take in one.takes:
+                if take.content_key in sent:
+                    continue
+                task = {**as_sent(one.request, urls), "taskUUID": str(uuid.uuid4())}
+                reply = desk.answer([task], ORIGIN)
+                assert reply.status == 200, reply.body
+                sent[take.content_key] = (task["taskUUID"], one.price_usd)
+            question = {"taskType": "getResponse", "taskUUID": sent[one.selected.content_key][0]}
+            (result,) = desk.answer([question], ORIGIN).body["data"]
+            assert result["status"] == "success"
+            assert Decimal(str(result["cost"])) == one.price_usd
+            urls[one.id] = result["videoURL"]
+        books = desk.books()
+    assert {entry["taskUUID"]: Decimal(entry["charge_usd"]) for entry in books["tasks"]} == dict(sent.values())
+    assert Decimal(books["total_usd"]) == plan.cost_usd

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.plan.keys import content_key, take_key
+from tasks.plan.build import build_plan
+from tasks.plan.keys import identity_of, request_key, take_key
+from tasks.plan.model import usd
+from tasks.storyboard.inputs import inspect_inputs
 from tasks.storyboard.read import read_storyboard
 from tests.plan.boards import ASSETS, FIRST_LINE, PRO, SITE, changed, film, keys, plan, sha256_of
 
@@ -50,6 +54,20 @@ shots:
 ALL = {"opening", "follow", "last", "alone", "inset", "edited"}
 FROM_OPENING = ALL - {"alone"}
 BEFORE = plan(FILM)
+PAID = {
+    "canopy": "0fb151434ffc0a5a",
+    "canyon": "2621a120dc9f7767",
+    "canyon-wide": "af1778e3c3745f48",
+    "canyon-dusk": "2324cb8d1f6dac42",
+    "harbor": "979a90a593cd654d",
+    "canal": "4b1182ee45de784a",
+    "library": "11d18728bcaa43e7",
+    "diver": "8383727aac6dced5",
+    "greenhouse": "1af5cb5e5af172a9",
+    "drift": "a016241a1a1a79ff",
+    "planetarium": "56107d1dfa8dd406",
+}
+ROOT = Path(__file__).parents[2]
 
 
 def replaced(old: str, new: str) -> str:
@@ -205,6 +223,10 @@ def test_safety_counts_by_what_it_means(one: str, other: str) -> None:
     assert keys(plan(text.replace("SAFETY", one))) == keys(plan(text.replace("SAFETY", other)))
 
 
+def content_key(**parts: Any) -> str:
+    return request_key(identity_of(**parts))
+
+
 WHOLE: dict[str, Any] = {
     "provider": "emulator",
     "model": "m",
@@ -246,6 +268,26 @@ WHOLE: dict[str, Any] = {
 def test_everything_that_decides_a_clip_is_in_its_key(field: str, value: Any) -> None:
     assert content_key(**WHOLE) == content_key(**dict(reversed(WHOLE.items())))
     assert content_key(**{**WHOLE, field: value}) != content_key(**WHOLE)
+
+
+async def test_keys_stay_what_they_are_from_one_version_to_the_next(tmp_path: Path) -> None:
+    """Whoever paid for a clip with an older shotchain does not pay for it again."""
+    board = read_storyboard(ROOT / "configs" / "storyboards" / "demo.yaml")
+    planned = build_plan(board, await inspect_inputs(board, tmp_path), "runware")
+
+    assert {shot: key[:16] for shot, key in keys(planned).items()} == PAID
+
+
+def test_a_plan_remembers_what_its_keys_are_made_of() -> None:
+    remembered = json.loads(json.dumps(BEFORE.memory()))
+
+    assert [shot["id"] for shot in remembered["shots"]] == [shot.id for shot in BEFORE.shots]
+    for shot, planned in zip(remembered["shots"], BEFORE.shots, strict=True):
+        assert (shot["select"], shot["price_usd"]) == (planned.select, usd(planned.price_usd))
+        assert shot["takes"] == [
+            {"number": take.number, "content_key": take_key(request_key(shot["identity"]), take.number)}
+            for take in planned.takes
+        ]
 
 
 @given(st.lists(st.tuples(st.text(), st.integers(1, 4)), min_size=2, max_size=8, unique=True))

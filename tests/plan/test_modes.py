@@ -121,11 +121,11 @@ def test_three_modes_at_once_are_three_pairs() -> None:
             "0 to 4 reference images beside 'video'",
         ),
         (
-            ["reference_videos: v", "reference_images: [a, b, c, d, e]"],
+            ["reference_videos: v", f"reference_images: {REFERENCES}"],
             "reference_images",
             KEYS + 1,
-            "there cannot be 5 reference images beside 'reference_videos'",
-            "0 to 4 reference images beside 'reference_videos'",
+            "there cannot be 8 reference images beside 'reference_videos'",
+            "0 to 7 reference images beside 'reference_videos'",
         ),
         (
             ["keep_original_sound: true"],
@@ -219,8 +219,12 @@ def test_what_a_picture_may_just_be(facts: dict[str, Any]) -> None:
 
 VIDEOS = [
     ({"size_bytes": 200_000_001}, "asset 'v': 200,000,001 bytes are too many", "at most 200,000,000 bytes"),
-    ({"duration_s": Decimal("2.5")}, "asset 'v': a video of 2.5 s", "3 to 10 s"),
-    ({"duration_s": Decimal("10.5")}, "asset 'v': a video of 10.5 s", "3 to 10 s"),
+    ({"duration_s": Decimal("2.999")}, "asset 'v': a video of 2.999 s", "3 to 10 s"),
+    ({"duration_s": Decimal("10.043")}, "asset 'v': a video of 10.043 s", "3 to 10 s"),
+    ({"media_type": "video/webm"}, "asset 'v': a video of format WEBM", "MP4 or MOV"),
+    ({"media_type": "video/x-matroska"}, "asset 'v': a video of format Matroska", "MP4 or MOV"),
+    ({"media_type": "video/x-msvideo"}, "asset 'v': a video of format AVI", "MP4 or MOV"),
+    ({"media_type": "application/octet-stream"}, "asset 'v': a video of an unknown format", "MP4 or MOV"),
 ]
 
 
@@ -230,6 +234,34 @@ def test_what_a_video_may_be(use: str, facts: dict[str, Any], message: str, acce
     found = problem(one_shot(use), v=facts)
 
     assert (found.message, found.accepted, found.line) == (message, accepted, KEYS)
+
+
+@pytest.mark.parametrize("facts", [{"media_type": "video/quicktime"}, {"duration_s": Decimal(3)}])
+def test_what_a_video_may_just_be(facts: dict[str, Any]) -> None:
+    assert plan(one_shot("video: v"), v=facts).shots
+
+
+def test_the_clip_of_a_shot_is_an_input_if_its_format_is_one() -> None:
+    board = """
+        shots:
+          - {id: one, prompt: A tram, output_format: %s}
+          - {id: two, prompt: A tram, video: {shot: one}}
+        """
+    found = problem(board % "WEBM")
+
+    assert found.message == "the clip of 'one' is a WEBM, and cannot be an input"
+    assert found.accepted == "'output_format: MP4 or MOV' of 'one'"
+    assert (found.shot, found.key, found.line) == ("two", "video", FIRST_LINE + 2)
+    assert plan(board % "MOV").shots
+
+
+def test_more_images_beside_videos_than_the_upstream_model_speaks_of_are_a_warning() -> None:
+    few = plan(one_shot("reference_videos: v", "reference_images: [a, b, c, d]"))
+    many = plan(one_shot("reference_videos: v", "reference_images: [a, b, c, d, e, f, g]"))
+
+    assert few.warnings == ()
+    (warning,) = many.warnings
+    assert "7 reference images beside videos" in warning
 
 
 def test_a_whole_ten_second_clip_can_be_edited() -> None:

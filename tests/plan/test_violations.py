@@ -1,5 +1,5 @@
 """Whatever breaks one rule of the model's page is refused twice: by the planner, before anything is paid, and by the
-provider's own rules, for the same field.
+provider's own rules, for the same field. So is a picture or a video that the model does not take.
 
 A shot that both accept is drawn; then one rule is broken in the storyboard, and the same one in the request that the
 shot would have sent. `SHOTCHAIN_EXAMPLES` sets how many shots are tried in all.
@@ -8,21 +8,32 @@ shot would have sent. `SHOTCHAIN_EXAMPLES` sets how many shots are tried in all.
 from __future__ import annotations
 
 import copy
+import io
+import json
 import re
+import shutil
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from tasks.emulator.errors import WireError
 from tasks.emulator.rules import read_order
 from tasks.errors import StoryboardError
-from tests.plan.boards import PRO, STANDARD
+from tasks.plan.build import build_plan
+from tasks.plan.catalog import input_formats
+from tasks.plan.model import Plan
+from tasks.storyboard.inputs import inspect_inputs
+from tasks.storyboard.read import read_storyboard
+from tests.plan.boards import PRO, PROVIDER, SITE, STANDARD
+from tests.plan.desks import ORIGIN, open_desk, tiny_clip
 from tests.plan.test_emulator_agrees import EXAMPLES, SIZES, pictures, planned, shot, videos
 
 Keys = dict[str, Any]
@@ -34,6 +45,7 @@ PARAMETERS = {
     "prompt": "positivePrompt",
     "duration": "duration",
     "first_frame": "inputs.frameImages",
+    "first_frame.frame": "inputs.frameImages.frame",
     "last_frame": "inputs.frameImages",
     "reference_images": "inputs.referenceImages",
     "reference_videos": "inputs.referenceVideos",
@@ -145,6 +157,27 @@ too_long = st.tuples(st.text("xé字🎬", min_size=1, max_size=9), st.integers(
 BREAKS = {
     "no such model": Break("model", st.sampled_from(["klingai:kling@o2", "o1", STANDARD.upper()]), of_film=True),
     "a size that is not made": Break("size", not_made, SIZED, one_size, two_numbers, of_film=True),
+    "a width without a height": Break(
+        "size",
+        st.sampled_from(["1280", "1280x", 1280]),
+        SIZED,
+        send=lambda request, _: put(request, "height", ...),
+        of_film=True,
+    ),
+    "a height without a width": Break(
+        "size",
+        st.sampled_from(["x720", "x 720"]),
+        SIZED,
+        send=lambda request, _: put(request, "width", ...),
+        of_film=True,
+    ),
+    "a frame that is neither first nor last": Break(
+        "first_frame.frame",
+        st.sampled_from(["middle", "second", "1", 1, -2, 1.5, True]),
+        FRAMES,
+        write=lambda made, value: put(made, "first_frame", {"shot": made["id"], "frame": value}),
+        send=lambda request, value: put(request["inputs"]["frameImages"][0], "frame", value),
+    ),
     "no prompt": Break("prompt", st.just(...)),
     "an empty prompt": Break("prompt", st.just("")),
     "a prompt of one character": Break("prompt", st.characters(categories=["L", "N", "P", "So"])),
@@ -234,3 +267,126 @@ def test_one_broken_rule_is_one_refusal_on_both_sides(name: str, data: st.DataOb
 
 def test_every_key_that_a_shot_sends_is_broken_somehow() -> None:
     assert {rule.key for rule in BREAKS.values()} | {"first_frame"} == set(PARAMETERS)
+
+
+# Pictures and videos: real files, looked at by both sides
+
+Write = Callable[[Path], object]
+
+
+def still(width: int, height: int, kind: str = "PNG", *, size_bytes: int = 0, cut_bytes: int = 0) -> Write:
+    """A picture; with bytes behind it up to `size_bytes`, or some missing at its end."""
+
+    def write(path: Path) -> None:
+        content = io.BytesIO()
+        Image.linear_gradient("L").resize((width, height)).convert("RGB").save(content, kind)
+        data = content.getvalue()
+        path.write_bytes(data[: len(data) - cut_bytes] + bytes(max(0, size_bytes - len(data))))
+
+    return write
+
+
+def footage(frames: int, suffix: str = "mp4", **written: Any) -> Write:
+    """A video of 24 frames a second, whatever the name of its file."""
+    return lambda path: tiny_clip(path.with_name(f"written.{suffix}"), frames, **written).rename(path)
+
+
+def text(path: Path) -> None:
+    path.write_text("neither a picture nor a video")
+
+
+PICTURE_USES = ["first_frame", "reference_images"]
+VIDEO_USES = ["video", "reference_videos"]
+REFUSED: dict[str, tuple[list[str], Write]] = {
+    "a WebP": (PICTURE_USES, still(400, 400, "WEBP")),
+    "a GIF": (PICTURE_USES, still(400, 400, "GIF")),
+    "a BMP": (PICTURE_USES, still(400, 400, "BMP")),
+    "299 pixels wide": (PICTURE_USES, still(299, 400)),
+    "299 pixels high": (PICTURE_USES, still(400, 299, "JPEG")),
+    "too high": (PICTURE_USES, still(300, 751)),
+    "too wide": (PICTURE_USES, still(751, 300)),
+    "a byte more than 10 MB": (PICTURE_USES, still(400, 400, size_bytes=10_000_001)),
+    "cut short": (PICTURE_USES, still(400, 400, cut_bytes=300)),
+    "no picture": (PICTURE_USES, text),
+    "shorter than 3 s": (VIDEO_USES, footage(70)),
+    "longer than 10 s and a frame": (VIDEO_USES, footage(101, rate=10)),
+    "a WebM": (VIDEO_USES, footage(80, "webm", codec="libvpx")),
+    "a Matroska": (VIDEO_USES, footage(80, "mkv")),
+    "an AVI": (VIDEO_USES, footage(80, "avi", codec="mpeg4")),
+    "no video": (VIDEO_USES, text),
+}
+TAKEN: dict[str, tuple[list[str], Write]] = {
+    "the smallest": (PICTURE_USES, still(300, 300, "JPEG")),
+    "the highest": (PICTURE_USES, still(300, 750)),
+    "the widest": (PICTURE_USES, still(750, 300)),
+    "just 10 MB": (PICTURE_USES, still(400, 400, size_bytes=10_000_000)),
+    "the shortest": (VIDEO_USES, footage(72)),
+    "the longest": (VIDEO_USES, footage(241)),
+    "a MOV": (VIDEO_USES, footage(80, "mov")),
+}
+
+
+def uses(of: dict[str, tuple[list[str], Write]]) -> pytest.MarkDecorator:
+    cases = [pytest.param(key, write, id=f"{name}-{key}") for name, (keys, write) in of.items() for key in keys]
+    return pytest.mark.parametrize(("key", "write"), cases)
+
+
+async def planned_with_file(folder: Path, key: str) -> Plan:
+    """The plan of one shot whose input is the file `given`, which tells nothing by its name."""
+    value: object = ["./given"] if key.startswith("reference") else "./given"
+    text = json.dumps({"shots": [{"id": "a", "prompt": "A tram", key: value}]})
+    board = read_storyboard(folder / "film.json", text=text)
+    return build_plan(board, await inspect_inputs(board, folder / "cache", formats=input_formats()), PROVIDER)
+
+
+def answered_with_file(folder: Path, key: str) -> dict[str, Any]:
+    """What the provider answers to that shot when the same file is what a URL shows."""
+    sized = {} if key in {"first_frame", "video"} else {"width": 1280, "height": 720}
+    value: object = f"{SITE}given" if key == "video" else [f"{SITE}given"]
+    name = PARAMETERS[key].removeprefix("inputs.")
+    task = {"taskType": "videoInference", "taskUUID": str(uuid.uuid4()), "model": STANDARD, "positivePrompt": "A tram"}
+    state = folder / "state"
+    with open_desk(state, folder) as desk:
+        shutil.copy(folder / "given", state / "given")
+        (state / "remote.json").write_text(json.dumps({f"{SITE}given": {"file": "given"}}))
+        return desk.answer([{**task, **sized, "inputs": {name: value}}], ORIGIN).body
+
+
+@uses(REFUSED)
+async def test_a_file_that_the_model_does_not_take_is_refused_on_both_sides(
+    tmp_path: Path, key: str, write: Write
+) -> None:
+    write(tmp_path / "given")
+
+    with pytest.raises(StoryboardError) as refused:
+        await planned_with_file(tmp_path, key)
+    (error,) = answered_with_file(tmp_path, key)["errors"]
+
+    (problem,) = refused.value.problems
+    assert problem.key is not None
+    assert problem.key.partition("[")[0] == key
+    assert problem.accepted
+    assert error["parameter"] == PARAMETERS[key]
+    assert str(tmp_path) not in json.dumps(error)
+    assert "object at" not in error["message"]
+
+
+async def test_a_damaged_file_and_another_format_get_the_same_advice(tmp_path: Path) -> None:
+    told = []
+    for write in (still(400, 400, cut_bytes=300), still(400, 400, "WEBP")):
+        write(tmp_path / "given")
+        with pytest.raises(StoryboardError) as refused:
+            await planned_with_file(tmp_path, "first_frame")
+        told.append(refused.value.problems[0].accepted)
+
+    assert told == ["a picture that is whole: JPEG or PNG", "JPEG or PNG"]
+
+
+@uses(TAKEN)
+async def test_a_file_that_is_just_within_the_limits_is_taken_on_both_sides(
+    tmp_path: Path, key: str, write: Write
+) -> None:
+    write(tmp_path / "given")
+
+    assert (await planned_with_file(tmp_path, key)).unpinned == ()
+    assert "errors" not in answered_with_file(tmp_path, key)

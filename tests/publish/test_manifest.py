@@ -13,7 +13,7 @@ import pytest
 
 from tasks.clips.generate import Taken
 from tasks.clips.store import Clip, Origin
-from tasks.errors import Charged, ProviderFailed
+from tasks.errors import Charged, ContentRefused, ProviderFailed
 from tasks.ledger import Attempt, State, Totals
 from tasks.plan.build import build_plan
 from tasks.plan.model import Plan
@@ -92,10 +92,37 @@ def manifest(plan: Plan) -> dict[str, Any]:
     )
 
 
+def test_what_is_missing_is_told_with_its_error_and_its_attempts(plan: Plan) -> None:
+    failed = ContentRefused("refused", code="contentPolicyViolation", parameter="positivePrompt")
+    facts: dict[str, Any] = {
+        "run_id": "run",
+        "plan": plan,
+        "takes": [],
+        "totals": Totals(Decimal(0), Decimal(0), Decimal(0)),
+        "cuts": {},
+        "attempts": [attempt_at(plan, State.REFUSED, error=failed.as_dict(), charged=Charged.NO)],
+        "film_name": "harbor.mp4",
+        "timings": Timings(NOON, NOON, None, None),
+        "warnings": [],
+        "failures": {"a": failed},
+    }
+    told = build_manifest(film=None, **facts)
+    assert (told["complete"], told["film"]) == (False, None)
+    (shot,) = told["shots"]
+    assert (shot["film"], shot["error"]["parameter"]) == (None, "positivePrompt")
+    (take,) = shot["takes"]
+    assert (take["made"], take["content_key"]) == (False, plan.shots[0].takes[0].content_key)
+    assert [attempt["state"] for attempt in take["attempts"]] == ["refused"]
+    # With a film, a slate stands in its place.
+    assert build_manifest(film=FILM, **facts)["shots"][0]["film"] == {"slate": True, "frames": 121}
+
+
 def test_it_is_json_and_dollars_are_strings(manifest: dict[str, Any]) -> None:
     assert json.loads(json.dumps(manifest)) == manifest
     assert (manifest["cost_usd"], manifest["unknown_usd"]) == ("0.42", "0.42")
+    assert manifest["complete"] is True
     (shot,) = manifest["shots"]
+    assert shot["error"] is None
     (take,) = shot["takes"]
     assert (take["cost_usd"], take["paid_usd"]) == ("0.42", "0.42")
 

@@ -68,6 +68,14 @@ async def test_the_manifest_goes_last(film: Path, monkeypatch: pytest.MonkeyPatc
     assert Recording.moved == ["film.mp4", "manifest.json"]
 
 
+async def test_without_a_film_the_manifest_goes_alone_and_an_earlier_film_stays(output: str, film: Path) -> None:
+    targets = targets_of(output)
+    await publish(film, {"complete": True}, targets, film.parent)
+    await publish(None, {"complete": False}, targets, film.parent)
+    assert targets.film.read_bytes() == b"a film"
+    assert json.loads(targets.manifest.read_bytes() or b"") == {"complete": False}
+
+
 @pytest.mark.parametrize("failing", ["film.mp4", "manifest.json"])
 async def test_a_failure_leaves_nothing_half_written(film: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
     where = f"recording://films-{uuid.uuid4().hex}"

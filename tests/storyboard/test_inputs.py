@@ -189,7 +189,23 @@ async def test_a_text_file_is_no_picture(tmp_path: Path) -> None:
 
     assert (problem.line, problem.key, problem.shot) == (6, "first_frame", "a")
     assert problem.message.startswith("'a.png' is not a picture")
-    assert problem.accepted == "a PNG, JPEG or WebP file"
+    assert problem.accepted == "a picture that is whole"
+
+
+@pytest.mark.parametrize(
+    ("key", "accepted"),
+    [("first_frame", "a picture that is whole: TIFF or BMP"), ("video", "a video that is whole: OGG")],
+)
+async def test_what_is_accepted_instead_is_what_the_model_takes(tmp_path: Path, key: str, accepted: str) -> None:
+    (tmp_path / "short").write_bytes(picture()[:50])
+    film = board(tmp_path, f"{key}: ./short")
+    formats = {film.model: {"image": ["TIFF", "BMP"], "video": ["OGG"]}, "another": {"image": ["PNG"]}}
+
+    with pytest.raises(StoryboardError) as caught:
+        await inspect_inputs(film, tmp_path / "cache", formats=formats)
+
+    (problem,) = caught.value.problems
+    assert problem.accepted == accepted
 
 
 async def test_a_bad_asset_is_told_at_the_asset(tmp_path: Path) -> None:

@@ -1,0 +1,71 @@
+"""Holds a plan against what was rendered before, as far as ledger and store remember it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flows.commands.prepare import Prepared
+from tasks.ledger import PAID, Attempt, RememberedPlan, open_ledger
+from tasks.plan.diff import PlanDiff, diff
+from tasks.plan.model import Plan
+
+__all__ = ["Past", "compare", "past_of"]
+
+
+@dataclass(frozen=True)
+class Past:
+    """What the ledger remembers of a plan: the one before it (`Plan.memory()`), and the attempts at its takes.
+
+    `attempts` holds them by content key, oldest first.
+    """
+
+    plan: Mapping[str, Any] | None = None
+    attempts: Mapping[str, Sequence[Attempt]] = field(default_factory=dict)
+
+    @property
+    def paid(self) -> set[str]:
+        """The content keys for which a clip was paid."""
+        return {key for key, tries in self.attempts.items() if any(item.state in PAID for item in tries)}
+
+
+def past_of(plan: Plan, ledger: str) -> Past:
+    """What the ledger at a path or URL remembers. Where there is no file yet, nothing, and none is made.
+
+    Raises:
+        SettingsError: The ledger cannot be one.
+        StorageUnreachable: It does not answer.
+    """
+    if not _is_there(ledger):
+        return Past()
+    with open_ledger(ledger, create=False) as opened:
+        attempts: dict[str, list[Attempt]] = {}
+        for attempt in opened.attempts(provider=plan.provider):
+            attempts.setdefault(attempt.content_key, []).append(attempt)
+        keys = plan.content_keys
+        return Past(
+            _latest(opened.remembered_plans(plan.provider), plan),
+            {key: tries for key, tries in attempts.items() if key in keys},
+        )
+
+
+def compare(prepared: Prepared, past: Past) -> PlanDiff:
+    """What rendering it would do beside what was rendered before."""
+    return diff(prepared.plan, past.plan, prepared.reused, past.paid)
+
+
+def _is_there(ledger: str) -> bool:
+    scheme, parted, path = ledger.rpartition(":///")
+    if parted and not scheme.startswith("sqlite"):
+        return True
+    return "://" in path or Path(path.partition("?")[0] if parted else path).expanduser().exists()
+
+
+def _latest(remembered: Sequence[RememberedPlan], plan: Plan) -> Mapping[str, Any] | None:
+    """The plan of this file, else the newest of this title: a storyboard that was moved is still the same one."""
+    same = [item for item in remembered if item.storyboard == plan.title]
+    of_file = [item for item in same if item.file == plan.file]
+    newest = max(of_file or same, key=lambda item: item.written_at, default=None)
+    return None if newest is None else newest.plan

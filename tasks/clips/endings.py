@@ -1,0 +1,70 @@
+"""What an answer of the provider does to an attempt: how its result, or its failure, is written into the ledger.
+
+It decides about money, and is therefore one for all: for the run that waits, and for whoever finds the attempt later.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.clips.writing import in_ledger
+from tasks.errors import (
+    Charged,
+    ContentRefused,
+    KeyRefused,
+    NoCredit,
+    RequestRejected,
+    SettingsError,
+    ShotchainError,
+)
+from tasks.ledger import Attempt, State
+from tasks.ledger.ledger import Ledger
+from tasks.runware.messages import VideoResult
+
+__all__ = ["AT_PROVIDER", "state_after", "state_of_verdict", "write_end", "write_success"]
+
+AT_PROVIDER = frozenset({State.SUBMITTED, State.ACCEPTED, State.UNKNOWN})
+"""The states of which the provider can say what comes next."""
+_REFUSALS = (RequestRejected, ContentRefused, KeyRefused, NoCredit, SettingsError)
+
+
+def state_after(error: ShotchainError) -> State:
+    """The state of an attempt whose submission was answered with `error`: `refused` before any work, or `failed`."""
+    return State.REFUSED if isinstance(error, _REFUSALS) else State.FAILED
+
+
+def state_of_verdict(error: ShotchainError) -> State:
+    """The state of an attempt that the provider had accepted and ended with `error`.
+
+    Work may have been done for it: only who has no access or no credit was refused before.
+    """
+    return State.REFUSED if isinstance(error, KeyRefused | NoCredit) else State.FAILED
+
+
+async def write_success(ledger: Ledger, attempt: Attempt, result: VideoResult) -> Attempt | None:
+    """Settle an attempt whose result is known; None where another was faster."""
+    return await in_ledger(
+        ledger.move,
+        attempt.task_uuid,
+        State.SUCCEEDED,
+        expect=AT_PROVIDER,
+        cost_usd=result.cost_usd,
+        result=result.as_json(),
+    )
+
+
+async def write_end(ledger: Ledger, attempt: Attempt, state: State, error: ShotchainError) -> Attempt | None:
+    """End an attempt without a clip, and settle what was taken for it as far as `error` tells; None as above.
+
+    Args:
+        ledger: Where.
+        attempt: Which.
+        state: `refused` or `failed`; or `released` where nothing ever arrived.
+        error: Why.
+    """
+    if state is State.RELEASED:
+        # Only if it was not posted again meanwhile: then nobody can be about to.
+        facts: dict[str, Any] = {"expect": {State.SUBMITTED}, "posts": attempt.posts}
+    else:
+        facts = {"expect": AT_PROVIDER, "cost_usd": error.cost_usd if error.charged is Charged.YES else None}
+    return await in_ledger(ledger.move, attempt.task_uuid, state, error=error, **facts)

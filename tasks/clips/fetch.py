@@ -1,0 +1,219 @@
+"""Brings a paid clip into the store: downloaded, decoded to its end, kept under its content key.
+
+Nothing here can cost money. A download that fails asks for the file again, never for another clip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias
+
+from tasks.clips.circuit import Circuit
+from tasks.clips.recall import recorded_result
+from tasks.clips.store import Clip, ClipStore, Origin
+from tasks.clips.writing import in_ledger
+from tasks.errors import ClipDamaged, ClipLost, ProviderUnreachable, ResultGone, ShotchainError
+from tasks.ledger import Attempt, State
+from tasks.ledger.ledger import Ledger
+from tasks.media.frames import DecodedFacts, decode_whole
+from tasks.progress import Event, Observer, Stage
+from tasks.runware.client import RunwareClient
+from tasks.runware.download import Download, download_result
+from tasks.runware.messages import VideoResult
+from tasks.runware.pauses import Pauses
+
+__all__ = ["AskAgain", "Fetcher", "Stills", "cost_of", "lost"]
+
+AskAgain: TypeAlias = Callable[[Attempt], Awaitable[VideoResult | None]]
+"""Asks the provider for the result of a paid attempt anew; None where it has it no more."""
+Stills: TypeAlias = Callable[[str], Mapping[int, Path]]
+"""Frames to be taken while a clip is decoded, given the clip's sha256: frame index -> PNG file."""
+
+_SUFFIXES = {".mp4", ".mov", ".webm"}
+_DOWNLOADS = 3
+
+
+def _no_stills(_: str) -> Mapping[int, Path]:
+    return {}
+
+
+class Fetcher:
+    """Fetches paid clips. Needs no plan: an attempt and its result are enough.
+
+    Args:
+        client: Whose connections are used.
+        ask_again: Asks for a fresh address where one has expired; `Driver.ask_again`.
+        store: Keeps clips.
+        ledger: Is told of what is stored.
+        scratch: Local folder for downloads under way.
+        observer: Is told of each step.
+        circuit: The run's; told of what failed and what worked.
+        pauses: How long to wait before trying again.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: RunwareClient,
+        ask_again: AskAgain,
+        store: ClipStore,
+        ledger: Ledger,
+        scratch: Path,
+        observer: Observer,
+        circuit: Circuit | None = None,
+        pauses: Pauses | None = None,
+    ) -> None:
+        self._client = client
+        self._ask_again = ask_again
+        self._store = store
+        self._ledger = ledger
+        self._scratch = scratch
+        self._observe = observer
+        self._circuit = circuit or Circuit()
+        self._pauses = pauses or Pauses()
+
+    async def result_of(self, attempt: Attempt) -> VideoResult:
+        """The result of a paid attempt: as the ledger holds it, or asked for anew where its clip was stored once.
+
+        Raises:
+            ClipLost: The provider has it no more.
+            ShotchainError: The provider cannot be asked.
+        """
+        is_recorded = attempt.state is State.SUCCEEDED and attempt.result
+        return recorded_result(attempt) if is_recorded else await self._fresh(attempt)
+
+    async def fetch(
+        self,
+        attempt: Attempt,
+        result: VideoResult,
+        *,
+        key: str,
+        shot: str,
+        take: int,
+        stills: Stills = _no_stills,
+    ) -> Clip:
+        """Bring the clip of a paid attempt into the store.
+
+        Args:
+            attempt: `succeeded` or `stored`; the ledger holds it as `stored` afterwards.
+            result: Names the address.
+            key: The content key under which it is kept.
+            shot: Whose it is, for whoever watches.
+            take: Which of its takes.
+            stills: Frames to take in the same pass.
+
+        Raises:
+            ClipLost: It is gone at the provider.
+            ClipDamaged: It cannot be decoded, however often it is fetched; each copy was kept aside.
+            ProviderUnreachable: It could not be downloaded now.
+            StorageUnreachable: It cannot be written.
+            ShotchainError: The provider cannot be asked for a fresh address.
+        """
+        self._tell(Stage.DOWNLOADING, shot, take)
+        damage: ClipDamaged | None = None
+        elsewhere = False
+        for turn in range(_DOWNLOADS):
+            if turn:
+                await self._pauses.backoff(turn, first_s=1.0, most_s=8.0)
+            try:
+                download = await self._download(result, key)
+            except ProviderUnreachable as error:
+                # The address may be of a server that is no more, though the provider is.
+                fresh = None if elsewhere else await self._elsewhere(attempt, result)
+                if fresh is None:
+                    self._circuit.failed(error)
+                    raise
+                result, elsewhere = fresh, True
+                continue
+            except ResultGone:
+                result = await self._fresh(attempt)
+                continue
+            try:
+                facts = await asyncio.to_thread(decode_whole, download.path, stills(download.sha256))
+                clip = await self._keep(attempt, result, key, download, facts)
+            except ClipDamaged as error:
+                damage = error
+                kept = await self._store.set_aside(key, download.path)
+                self._tell(Stage.NOTE, shot, take, message=f"a damaged download was kept aside: {kept}")
+                self._circuit.failed(error)
+            else:
+                self._tell(Stage.STORED, shot, take, cost_usd=cost_of(attempt))
+                return clip
+            finally:
+                download.path.unlink(missing_ok=True)
+        if damage is None:
+            raise lost(attempt)
+        cost_usd = cost_of(attempt)
+        raise ClipDamaged(
+            f"the paid clip cannot be decoded, however often it is fetched: {damage.message}",
+            advice=f"It is kept aside in the clip store. Run again to fetch it again, or pay ${cost_usd} once more "
+            "with --rebuy-lost.",
+            shot=shot,
+            task_uuid=attempt.task_uuid,
+            cost_usd=cost_usd,
+        )
+
+    async def stored(self, attempt: Attempt) -> Attempt | None:
+        """Write down that the clip of a `succeeded` attempt is whole in the store; None where that was written."""
+        return await in_ledger(self._ledger.move, attempt.task_uuid, State.STORED, expect={State.SUCCEEDED})
+
+    async def _fresh(self, attempt: Attempt) -> VideoResult:
+        result = await self._ask_again(attempt)
+        if result is None:
+            raise lost(attempt)
+        return result
+
+    async def _elsewhere(self, attempt: Attempt, result: VideoResult) -> VideoResult | None:
+        """The same result at another address, if the provider names one."""
+        try:
+            fresh = await self._ask_again(attempt)
+        except ShotchainError:
+            return None  # that the download failed says more
+        return fresh if fresh is not None and fresh.video_url != result.video_url else None
+
+    async def _download(self, result: VideoResult, key: str) -> Download:
+        suffix = PurePosixPath(result.video_url.partition("?")[0]).suffix.lower()
+        name = f"{key[:16]}-{uuid.uuid4().hex[:8]}{suffix if suffix in _SUFFIXES else '.mp4'}"
+        return await download_result(self._client, result.video_url, self._scratch / name, pauses=self._pauses)
+
+    async def _keep(
+        self, attempt: Attempt, result: VideoResult, key: str, download: Download, facts: DecodedFacts
+    ) -> Clip:
+        origin = Origin(
+            provider=attempt.provider,
+            model=attempt.model,
+            task_uuid=attempt.task_uuid,
+            video_uuid=result.video_uuid,
+            cost_usd=cost_of(attempt),
+            seed=result.seed,
+            nsfw=result.nsfw,
+        )
+        clip = await self._store.put(key, download, facts, origin)
+        self._circuit.worked()
+        if attempt.state is not State.STORED:
+            await self.stored(attempt)
+        return clip
+
+    def _tell(self, stage: Stage, shot: str, take: int, *, cost_usd: Decimal | None = None, message: str = "") -> None:
+        self._observe(Event(stage, shot, take, cost_usd=cost_usd, message=message))
+
+
+def lost(attempt: Attempt) -> ClipLost:
+    """What is said of a paid clip that is gone from the store and from the provider."""
+    cost_usd = cost_of(attempt)
+    return ClipLost(
+        "this take was paid for, its clip is gone from the store, and the provider no longer has it",
+        advice=f"Bring the file back to the store, or pay ${cost_usd} once more with --rebuy-lost.",
+        shot=attempt.shot,
+        task_uuid=attempt.task_uuid,
+        cost_usd=cost_usd,
+    )
+
+
+def cost_of(attempt: Attempt) -> Decimal:
+    """What an attempt cost; a cost that the provider did not name counts as the reservation."""
+    return attempt.reserved_usd if attempt.cost_usd is None else attempt.cost_usd

@@ -1,0 +1,84 @@
+"""Who is alive, who drives which attempt, and what the dead leave behind.
+
+A run holds a lease under its `run_id`, on the database's clock, and renews it while it lives. Whoever drives an
+attempt takes its wheel; it is free again when its driver lets go or is dead. Both only save work and say who waits: a
+stalled process may wake up and drive beside its successor, and it is the compare-and-sets of `moves.py` that keep
+anything from being paid twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, or_, select, update
+
+from tasks.errors import LedgerError
+from tasks.ledger.engine import clock_us
+from tasks.ledger.moves import Move
+from tasks.ledger.records import Attempt
+from tasks.ledger.rows import chunks, find_attempt, find_attempts, now_us
+from tasks.ledger.schema import attempts, leases
+from tasks.ledger.states import State
+
+__all__ = ["end", "hold", "is_held", "let_go", "release_lapsed", "take_wheel"]
+
+
+def hold(connection: Connection, holder: str, ttl_s: float) -> None:
+    """See `Ledger.hold_lease`."""
+    if not holder or not ttl_s >= 0:
+        raise ValueError(f"a lease needs a holder and a time, not {holder!r} and {ttl_s} s")
+    until = clock_us(connection) + round(ttl_s * 1_000_000)
+    renewed = connection.execute(update(leases).where(leases.c.holder == holder).values(until=until)).rowcount
+    if not renewed:  # of two who come here at once, the unique key lets one in, and the other starts again
+        connection.execute(insert(leases).values(holder=holder, until=until))
+
+
+def end(connection: Connection, holder: str) -> None:
+    """See `Ledger.end_lease`."""
+    connection.execute(delete(leases).where(leases.c.holder == holder))
+
+
+def is_held(connection: Connection, holder: str) -> bool:
+    """See `Ledger.is_held`."""
+    return bool(connection.execute(select(_lives(connection, holder))).scalar())
+
+
+def take_wheel(connection: Connection, task_uuid: str, holder: str) -> Attempt | None:
+    """See `Ledger.take_wheel`."""
+    this = attempts.c.task_uuid == task_uuid
+    # Locked first: the next statement then sees the leases of those who came before.
+    if connection.execute(select(attempts.c.task_uuid).where(this).with_for_update()).scalar() is None:
+        raise LedgerError(f"the ledger knows no attempt {task_uuid}", task_uuid=task_uuid)
+    driver = attempts.c.driver
+    free = or_(driver.is_(None), driver == holder, ~_lives(connection, driver))
+    may = or_(attempts.c.state != str(State.RESERVED), attempts.c.run_id == holder)
+    taken = connection.execute(update(attempts).where(this, free, may).values(driver=holder)).rowcount
+    return find_attempt(connection, task_uuid) if taken else None
+
+
+def let_go(connection: Connection, task_uuid: str, holder: str) -> None:
+    """See `Ledger.let_go`."""
+    mine = and_(attempts.c.task_uuid == task_uuid, attempts.c.driver == holder)
+    connection.execute(update(attempts).where(mine).values(driver=None))
+
+
+def release_lapsed(connection: Connection, *, spare: str | None = None) -> list[Attempt]:
+    """See `Ledger.release_lapsed`. What the run `spare` reserved is left alone."""
+    connection.execute(delete(leases).where(leases.c.until <= clock_us(connection)))
+    reserved = attempts.c.state == str(State.RESERVED)
+    query = select(attempts.c.task_uuid).where(reserved, ~_lives(connection, attempts.c.run_id))
+    if spare is not None:
+        query = query.where(attempts.c.run_id != spare)
+    # What somebody moves in this moment is alive after all.
+    locked = query.order_by(attempts.c.task_uuid).with_for_update(skip_locked=True)
+    lapsed = list(connection.execute(locked).scalars())
+    if lapsed:
+        values: dict[str, Any] = {**Move(to=State.RELEASED).values(now_us()), "driver": None}
+        for some in chunks(lapsed):
+            connection.execute(update(attempts).where(attempts.c.task_uuid.in_(some), reserved).values(values))
+    return find_attempts(connection, lapsed)
+
+
+def _lives(connection: Connection, holder: str | ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether this holder's lease has not lapsed yet."""
+    return exists().where(leases.c.holder == holder, leases.c.until > clock_us(connection))
