@@ -174,8 +174,9 @@ def unknown_outcome(attempt: Attempt) -> OutcomeUnknown:
     """What is said of an attempt of which nobody can tell what became."""
     return OutcomeUnknown(
         "the request was sent, its reply was lost, and the provider cannot say what became of it",
-        advice="It is not sent again, and its price stays reserved. The next run asks once more. If the provider's own "
-        f"books say what became of it: shotchain settle {attempt.task_uuid} --charged, or --not-charged.",
+        advice="No other task is sent for it, and its price stays reserved. The next run asks once more. "
+        "If the provider's own books say what became of it: "
+        f"shotchain settle {attempt.task_uuid} --charged, or --not-charged.",
         shot=attempt.shot,
         task_uuid=attempt.task_uuid,
         cost_usd=attempt.reserved_usd,

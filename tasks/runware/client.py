@@ -40,7 +40,7 @@ from tasks.runware.failures import (
     is_verdict,
     verdict_of,
 )
-from tasks.runware.messages import Reply, VideoResult, parse_reply, read_reply
+from tasks.runware.messages import Reply, VideoResult, named_task, parse_reply, read_reply
 
 __all__ = ["RunwareClient", "is_conflict"]
 
@@ -241,7 +241,9 @@ class RunwareClient:
             # A server that fails while it answers may have taken the task before, whatever it calls that. Only a word
             # about one parameter of this task is a refusal.
             return not (isinstance(failure, RequestRejected | ContentRefused) and error and error.get("parameter"))
-        return error is None and isinstance(failure, ProviderError) and failure.charged is not Charged.NO
+        # So may a gateway that gave up waiting (408), or whoever fails without naming a task: one that failed is named.
+        is_nobodys = error is None or reply.status_code == 408 or (failure.transient and named_task(error) is None)
+        return is_nobodys and isinstance(failure, ProviderError) and failure.charged is not Charged.NO
 
     def _failure(self, error: Mapping[str, Any], reply: Reply) -> ShotchainError:
         return failure_from_error(

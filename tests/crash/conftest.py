@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -60,9 +61,8 @@ def new_trial(tmp_path: Path, record_property: Callable[[str, object], None]) ->
         for trial in trials:
             kills = Counter(ended.phase for ended in trial.ended if ended.was_killed)
             faults = trial.books()["faults"]
-            record_property(
-                _RECORD, {"runs": len(trial.ended), "kills": dict(kills), "faults": faults, "films": trial.films}
-            )
+            told = {"runs": len(trial.ended), "films": trial.films, "notes": trial.notes}
+            record_property(_RECORD, {**told, "kills": dict(kills), "faults": faults})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -77,7 +77,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     totals: Counter[str] = Counter()
     kills: Counter[str] = Counter()
     faults: Counter[str] = Counter()
-    failed = len(terminalreporter.getreports("failed")) + len(terminalreporter.getreports("error"))
+    notes: list[str] = []
+    failed = [
+        report.nodeid
+        for kind in ("failed", "error")
+        for report in terminalreporter.getreports(kind)
+        if report.nodeid.startswith("tests/crash/")
+    ]
     for report in (report for reports in terminalreporter.stats.values() for report in reports):
         if getattr(report, "when", "") != "teardown":
             continue
@@ -86,13 +92,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 totals.update({"trials": 1, "runs": told["runs"], "films": told["films"]})
                 kills.update(told["kills"])
                 faults.update(told["faults"])
+                notes += told["notes"]
     if not totals:
         return
     terminalreporter.section("crashes")
     terminalreporter.line(
         f"{totals['trials']} trials, {totals['runs']} runs, {kills.total()} kills, {faults.total()} faults; "
-        f"{totals['films']} films compared or counted; {failed} failures"
+        f"{totals['films']} films compared or counted; {len(failed)} failures"
     )
     for title, found in (("killed at", kills), ("faults", faults)):
         if found:
             terminalreporter.line(f"{title}: " + ", ".join(f"{name} {times}" for name, times in found.most_common()))
+    for note in notes:
+        terminalreporter.line(note)
+    for name in failed:
+        terminalreporter.line(f"again: {sys.executable} -m pytest '{name}'")

@@ -31,17 +31,19 @@ def _media(draws: Draws) -> dict[str, Any]:
 
 
 def _refuse(draws: Draws) -> dict[str, Any]:
-    code, status = draws.choice(
-        [
-            ("invalidParameter", 400),
-            ("rateLimitExceeded", 429),
-            ("insufficientCredits", 402),
-            ("invalidApiKey", 401),
-            ("inferenceError", 400),
-            ("moonInTheWrongHouse", 400),
-        ]
-    )
-    return {"call": draws.choice(_POSTED), "code": code, "status": status}
+    call = draws.choice(_POSTED)
+    refusals = [
+        ("invalidParameter", 400),
+        ("rateLimitExceeded", 429),
+        ("insufficientCredits", 402),
+        ("invalidApiKey", 401),
+        ("moonInTheWrongHouse", 400),
+    ]
+    if call == "submit":
+        # In an answer about a task this says that the task itself is over, and a provider's word for that is taken.
+        refusals.append(("inferenceError", 400))
+    code, status = draws.choice(refusals)
+    return {"call": call, "code": code, "status": status}
 
 
 def _fail(draws: Draws) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 
 import pytest
 
@@ -23,7 +24,7 @@ def disturbed(seed: int, new_trial: NewTrial) -> Trial:
     board, takes = draw(draws)
     trial = new_trial(board, instant=True, seed=seed, environment=IMPATIENT)
     rules = draw_faults(draws, takes)
-    print(f"seed {seed}, again with: pytest -m crash 'tests/crash/test_faults.py' -k 'seed-{seed}'\n{rules}")  # noqa: T201
+    sys.stdout.write(f"the faults of seed {seed}: {rules}\n")
     trial.set_faults(*rules, seed=seed)
     for _ in range(draws.randint(1, 2)):
         if draws.random() < 0.5:
@@ -45,7 +46,8 @@ def disturbed(seed: int, new_trial: NewTrial) -> Trial:
         # What is in work for ever at the provider is waited for, for ever: not bought again, and not forgotten.
         assert last.code == 5, trial.ended
         assert stuck <= {attempt.task_uuid for attempt in trial.attempts() if attempt.is_live}
-        assert not trial.film.exists()
+        if trial.film.exists():  # where every shot was made, though not every take
+            trial.check_film()
     else:
         assert last.code == 0, trial.ended
         trial.check_store()

@@ -145,6 +145,7 @@ class Trial:
         emulator: The provider.
         ended: Every run so far.
         films: How many films were looked at.
+        notes: What is to be said in the summary.
         settings: Further environment of the runs.
     """
 
@@ -153,6 +154,7 @@ class Trial:
     emulator: EmulatorServer
     ended: list[Ended] = field(default_factory=list)
     films: int = 0
+    notes: list[str] = field(default_factory=list)
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -313,8 +315,9 @@ class Trial:
         for task in books["tasks"]:
             attempt, charge = attempts[task["taskUUID"]], charges[task["taskUUID"]]
             money = attempt.totals
-            doubt_usd = money.unknown_usd + money.reserved_usd
-            assert charge == money.spent_usd or (charge <= doubt_usd and not money.spent_usd), (attempt, charge)
+            # What is not over for the ledger has been charged or not; in any case its money is held.
+            is_held = bool(money.unknown_usd or money.reserved_usd)
+            assert charge == money.spent_usd or (is_held and not money.spent_usd), (attempt, charge)
             if task["state"] != "error":
                 made[attempt.content_key].append(f"{attempt.task_uuid} {attempt.state}")
         twice = {key: tasks for key, tasks in made.items() if len(tasks) > 1}

@@ -23,6 +23,8 @@ import yaml
 from PIL import Image
 
 from flows import cli
+from flows.commands.emulator import emulator
+from flows.commands.render import render
 from tasks.emulator import EmulatorServer, EmulatorSettings
 from tasks.emulator.fault_plan import FAULTS, parse_faults
 from tasks.emulator.faults import AnyRule
@@ -113,7 +115,7 @@ def test_every_fault_and_its_fields_are_told() -> None:
 def test_every_flag_is_told() -> None:
     told = {name for name in table("flag") if name != "--no-extra-frame"}
 
-    assert told == {f"--{name.replace('_', '-')}" for name in inspect.signature(cli.emulator).parameters}
+    assert told == {f"--{name.replace('_', '-')}" for name in inspect.signature(emulator).parameters}
 
 
 @pytest.fixture
@@ -161,7 +163,7 @@ def test_the_commands_for_films_are_understood(line: str) -> None:
     words = shlex.split(line.removeprefix("RUNWARE_API_KEY=anything "))
     command, bound, _ = cli.app.parse_args(words[1:], exit_on_error=False, print_error=False)
 
-    assert command is cli.render
+    assert command is render
     assert (Path(__file__).parents[2] / bound.arguments["storyboard"]).exists()
 
 

@@ -61,6 +61,15 @@ CASES = [
         sent="submit=2 download=1",
         told="the provider failed: inferenceError: .*; try 2",
     ),
+    *(
+        Case(
+            f"an answer that says {status} without naming a task, though the task was taken",
+            [fault("status", status=status, accept=True)],
+            sent="submit=1 download=1",
+            told="asking what became of it",
+        )
+        for status in (408, 409, 499)
+    ),
     Case(
         "no place in the queue, once",
         [fault("refuse", code="rateLimitExceeded", status=429)],
@@ -168,7 +177,7 @@ CASES = [
         sent="submit=2 download=0",
         error=OutcomeUnknown,
         says="its reply was lost, and the provider cannot say what became of it",
-        advises="It is not sent again, and its price stays reserved",
+        advises="No other task is sent for it, and its price stays reserved",
         next_usd=None,
     ),
     Case(

@@ -118,6 +118,9 @@ class TestSubmitting:
             (500, {"errors": [{"code": "internalServerError", "message": "oops"}]}),
             (500, {"errors": [{"code": "timeoutProvider", "taskUUID": "one"}]}),
             (520, {"errors": [{"code": "somethingElse", "taskUUID": "one"}]}),
+            (408, {"errors": [{"code": "timeoutProvider", "taskUUID": "one"}]}),
+            (499, {"errors": [{"code": "internalServerError", "message": "oops"}]}),
+            (200, {"errors": [{"code": "inferenceError"}]}),
         ],
     )
     async def test_an_answer_that_does_not_say_leaves_it_open(self, status: int, body: Any) -> None:
