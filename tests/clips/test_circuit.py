@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -77,8 +78,9 @@ async def test_whatever_costs_and_gives_no_clip_counts(
                 await run.generator.take(shot, shot.takes[0], {})
         totals = run.ledger.totals("run")
     assert len(provider.submitted) == 5
-    lost_usd = 5 * PRICE_USD
-    assert (totals.spent_usd, totals.unknown_usd) == ((lost_usd, 0) if cost == "charged" else (0, lost_usd))
+    lost_usd, nothing = 5 * PRICE_USD, Decimal(0)
+    assert totals.spent_usd == (lost_usd if cost == "charged" else nothing)
+    assert totals.unknown_usd == (nothing if cost == "charged" else lost_usd)
 
 
 async def test_refusals_that_cost_nothing_do_not_count(new_house: NewHouse, provider: Provider) -> None:

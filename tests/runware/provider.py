@@ -125,8 +125,8 @@ class Provider(httpx.AsyncBaseTransport):
                 raise scripted
             return reply(*scripted)
         if self.most_questions is not None and len(content) > self.most_questions:
-            told = {"errors": [{"code": "invalidBody", "message": "too many tasks at a time"}]}
-            return reply(self.too_many, told if self.too_many == 400 else "")
+            refusal = {"errors": [{"code": "invalidBody", "message": "too many tasks at a time"}]}
+            return reply(self.too_many, refusal if self.too_many == 400 else "")
         if self.answers_first_only and kinds == {"getResponse"}:
             content = content[:1]
         if len(content) == 1:
