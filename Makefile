@@ -9,7 +9,7 @@ SDK_STAMP := $(SDK)/.setup-stamp
 DEMO   := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-sdk test-speed test-crash lint format lock clean
+.PHONY: help setup demo test test-sdk test-speed test-crash ui ui-stop lint format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,12 @@ test-speed: setup $(SDK_STAMP) ## measure the wall clock against the critical pa
 
 test-crash: setup ## kill runs at every step and resume them: half an hour on two cores
 	$(BIN)/python -m pytest -n 2 -m crash tests/crash
+
+ui: setup ## start Prefect with UI, worker and deployments on this machine (PORT=4200), in the background
+	@$(BIN)/python -m flows.local_ui start $(if $(PORT),--port $(PORT))
+
+ui-stop: ## end what `make ui` started
+	@test ! -x $(BIN)/python || $(BIN)/python -m flows.local_ui stop
 
 lint: setup ## check style and types
 	$(BIN)/ruff format --check .

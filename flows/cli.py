@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from cyclopts import App, CycloptsError, Group
 
+from flows.commands.bootstrap import bootstrap
 from flows.commands.emulator import emulator
 from flows.commands.ledger import ledger
 from flows.commands.output import console, print_json
@@ -38,7 +39,7 @@ app = App(
 )
 app.meta.group_parameters = Group("Options")
 # Their modules import what they need when they are called, so that none waits for another's.
-for command in (plan, render, takes, retake, recover, emulator, ledger, settle, schema):
+for command in (plan, render, takes, retake, recover, emulator, ledger, settle, schema, bootstrap):
     app.command(command)
 app.command(store)
 
@@ -68,11 +69,12 @@ def main() -> None:
     except (KeyboardInterrupt, Stopped) as error:
         code = error.exit_code if isinstance(error, Stopped) else 130
         left = error.left if isinstance(error, Stopped) else ""
+        is_stuck = isinstance(error, Stopped) and error.is_stuck
         told = [
             part for part in ("stopped.", left, "What is paid is kept; run the same command again to go on.") if part
         ]
         sys.stderr.write(f"\n{' '.join(told)}\n")
-        _finish(code, {"type": "Stopped", "message": " ".join(["stopped by a signal.", *told[1:]])})
+        _finish(code, {"type": "Stopped", "message": " ".join(["stopped by a signal.", *told[1:]])}, is_stuck=is_stuck)
     except Exception as error:  # noqa: BLE001 -- the last line of defence: no traceback in a user's face
         if isinstance(error, OSError) and error.errno in {errno.EPIPE, errno.ENOSPC, errno.EBADF}:
             # Whoever read our output is gone, or has no room for it. Not even flushing at exit would help.
@@ -82,14 +84,26 @@ def main() -> None:
         _finish(1, {"type": "InternalError", "message": f"{type(error).__name__}: {error}"})
 
 
-def _finish(code: int, error: dict[str, Any], summary: dict[str, Any] | None = None) -> NoReturn:
-    if "--json" in sys.argv[1:]:
+def _finish(
+    code: int, error: dict[str, Any], summary: dict[str, Any] | None = None, *, is_stuck: bool = False
+) -> NoReturn:
+    if _is_json():
         try:
             print_json({**(summary or {}), "error": redact(error)})
             sys.stdout.flush()
         except OSError:
             os._exit(code)  # whoever read our output is gone
+    if is_stuck:
+        # A thread that uploads to a slow storage would be waited for. All that it does can be done again.
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
+
+
+def _is_json() -> bool:
+    """Whether one JSON object was asked for, however the flag was written; also where the command never began."""
+    said = [word.partition("=") for word in sys.argv[1:] if word.partition("=")[0] == "--json"]
+    return bool(said) and said[-1][2].lower() not in {"false", "no", "0", "off"}
 
 
 def _report_bug() -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,21 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.errors import ShotchainError
+from tasks.plan.estimate import Estimate, ShotEstimate
 from tasks.plan.model import Plan, number, usd
+from tasks.plan.savings import Savings
 from tasks.progress import Event, Observer, Stage
 
-__all__ = ["console_on", "print_error", "print_outcome", "print_plan", "watching"]
+__all__ = [
+    "console_on",
+    "minutes",
+    "print_error",
+    "print_estimate",
+    "print_outcome",
+    "print_plan",
+    "print_savings",
+    "watching",
+]
 
 _ENDS = {Stage.REUSED, Stage.STORED, Stage.CONFORMED, Stage.FAILED, Stage.SKIPPED}
 _STYLES = {
@@ -186,16 +197,18 @@ def _plain(console: Console) -> Observer:
     return line
 
 
-def print_plan(console: Console, plan: Plan, reused: set[str]) -> None:
-    """Show a plan: a line a shot, then what it adds up to."""
+def print_plan(console: Console, plan: Plan, reused: set[str] | frozenset[str], told: Estimate | None = None) -> None:
+    """Show a plan: a line a shot, then what it adds up to. With an estimate, also the worst price and the times."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=Text(plan.title), title_justify="left")
     for name in ("shot", "mode", "boundary", "waits for"):
         table.add_column(name, no_wrap=name == "shot")
-    for name in ("seconds", "made", "frames", "price"):
+    more = [] if told is None else ["worst"] if told.schedule is None else ["worst", "there after"]
+    for name in ("seconds", "made", "frames", "price", *more):
         table.add_column(name, justify="right")
-    for shot in plan.shots:
-        new = [take for take in shot.takes if take.content_key not in reused]
-        takes = f"{len(shot.takes)} × " if len(shot.takes) > 1 else ""
+    for index, shot in enumerate(plan.shots):
+        new = sum(take.content_key not in reused for take in shot.takes)
+        takes = f"{new} × " if new > 1 else ""
+        cells = () if told is None else _worst_and_time(told.shots[index])
         table.add_row(
             shot.id,
             shot.mode.replace("_", " "),
@@ -205,6 +218,7 @@ def print_plan(console: Console, plan: Plan, reused: set[str]) -> None:
             f"{number(shot.generate_s)}",
             str(shot.frames),
             f"{takes}${usd(shot.price_usd)}" if new else "reused",
+            *cells[: len(more)],
         )
     console.print(table)
     console.print(
@@ -212,6 +226,8 @@ def print_plan(console: Console, plan: Plan, reused: set[str]) -> None:
         f"to pay: ${usd(plan.to_pay_usd(reused))} (of ${usd(plan.cost_usd)})",
         highlight=False,
     )
+    if told is not None:
+        print_estimate(console, told)
     for warning in plan.warnings:
         console.print(f"note: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     for item in plan.unpinned:
@@ -222,6 +238,58 @@ def print_plan(console: Console, plan: Plan, reused: set[str]) -> None:
             highlight=False,
             soft_wrap=True,
         )
+
+
+def _worst_and_time(shot: ShotEstimate) -> tuple[str, str]:
+    """Two cells; empty where nothing is generated."""
+    if not shot.generated:
+        return "", ""
+    return f"${usd(shot.worst_usd)}", "" if shot.span is None else minutes(shot.span.ends_s)
+
+
+def print_estimate(console: Console, told: Estimate) -> None:
+    """What a plan costs at worst, and how long it takes."""
+    lines = []
+    if told.to_pay_usd:
+        retries = "1 retry" if told.retries == 1 else f"{told.retries} retries"
+        lines.append(f"at worst: ${usd(told.worst_usd)}, if every clip fails, is charged, and has all its {retries}")
+    laid, times = told.schedule, told.times
+    if laid is None:
+        lines.append("time: unknown, for no clip of this model was made yet; --clip-seconds says what one takes")
+    elif told.generated:
+        path = " → ".join(laid.critical_path)
+        clips = sum(time.samples for time in times.learnt.values())
+        source = f"learnt from {clips} clip{'s' if clips != 1 else ''}" if times.learnt else "as stated a clip"
+        lines.append(f"time: {minutes(laid.wall_s)} with at most {told.max_in_flight} at once ({source})")
+        lines.append(f"critical path: {minutes(laid.critical_s)}: {path}")
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_savings(console: Console, budget: str, savings: Savings) -> None:
+    """By how much a plan is over a budget, and the cheapest changes that bring it within."""
+    told = f"over {budget} by ${usd(savings.over_usd)}: it has room for ${usd(savings.room_usd)}"
+    console.print(told, style="bold red", markup=False, highlight=False, soft_wrap=True)
+    fits = f"it costs ${usd(savings.left_usd)}" + ("" if savings.fits else ", which is still too much")
+    if not savings.together:
+        console.print("no change of takes, lengths or shots makes it cheaper", highlight=False)
+    # A single change that is enough need not be told twice.
+    told_already = savings.together if len(savings.together) == 1 else ()
+    others = tuple(saving for saving in savings.alone if saving not in told_already)
+    for title, changes in ((f"with these changes {fits}:", savings.together), ("or, each alone:", others)):
+        for line in (title, *(f"  {saving.says}: saves ${usd(saving.saves_usd)}" for saving in changes)):
+            if changes:
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def minutes(seconds: Decimal) -> str:
+    """Seconds as people read them: `42 s`, `2:05 min`, `1:03:20 h`."""
+    whole = int(seconds.to_integral_value(ROUND_CEILING))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d} h"
 
 
 def print_outcome(console: Console, outcome: dict[str, Any]) -> None:

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from flows.memory import remember
+from flows.money import reserve_plan, show_budgets
 from flows.outcome import Made
 from flows.shooting import make_shots
 from flows.studio import Studio
 from tasks.clips.generate import Taken
-from tasks.clips.task import reserve
-from tasks.clips.writing import in_ledger
 from tasks.errors import BadInput, ShotchainError
 from tasks.handed import Handed
 from tasks.ledger import Attempt, Totals
@@ -57,9 +57,10 @@ async def produce(
         ShotchainError: The run as a whole could not go on.
     """
     plan = planned.value
-    reserved = await reserve(planned, studio.store, studio.ledger, studio.run_id, approved_usd)
-    await _remember(studio, plan)
+    reserved = await reserve_plan(studio, planned, approved_usd)
+    await remember(studio, plan, reserved.value)
     made = await make_shots(studio, plan, reserved)
+    await show_budgets(studio, plan)
     totals = await asyncio.to_thread(studio.ledger.totals, studio.run_id)
     if made.failures:
         raise made.incomplete(totals, await _publish_incomplete(studio, made, targets, totals, placeholder=placeholder))
@@ -81,8 +82,8 @@ async def produce_takes(
     plan = planned.value
     part = _part(plan, only)
     at_hand = await _at_hand(studio, plan, part)
-    reserved = await reserve(Handed(part), studio.store, studio.ledger, studio.run_id, approved_usd)
-    await _remember(studio, plan, only)
+    reserved = await reserve_plan(studio, Handed(part), approved_usd)
+    await remember(studio, plan, reserved.value, only)
     made = await make_shots(studio, part, reserved, at_hand=at_hand, is_conforming=False)
     totals = await asyncio.to_thread(studio.ledger.totals, studio.run_id)
     if made.failures:
@@ -91,6 +92,8 @@ async def produce_takes(
 
 
 def _part(plan: Plan, only: Collection[str]) -> Plan:
+    if not only:
+        raise BadInput("no shot is named", file=plan.file, advice="Name the shots whose takes are to be made.")
     unknown = sorted(set(only) - {shot.id for shot in plan.shots})
     if unknown:
         raise BadInput(
@@ -132,38 +135,23 @@ def _told(taken: Taken, plan: Plan) -> dict[str, Any]:
     }
 
 
-async def _remember(studio: Studio, plan: Plan, only: Collection[str] | None = None) -> None:
-    """Remember what the run makes; of shots that it does not make, what was made of them before."""
-    memory = plan.memory()
-    if only is not None:
-        past = await in_ledger(studio.ledger.remembered_plans, plan.provider)
-        same = [item.plan for item in past if (item.storyboard, item.file) == (plan.title, plan.file)]
-        before = {shot["id"]: shot for item in same for shot in item["shots"]}
-        memory["shots"] = [shot if shot["id"] in only else before.get(shot["id"], shot) for shot in memory["shots"]]
-    await in_ledger(
-        studio.ledger.remember_plan,
-        provider=plan.provider,
-        storyboard=plan.title,
-        file=plan.file,
-        run_id=studio.run_id,
-        plan=memory,
-    )
-
-
 async def _publish_incomplete(
     studio: Studio, made: Made, targets: Targets, totals: Totals, *, placeholder: bool
 ) -> dict[str, Any]:
     """Publish what can be told of a film that lacks shots; what fails here is one failure more."""
+    is_film = placeholder or not made.missing()
     try:
-        if made.missing() and not placeholder:
-            return await _publish(studio, made, targets, totals, is_film=False)
-        for shot in made.missing():
+        for shot in made.missing() if is_film else ():
             words = made.failures[shot.id].message
             made.slates[shot.id] = await slate_shot(Handed(made.plan), Handed(shot), words, studio.scratch / "slates")
-        return await _publish(studio, made, targets, totals)
+        return await _publish(studio, made, targets, totals, is_film=is_film)
     except ShotchainError as error:
         made.failures[""] = error
-        return {"manifest": None}
+    try:
+        # Without the film, the manifest still says what there is.
+        return await _publish(studio, made, targets, totals, is_film=False) if is_film else {"manifest": None}
+    except ShotchainError:
+        return {"manifest": None}  # the failure before it says why
 
 
 async def _publish(
@@ -190,7 +178,7 @@ async def _publish(
         film_name=targets.film.name,
         timings=_timings(studio, attempts),
         warnings=warnings,
-        failures=made.failures,
+        failures={shot: error for shot, error in made.failures.items() if shot},
     )
     studio.observe(Event(Stage.PUBLISHING))
     await publish_film(checked, film, Handed(manifest), Handed(targets), studio.scratch)

@@ -7,11 +7,13 @@ import uuid
 from typing import Annotated, Any, Literal
 
 from prefect import flow
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from pydantic import Field
 
+from flows.approval import approve
 from flows.production import produce, produce_takes
 from flows.studio import open_studio
+from flows.terms import terms_of
 from tasks.errors import ApprovalNeeded
 from tasks.plan.catalog import input_formats
 from tasks.plan.task import plan_film
@@ -29,6 +31,12 @@ def _run_name() -> str:
     return name.rsplit(".", 1)[0] or name
 
 
+def _deployment_tag() -> dict[str, str]:
+    """`FLOW/NAME` of the deployment that this run is of, if it is of one."""
+    name = deployment.name if deployment.id else None
+    return {"deployment": f"render/{name}"} if name else {}
+
+
 @flow(name="render", flow_run_name=_run_name, log_prints=False, retries=0)
 async def render(
     storyboard: str,
@@ -36,9 +44,14 @@ async def render(
     provider: Literal["runware", "emulator"] = "runware",
     base_url: str | None = None,
     budget_usd: str | None = None,
+    shot_budget_usd: str | None = None,
+    budgets: str | None = None,
+    tags: dict[str, str] | None = None,
     approve_above_usd: str | None = None,
     approved: bool = False,
+    approved_usd: str | None = None,
     approved_plan: str | None = None,
+    approval_timeout_s: Annotated[int, Field(ge=1, le=31_536_000)] = 86_400,
     max_in_flight: Annotated[int, Field(ge=1, le=1000)] = 8,
     retries: Annotated[int | None, Field(ge=0, le=10)] = None,
     work: str | None = None,
@@ -60,9 +73,14 @@ async def render(
         provider: Who generates: Runware, for money, or the embedded emulator, for free.
         base_url: Another address of the Runware API, version path included.
         budget_usd: At most so many dollars for this run, such as 12.50.
+        shot_budget_usd: At most so many dollars for any one shot of it.
+        budgets: The file of standing budgets; by default SHOTCHAIN_BUDGETS, else none.
+        tags: What standing budgets match, such as client: acme; added to the storyboard's own.
         approve_above_usd: More dollars than these are spent only if approved.
         approved: Approve whatever the budget allows.
+        approved_usd: A sum that was approved before the run began, for the plan that approved_plan names.
         approved_plan: Fingerprint of the plan that was approved; another plan is asked about again.
+        approval_timeout_s: How many seconds a paused run waits for an answer; without one nothing is spent.
         max_in_flight: At most so many clips at the provider at once.
         retries: Further attempts a take after failures that may pass; by default the storyboard's, else 2.
         work: The clip store: a folder or any fsspec URL; by default one a user.
@@ -81,13 +99,13 @@ async def render(
         base_url=base_url,
         work=work,
         ledger=ledger,
+        budgets=budgets,
         max_in_flight=max_in_flight,
         retries=retries,
         nsfw=nsfw,
         pictures=pictures,
     )
-    budget = parse_usd(budget_usd, "budget_usd")
-    approved_usd = None if approved else parse_usd(approve_above_usd, "approve_above_usd")
+    approved_sum = parse_usd(approved_usd, "approved_usd")
     targets = targets_of(output)
     if only is None:
         await asyncio.to_thread(targets.check)
@@ -99,16 +117,31 @@ async def render(
             advice="Look at the plan again, and approve that. Nothing was spent.",
             cost_usd=plan.value.cost_usd,
         )
+    run_id = str(flow_run.get_id() or uuid.uuid4())
+    terms = terms_of(
+        settings,
+        {**boards.value[0].tags, **(tags or {}), **_deployment_tag()},
+        budget_usd=budget_usd,
+        shot_budget_usd=shot_budget_usd,
+        approve_above_usd=approve_above_usd,
+        approved=approved,
+    )
+    told = None
+    if approved_sum is not None and approved_plan:
+        terms, told = terms.approved(approved_sum), "terminal"
+    elif approved:
+        told = "--yes"
+    asked = plan.value if only is None else plan.value.part(only)
+    terms = await approve(settings, asked, terms, run_id=run_id, told=told, timeout_s=approval_timeout_s)
     async with open_studio(
         settings,
         plan.value,
         boards.value[1],
-        run_id=str(flow_run.get_id() or uuid.uuid4()),
-        budget_usd=budget,
-        approved_usd=approved_usd,
+        run_id=run_id,
+        terms=terms,
         rebuy_lost=rebuy_lost,
         observe=observer(),
     ) as studio:
         if only is not None:
-            return await produce_takes(studio, plan, only, approved_usd)
-        return await produce(studio, plan, targets, approved_usd, placeholder=placeholder)
+            return await produce_takes(studio, plan, only, terms.approved_usd)
+        return await produce(studio, plan, targets, terms.approved_usd, placeholder=placeholder)

@@ -101,6 +101,8 @@ async def make_shots(
 
 async def _settled(tasks: Sequence[asyncio.Future[None]]) -> None:
     """Wait for all to end, then raise the first error there was; end them all if this is cancelled."""
+    if not tasks:
+        return
     try:
         await asyncio.wait(tasks)
     except asyncio.CancelledError:

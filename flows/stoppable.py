@@ -19,7 +19,7 @@ __all__ = ["STOPPING", "Stopped", "run_stoppable"]
 
 T = TypeVar("T")
 
-_GRACE_S = 8.0
+_GRACE_S = 7.0
 # A terminal that is closed stops a run as Ctrl-C does.
 STOPPING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
@@ -30,12 +30,14 @@ class Stopped(BaseException):
     Attributes:
         exit_code: The one that shells expect of it.
         left: What is still under way elsewhere, in a sentence, if anything is.
+        is_stuck: Whether the run was still not over after the grace time.
     """
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.exit_code = 128 + number
         self.left = ""
+        self.is_stuck = False
 
 
 def run_stoppable(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -82,7 +84,9 @@ def run_stoppable(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         if received:
             thread.join(_GRACE_S)
             if not outcome.done() or outcome.exception() is not None:
-                raise Stopped(received[0])
+                stopped = Stopped(received[0])
+                stopped.is_stuck = thread.is_alive()
+                raise stopped
         return outcome.result()
     finally:
         for number, handler in before.items():

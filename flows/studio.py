@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 
 from flows.provider import open_provider
+from flows.terms import Terms
 from tasks.clips.attempt import Driver
 from tasks.clips.caches import bound_caches
 from tasks.clips.circuit import Circuit
@@ -20,17 +20,17 @@ from tasks.clips.scratch import scratch_folder
 from tasks.clips.slots import Slots
 from tasks.clips.store import ClipStore
 from tasks.clips.writing import in_ledger
+from tasks.errors import ShotchainError
 from tasks.ledger import open_ledger
 from tasks.ledger.heartbeat import Heartbeat
 from tasks.ledger.ledger import Ledger
+from tasks.plan.estimate import DEFAULT_RETRIES
 from tasks.plan.model import Plan
 from tasks.progress import Event, Observer, Stage
 from tasks.settings import Settings
 from tasks.storyboard.inputs import InputFacts
 
 __all__ = ["Studio", "open_studio"]
-
-_DEFAULT_RETRIES = 2
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,7 @@ async def open_studio(
     facts: Mapping[str, InputFacts],
     *,
     run_id: str,
-    budget_usd: Decimal | None,
-    approved_usd: Decimal | None,
+    terms: Terms,
     rebuy_lost: bool,
     observe: Observer,
 ) -> AsyncIterator[Studio]:
@@ -81,7 +80,7 @@ async def open_studio(
         client, poller = await stack.enter_async_context(open_provider(settings, observe))
         store = ClipStore(settings.work, settings.cache)
         await asyncio.to_thread(store.check)
-        retries = next((count for count in (settings.retries, plan.retries) if count is not None), _DEFAULT_RETRIES)
+        retries = next((count for count in (settings.retries, plan.retries) if count is not None), DEFAULT_RETRIES)
         circuit = Circuit()
         generator = Generator(
             plan=plan,
@@ -97,7 +96,7 @@ async def open_studio(
             rebuy_lost=rebuy_lost,
             observer=observe,
             nsfw=settings.nsfw,
-            approved_usd=approved_usd,
+            approved_usd=terms.approved_usd,
             circuit=circuit,
         )
         await asyncio.to_thread(
@@ -106,7 +105,10 @@ async def open_studio(
             provider=settings.identity,
             account=settings.account,
             storyboard=plan.title,
-            budget_usd=min((sum_ for sum_ in (budget_usd, approved_usd) if sum_ is not None), default=None),
+            budget_usd=terms.run_usd,
+            shot_budget_usd=terms.limits.shot_usd,
+            budgets=terms.limits.standing,
+            tags=terms.tags,
         )
         loop = asyncio.get_running_loop()
         heartbeat = Heartbeat(ledger, run_id, settings.lease_s, say=lambda text: _tell_soon(loop, observe, text))
@@ -120,8 +122,12 @@ async def open_studio(
             outcome = type(error).__name__
             raise
         finally:
-            ledger.release_unsubmitted(run_id)
-            ledger.finish_run(run_id, outcome)
+            try:
+                ledger.release_unsubmitted(run_id)
+                ledger.finish_run(run_id, outcome)
+            except ShotchainError as error:
+                # It hides no result and no other error; the end of the lease gives back what is reserved.
+                observe(Event(Stage.NOTE, message=f"the run's end could not be written down: {error.message}"))
 
 
 def _tell_soon(loop: asyncio.AbstractEventLoop, observe: Observer, text: str) -> None:

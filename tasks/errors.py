@@ -180,32 +180,55 @@ class LedgerTooNew(BadInput):
 
 
 class OverBudget(ShotchainError):
-    """A run's budget has no room for what it wants to reserve. Nothing was reserved, and nothing submitted.
+    """A budget has no room for what a run wants to reserve. Nothing was reserved, and nothing submitted.
 
     Args:
         run_id: The run concerned.
         needed_usd: What the refused reservation would have added.
-        limit_usd: The run's budget.
-        held_usd: What the run holds already: reserved, spent and unknown.
+        limit_usd: The budget.
+        held_usd: What counts in it already: reserved, spent and unknown.
+        scope: Whose budget: `run`, `shot` (of this run), or `standing` (of many runs).
+        budget: Name of the standing budget.
+        period: The standing budget's: day, week, month or forever.
+        shot: The shot whose budget it is.
     """
 
     exit_code = 3
 
-    def __init__(self, run_id: str, *, needed_usd: Decimal, limit_usd: Decimal, held_usd: Decimal) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        *,
+        needed_usd: Decimal,
+        limit_usd: Decimal,
+        held_usd: Decimal,
+        scope: str = "run",
+        budget: str | None = None,
+        period: str | None = None,
+        shot: str | None = None,
+    ) -> None:
+        a_period = f" a {period}" if period and period != "forever" else ""
         held = f", of which ${held_usd} is spent or reserved already" if held_usd else ""
+        which = {"shot": "a shot's budget"}.get(scope, f"the budget '{budget}'" if budget else "the budget")
+        wait = f", wait for the next {period}," if a_period else ""
         super().__init__(
-            f"this needs ${needed_usd}, and the budget is ${limit_usd}{held}",
-            advice="Raise the budget, or shorten the storyboard. Nothing more was submitted.",
+            f"this needs ${needed_usd}, and {which} is ${limit_usd}{a_period}{held}",
+            advice=f"Raise the budget{wait or ','} or shorten the storyboard. Nothing more was submitted.",
+            shot=shot,
             cost_usd=needed_usd,
         )
         self.run_id = run_id
         self.needed_usd = needed_usd
         self.limit_usd = limit_usd
         self.held_usd = held_usd
+        self.scope = scope
+        self.budget = budget
+        self.period = period
 
     def as_dict(self) -> dict[str, Any]:
         sums = {name: str(getattr(self, name)) for name in ("needed_usd", "limit_usd", "held_usd")}
-        return super().as_dict() | {"run_id": self.run_id} | sums
+        named = {name: value for name in ("scope", "budget", "period") if (value := getattr(self, name)) is not None}
+        return super().as_dict() | {"run_id": self.run_id} | sums | named
 
 
 class ApprovalNeeded(ShotchainError):

@@ -4,6 +4,7 @@
     RUNWARE_BASE_URL    the provider's address, version path included
     SHOTCHAIN_WORK      the clip store: a folder or any fsspec URL
     SHOTCHAIN_LEDGER    the ledger: a file or a SQLAlchemy URL
+    SHOTCHAIN_BUDGETS   the file of standing budgets
     SHOTCHAIN_CACHE     local folder for what can be made again
     SHOTCHAIN_CACHE_GB  how many gigabytes of it are kept from run to run
 
@@ -43,7 +44,8 @@ class Settings:
     `identity` names who is paid: `runware` only for the official address, `emulator` for the embedded one, the
     origin of any other. `grace_s` is how long a lost submission is given to show up before it may be sent again,
     `deadline_s` how long one result is waited for, `lease_s` how long a run that has fallen silent is taken for alive.
-    `cache_gb` is what the local caches may hold when a run begins, in gigabytes (10⁹ bytes).
+    `cache_gb` is what the local caches may hold when a run begins, in gigabytes (10⁹ bytes). `budgets` is the file of
+    standing budgets; None for the shipped one.
     """
 
     provider: Provider
@@ -63,6 +65,7 @@ class Settings:
     deadline_s: float = 3600.0
     lease_s: float = 60.0
     cache_gb: float = 20.0
+    budgets: str | None = None
 
     def __repr__(self) -> str:
         return f"Settings(provider={self.provider!r}, base_url={redact(self.base_url)!r}, work={redact(self.work)!r})"
@@ -74,6 +77,7 @@ def resolve_settings(
     base_url: str | None = None,
     work: str | None = None,
     ledger: str | None = None,
+    budgets: str | None = None,
     max_in_flight: int = 8,
     retries: int | None = None,
     nsfw: str = "keep",
@@ -88,6 +92,7 @@ def resolve_settings(
         base_url: Another address of the Runware API.
         work: The clip store.
         ledger: The ledger.
+        budgets: The file of standing budgets.
         max_in_flight: At most so many clips at the provider at once.
         retries: At most so many further attempts a take; None leaves it to the storyboard.
         nsfw: What to do with a clip that the provider flags: `keep` it, with a warning, or `fail` its shot.
@@ -152,6 +157,7 @@ def resolve_settings(
         deadline_s=_seconds(env, "SHOTCHAIN_DEADLINE_S", 3600.0),
         lease_s=_seconds(env, "SHOTCHAIN_LEASE_S", 60.0, least_s=1),
         cache_gb=_number(env, "SHOTCHAIN_CACHE_GB", 20.0, most=1_000_000, of="gigabytes"),
+        budgets=budgets or env.get("SHOTCHAIN_BUDGETS") or None,
     )
 
 

@@ -100,11 +100,12 @@ class TestKey:
 
 class TestPlaces:
     def test_flags_go_before_the_environment(self) -> None:
-        environ = {"SHOTCHAIN_WORK": "s3://a/work", "SHOTCHAIN_LEDGER": "a.db"}
+        environ = {"SHOTCHAIN_WORK": "s3://a/work", "SHOTCHAIN_LEDGER": "a.db", "SHOTCHAIN_BUDGETS": "a.yaml"}
         settings = resolve(environ)
-        assert (settings.work, settings.ledger) == ("s3://a/work", "a.db")
-        settings = resolve(environ, work="b", ledger="b.db")
-        assert (settings.work, settings.ledger) == ("b", "b.db")
+        assert (settings.work, settings.ledger, settings.budgets) == ("s3://a/work", "a.db", "a.yaml")
+        settings = resolve(environ, work="b", ledger="b.db", budgets="b.yaml")
+        assert (settings.work, settings.ledger, settings.budgets) == ("b", "b.db", "b.yaml")
+        assert resolve().budgets is None
 
     def test_defaults_are_per_user_and_not_per_folder(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         before = resolve()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from flows.commands.prepare import Prepared
-from tasks.ledger import PAID, Attempt, RememberedPlan, open_ledger
+from flows.history import ledger_if_there
+from flows.memory import place_of
+from tasks.ledger import PAID, Attempt, RememberedPlan
 from tasks.plan.diff import PlanDiff, diff
 from tasks.plan.model import Plan
 
@@ -38,9 +39,9 @@ def past_of(plan: Plan, ledger: str) -> Past:
         SettingsError: The ledger cannot be one.
         StorageUnreachable: It does not answer.
     """
-    if not _is_there(ledger):
-        return Past()
-    with open_ledger(ledger, create=False) as opened:
+    with ledger_if_there(ledger) as opened:
+        if opened is None:
+            return Past()
         attempts: dict[str, list[Attempt]] = {}
         for attempt in opened.attempts(provider=plan.provider):
             attempts.setdefault(attempt.content_key, []).append(attempt)
@@ -56,16 +57,10 @@ def compare(prepared: Prepared, past: Past) -> PlanDiff:
     return diff(prepared.plan, past.plan, prepared.reused, past.paid)
 
 
-def _is_there(ledger: str) -> bool:
-    scheme, parted, path = ledger.rpartition(":///")
-    if parted and not scheme.startswith("sqlite"):
-        return True
-    return "://" in path or Path(path.partition("?")[0] if parted else path).expanduser().exists()
-
-
 def _latest(remembered: Sequence[RememberedPlan], plan: Plan) -> Mapping[str, Any] | None:
     """The plan of this file, else the newest of this title: a storyboard that was moved is still the same one."""
     same = [item for item in remembered if item.storyboard == plan.title]
-    of_file = [item for item in same if item.file == plan.file]
+    place = place_of(plan)
+    of_file = [item for item in same if item.file == place]
     newest = max(of_file or same, key=lambda item: item.written_at, default=None)
     return None if newest is None else newest.plan

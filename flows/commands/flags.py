@@ -7,9 +7,22 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from cyclopts import Parameter
 
+from tasks.errors import SettingsError
 from tasks.settings import Settings, parse_usd, resolve_settings
 
-__all__ = ["BaseUrl", "Json", "LedgerUrl", "Output", "Provider", "RunFlags", "StoryboardFile", "Work"]
+__all__ = [
+    "BaseUrl",
+    "Budgets",
+    "Json",
+    "LedgerUrl",
+    "Output",
+    "Provider",
+    "RunFlags",
+    "StoryboardFile",
+    "Tags",
+    "Work",
+    "parse_tags",
+]
 
 StoryboardFile: TypeAlias = Annotated[str, Parameter(help="Path or URL of the storyboard (YAML or JSON).")]
 Output: TypeAlias = Annotated[
@@ -22,6 +35,10 @@ Provider: TypeAlias = Annotated[
 BaseUrl: TypeAlias = Annotated[str | None, Parameter(help="Another address of the Runware API.")]
 Work: TypeAlias = Annotated[str | None, Parameter(help="The clip store: a folder or any fsspec URL.")]
 LedgerUrl: TypeAlias = Annotated[str | None, Parameter(help="The ledger: a file or a SQLAlchemy URL.")]
+Budgets: TypeAlias = Annotated[str | None, Parameter(help="The file of standing budgets (YAML).")]
+Tags: TypeAlias = Annotated[
+    list[str] | None, Parameter(name="--tag", negative="", help="NAME=VALUE, which standing budgets match; repeatable.")
+]
 Json: TypeAlias = Annotated[bool, Parameter(negative="", help="Print one JSON object on stdout, logs on stderr.")]
 
 
@@ -33,6 +50,9 @@ class RunFlags:
     provider: Provider = "runware"
     base_url: BaseUrl = None
     budget: Annotated[str | None, Parameter(help='At most so many dollars, such as "12.50".')] = None
+    shot_budget: Annotated[str | None, Parameter(help="At most so many dollars for any one shot.")] = None
+    budgets: Budgets = None
+    tag: Tags = None
     approve_above: Annotated[str | None, Parameter(help="Ask before spending more than so many dollars.")] = None
     yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Approve, within the budget.")] = False
     max_in_flight: Annotated[int, Parameter(help="At most so many clips at the provider at once.")] = 8
@@ -56,12 +76,15 @@ class RunFlags:
             SettingsError: A flag or an environment variable cannot be used.
         """
         parse_usd(self.budget, "--budget")
+        parse_usd(self.shot_budget, "--shot-budget")
+        parse_tags(self.tag)
         parse_usd(self.approve_above, "--approve-above")
         return resolve_settings(
             provider=self.provider,
             base_url=self.base_url,
             work=self.work,
             ledger=self.ledger,
+            budgets=self.budgets,
             max_in_flight=self.max_in_flight,
             retries=self.retries,
             nsfw=self.nsfw,
@@ -74,6 +97,9 @@ class RunFlags:
             "provider": self.provider,
             "base_url": self.base_url,
             "budget_usd": self.budget,
+            "shot_budget_usd": self.shot_budget,
+            "budgets": self.budgets,
+            "tags": parse_tags(self.tag),
             "approve_above_usd": self.approve_above,
             "approved": self.yes,
             "max_in_flight": self.max_in_flight,
@@ -84,3 +110,18 @@ class RunFlags:
             "nsfw": self.nsfw,
             "pictures": self.pictures,
         }
+
+
+def parse_tags(given: list[str] | None) -> dict[str, str]:
+    """Tags from `NAME=VALUE`, later ones winning.
+
+    Raises:
+        SettingsError: One is written otherwise.
+    """
+    tags = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not (name.strip() and equals and value.strip()):
+            raise SettingsError(f"--tag '{text}' is no tag", advice="Accepted: NAME=VALUE, such as client=acme.")
+        tags[name.strip()] = value.strip()
+    return tags

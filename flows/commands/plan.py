@@ -7,9 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.commands.flags import BaseUrl, Json, LedgerUrl, Provider, StoryboardFile, Work
+from flows.commands.flags import BaseUrl, Budgets, Json, LedgerUrl, Provider, StoryboardFile, Tags, Work, parse_tags
 from flows.commands.output import console, print_json
-from tasks.settings import resolve_settings
+from tasks.settings import parse_usd, resolve_settings
 
 __all__ = ["plan"]
 
@@ -21,6 +21,17 @@ def plan(
     diff: Annotated[
         bool, Parameter(negative="", help="Show what has changed since the last render: reused, generated, and why.")
     ] = False,
+    graph: Annotated[bool, Parameter(negative="", help="Print the graph of the shots as Mermaid.")] = False,
+    budget: Annotated[
+        str | None, Parameter(help="A sum in dollars; if the plan is over it, say what would bring it within.")
+    ] = None,
+    budgets: Budgets = None,
+    tag: Tags = None,
+    clip_seconds: Annotated[
+        str | None, Parameter(help="Seconds a clip takes, for where none of the model was made yet.")
+    ] = None,
+    max_in_flight: Annotated[int, Parameter(help="At most so many clips at the provider at once.")] = 8,
+    retries: Annotated[int | None, Parameter(help="Further attempts a take after failures that may pass.")] = None,
     provider: Provider = "runware",
     base_url: BaseUrl = None,
     work: Work = None,
@@ -28,25 +39,46 @@ def plan(
     json: Json = False,
 ) -> None:
     """Show what rendering a storyboard would do and cost. Sends nothing, spends nothing."""
-    from flows.commands.prepare import prepare
-    from tasks.plan.model import usd
+    from flows.commands.prepare import Prepared
+    from flows.pricing import parse_clip_seconds, price_storyboard
 
-    settings = resolve_settings(provider=provider, base_url=base_url, work=work, ledger=ledger, needs_key=False)
-    prepared = asyncio.run(prepare(storyboard, settings))
+    settings = resolve_settings(
+        provider=provider,
+        base_url=base_url,
+        work=work,
+        ledger=ledger,
+        max_in_flight=max_in_flight,
+        retries=retries,
+        budgets=budgets,
+        needs_key=False,
+    )
+    budget_usd, tags = parse_usd(budget, "--budget"), parse_tags(tag)
+    clip_s = parse_clip_seconds(clip_seconds, "--clip-seconds")
+    priced = asyncio.run(price_storyboard(storyboard, settings, budget_usd=budget_usd, tags=tags, clip_s=clip_s))
     told = None
     if diff:
         from flows.commands.compare import compare, past_of
 
-        told = compare(prepared, past_of(prepared.plan, settings.ledger))
+        prepared = Prepared(priced.plan, set(priced.reused), priced.estimate.to_pay_usd, settings, tags)
+        told = compare(prepared, past_of(priced.plan, settings.ledger))
     if json:
-        shown = {**prepared.plan.as_dict(), "to_pay_usd": usd(prepared.to_pay_usd)}
+        shown = priced.as_dict()
         print_json(shown if told is None else {**shown, "diff": told.as_dict()})
+        return
+    if graph:
+        from tasks.plan.picture import draw
+
+        print(draw(priced.plan, priced.estimate), end="")  # noqa: T201 -- for another program, as it is
         return
     if told is not None:
         from flows.comparison import print_diff
 
         print_diff(console(), told)
-        return
-    from flows.display import print_plan
+    else:
+        from flows.display import print_plan
 
-    print_plan(console(), prepared.plan, prepared.reused)
+        print_plan(console(), priced.plan, priced.reused, priced.estimate)
+    if priced.savings is not None and priced.tightest is not None:
+        from flows.display import print_savings
+
+        print_savings(console(), priced.tightest.budget, priced.savings)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from flows.commands.flags import RunFlags
+from flows.commands.flags import RunFlags, parse_tags
 from flows.commands.output import console
 from tasks.clips.store import ClipStore
 from tasks.errors import ApprovalNeeded
 from tasks.plan.build import build_plan
 from tasks.plan.catalog import input_formats
 from tasks.plan.model import Plan, usd
-from tasks.settings import Settings, parse_usd
+from tasks.settings import Settings
 from tasks.storyboard.inputs import inspect_inputs
 from tasks.storyboard.read import read_storyboard
 
@@ -28,6 +29,8 @@ class Prepared:
     plan: Plan
     reused: set[str]
     to_pay_usd: Decimal
+    settings: Settings
+    tags: Mapping[str, str]
 
 
 async def prepare(storyboard: str, settings: Settings, *, text: str | None = None) -> Prepared:
@@ -41,7 +44,7 @@ async def prepare(storyboard: str, settings: Settings, *, text: str | None = Non
     facts = await inspect_inputs(board, settings.cache, formats=input_formats())
     planned = build_plan(board, facts, settings.identity)
     reused = await ClipStore(settings.work, settings.cache).has(planned.content_keys)
-    return Prepared(planned, reused, planned.to_pay_usd(reused))
+    return Prepared(planned, reused, planned.to_pay_usd(reused), settings, board.tags)
 
 
 def approve(prepared: Prepared, flags: RunFlags) -> dict[str, Any]:
@@ -57,12 +60,21 @@ def approve(prepared: Prepared, flags: RunFlags) -> dict[str, Any]:
     from tasks.clips.gate import refuse_unpinned  # it brings the ledger's database along
 
     refuse_unpinned(prepared.plan)
-    ask_above = parse_usd(flags.approve_above, "--approve-above")
-    if ask_above is None or flags.yes or prepared.to_pay_usd <= ask_above:
+    from flows.terms import terms_of
+
+    terms = terms_of(
+        prepared.settings,
+        {**prepared.tags, **parse_tags(flags.tag)},
+        budget_usd=flags.budget,
+        shot_budget_usd=flags.shot_budget,
+        approve_above_usd=flags.approve_above,
+        approved=flags.yes,
+    )
+    if terms.approved_usd is None or prepared.to_pay_usd <= terms.approved_usd:
         return {}
     _ask(prepared)
     # A yes is to this sum for this plan, and to no more.
-    return {"approve_above_usd": str(prepared.to_pay_usd), "approved_plan": prepared.plan.fingerprint}
+    return {"approved_usd": str(prepared.to_pay_usd), "approved_plan": prepared.plan.fingerprint}
 
 
 def _ask(prepared: Prepared) -> None:

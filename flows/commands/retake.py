@@ -52,7 +52,7 @@ def retake(
     after = asyncio.run(prepare(storyboard, settings, text=new_text))
     _check_needs(after, only)
     part = after.plan.part(only)
-    wanted = Prepared(part, after.reused, part.to_pay_usd(after.reused))
+    wanted = Prepared(part, after.reused, part.to_pay_usd(after.reused), after.settings, after.tags)
     _check_budget(after.plan, edits, flags)
     _say_price(wanted)
     approved = approve(wanted, flags)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +22,8 @@ from tasks.progress import watch
 from tasks.settings import Settings
 
 __all__ = ["run_render"]
+
+_LOOK_S = 1.5
 
 
 def run_render(settings: Settings, prepared: Prepared, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +48,7 @@ def run_render(settings: Settings, prepared: Prepared, parameters: dict[str, Any
         try:
             return run_stoppable(run)
         except Stopped as stopped:
-            stopped.left = _left(settings, prepared)
+            stopped.left = _left_soon(settings, prepared)
             raise
         except httpx.TransportError as error:
             # Our own requests have errors of their own, so this is Prefect's.
@@ -53,6 +56,15 @@ def run_render(settings: Settings, prepared: Prepared, parameters: dict[str, Any
                 f"the Prefect server went away during the run: {error}",
                 advice="What is paid is kept, and a film that was published is whole. Run the same command again.",
             ) from error
+
+
+def _left_soon(settings: Settings, prepared: Prepared) -> str:
+    """See `_left`; whoever stops a run does not wait for a ledger that somebody else holds."""
+    told: list[str] = []
+    thread = threading.Thread(target=lambda: told.append(_left(settings, prepared)), daemon=True)
+    thread.start()
+    thread.join(_LOOK_S)
+    return told[0] if told else "What is still at the provider cannot be told now; `shotchain ledger` lists it."
 
 
 def _left(settings: Settings, prepared: Prepared) -> str:

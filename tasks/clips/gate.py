@@ -95,7 +95,7 @@ async def open_gate(
 
 def past_limit(error: OverBudget, approved_usd: Decimal | None) -> ShotchainError:
     """What a refused reservation means: where the approved sum was the limit, a person may still say yes."""
-    if approved_usd is None or error.limit_usd != approved_usd:
+    if approved_usd is None or error.scope != "run" or error.limit_usd != approved_usd:
         return error
     return _not_approved(error.needed_usd + error.held_usd, approved_usd)
 

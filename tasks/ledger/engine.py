@@ -45,6 +45,9 @@ _CLOCKS_US = {
     "postgresql": "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
 }
 _SERIALIZATION, _DEADLOCK, _DUPLICATE = "40001", "40P01", "23505"
+# What SQLite calls an operational error, and PostgreSQL a mistake in the program: no such table or column, no right to
+# do that, a server that only lets read.
+_UNUSABLE = frozenset({"42P01", "42703", "42501", "25006"})
 
 
 def connect(url: str, *, create: bool = True) -> Database:
@@ -169,7 +172,8 @@ class Database:
 
     def _explained(self, error: SQLAlchemyError) -> ShotchainError | SQLAlchemyError:
         said = str(error.orig if isinstance(error, DBAPIError) else error).strip()
-        if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+        if isinstance(error, OperationalError | InterfaceError | PoolTimeout) or state in _UNUSABLE:
             return StorageUnreachable(
                 f"the ledger at {self.place} cannot be used: {said}",
                 advice="Check that the path can be written, or that the server runs and lets you in.",

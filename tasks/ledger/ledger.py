@@ -1,48 +1,42 @@
-"""The ledger: the journal of every attempt, and of the money that each holds.
+"""The ledger: the journal of every attempt, and of the money that each holds. What it is asked is in `questions.py`.
 
 Every method is one transaction that is committed when it returns, and may be called from any thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, update
 
 from tasks.errors import Charged, LedgerError
-from tasks.ledger import leases, plans
-from tasks.ledger.engine import Database, connect
-from tasks.ledger.money import to_micro
+from tasks.ledger import accounts, approvals, leases, plans, standing
+from tasks.ledger.begin import begin
+from tasks.ledger.correct import correct
+from tasks.ledger.engine import connect
+from tasks.ledger.limits import Limits, StandingBudget
 from tasks.ledger.moves import Move, make
-from tasks.ledger.records import Attempt, RememberedPlan, Run, Totals, Wanted
+from tasks.ledger.questions import Questions
+from tasks.ledger.records import Answer, Approval, Attempt, Reuse, Wanted
 from tasks.ledger.reserve import reserve, retry
-from tasks.ledger.rows import (
-    attempt_of,
-    by_keys,
-    find_attempt,
-    find_run,
-    now_us,
-    run_of,
-    run_weight,
-)
+from tasks.ledger.rows import find_attempt, find_run, now_us
 from tasks.ledger.schema import attempts, runs
-from tasks.ledger.states import LIVE, PAID, State
+from tasks.ledger.states import State
 from tasks.ledger.upgrade import bring_up_to_date
+from tasks.redaction import redact
 
 __all__ = ["Ledger"]
 
 
-class Ledger:
+class Ledger(Questions):
     """An open ledger. `tasks.ledger.open_ledger` opens one; it is a context manager that closes itself.
 
     Every method may raise `StorageUnreachable` when the database does not answer.
     """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     @classmethod
     def at(cls, url: str, *, create: bool = True) -> Self:
@@ -73,12 +67,21 @@ class Ledger:
         self.close()
 
     def begin_run(
-        self, *, run_id: str, provider: str, account: str, storyboard: str, budget_usd: Decimal | None
+        self,
+        *,
+        run_id: str,
+        provider: str,
+        account: str,
+        storyboard: str,
+        budget_usd: Decimal | None,
+        shot_budget_usd: Decimal | None = None,
+        budgets: Iterable[StandingBudget] = (),
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         """Write down a run, before it reserves anything. With the id of a known run, resume that one.
 
-        A resumed run is no longer finished, keeps what it holds, and takes the account and the budget given
-        now.
+        A resumed run is no longer finished, keeps what it holds, and takes the account, the limits and the tags
+        given now. What is said of a standing budget is the latest word about it, also for runs under way.
 
         Args:
             run_id: The run's own name, chosen by the caller.
@@ -86,31 +89,29 @@ class Ledger:
             account: Fingerprint of the API key, or empty.
             storyboard: Its title.
             budget_usd: What the run and its resumptions may hold and spend together; `None` for no limit.
+            shot_budget_usd: What each of its shots may, with all takes and retries.
+            budgets: Standing budgets; the run is under those that match its tags.
+            tags: Such as `project` and `client`; `deployment` is the one that started it.
 
         Raises:
             LedgerError: the run is known with another provider.
-            ValueError: the budget is no amount of money, or finer than a micro-dollar.
+            ValueError: a budget is no amount of money, or finer than a micro-dollar, or two have one name.
         """
-        facts = {
-            "account": account,
-            "storyboard": storyboard,
-            "budget_micro": None if budget_usd is None else to_micro(budget_usd),
-            "finished_at": None,
-            "outcome": None,
-        }
+        tags = dict(tags or {})
+        limits = Limits(run_usd=budget_usd, shot_usd=shot_budget_usd, standing=tuple(budgets)).for_tags(tags)
+        facts = {"run_id": run_id, "provider": provider, "account": account, "storyboard": storyboard}
+        self._database.write(lambda connection: begin(connection, **facts, limits=limits, tags=tags))
 
-        def begin(connection: Connection) -> None:
-            this = runs.c.run_id == run_id
-            known = connection.execute(select(runs.c.provider).where(this).with_for_update()).scalar()
-            if known is None:
-                row = {"run_id": run_id, "provider": provider, "started_at": now_us(), **facts}
-                connection.execute(insert(runs).values(row))
-            elif known != provider:
-                raise LedgerError(f"run {run_id} belongs to provider {known}, not {provider}")
-            else:
-                connection.execute(update(runs).where(this).values(facts))
+    def raise_budget(self, provider: str, name: str, limit_usd: Decimal) -> None:
+        """Set another limit for a standing budget, higher or lower, until its current period ends.
 
-        self._database.write(begin)
+        Once `begin_run` is told something new about the budget, that counts instead.
+
+        Raises:
+            LedgerError: no run of this provider was ever under such a budget.
+            ValueError: the limit is no amount of money, or finer than a micro-dollar.
+        """
+        self._database.write(lambda connection: standing.raise_limit(connection, provider, name, limit_usd))
 
     def reserve(self, run_id: str, wanted: Sequence[Wanted]) -> list[Attempt]:
         """Adopt or reserve an attempt for each wanted take, all in one transaction, or none.
@@ -125,7 +126,7 @@ class Ledger:
             One attempt for each of `wanted`, in its order.
 
         Raises:
-            OverBudget: what is new does not fit into the run's budget; nothing was
+            OverBudget: what is new does not fit into one of the run's limits, which is named; nothing was
                 reserved.
             LedgerError: the run was never begun or is finished, or `replaces` names an attempt of another
                 key.
@@ -251,6 +252,10 @@ class Ledger:
 
         return self._database.write(answer)
 
+    def correct(self, known: Attempt, *, charged: Charged, cost_usd: Decimal | None = None) -> Attempt | None:
+        """Say what an attempt that is over has cost after all; see `tasks.ledger.correct`."""
+        return self._database.write(lambda connection: correct(connection, known, charged, cost_usd))
+
     def release_unsubmitted(self, run_id: str) -> int:
         """Give back what this run reserved and never submitted; returns how many attempts that were."""
 
@@ -274,10 +279,6 @@ class Ledger:
     def end_lease(self, holder: str) -> None:
         """Say that `holder` lives no more: what it drives is free at once."""
         self._database.write(lambda connection: leases.end(connection, holder))
-
-    def is_held(self, holder: str) -> bool:
-        """Whether `holder` lives: it holds a lease that has not lapsed."""
-        return self._database.read(lambda connection: leases.is_held(connection, holder))
 
     def take_wheel(self, task_uuid: str, holder: str) -> Attempt | None:
         """Become the driver of an attempt, if nobody else who lives drives it.
@@ -317,13 +318,53 @@ class Ledger:
         facts = {"provider": provider, "storyboard": storyboard, "file": file, "run_id": run_id}
         self._database.write(lambda connection: plans.remember(connection, **facts, plan=plan))
 
-    def remembered_plans(self, provider: str | None = None) -> list[RememberedPlan]:
-        """The latest plan of each storyboard that runs were made from, oldest first."""
-        return self._database.read(lambda connection: plans.remembered(connection, provider))
-
     def forget_plans(self, storyboard: str) -> int:
         """Forget the remembered plans of the storyboards with this title; returns how many that were."""
         return self._database.write(lambda connection: plans.forget(connection, storyboard))
+
+    def record_approval(
+        self,
+        run_id: str,
+        *,
+        provider: str,
+        fingerprint: str,
+        sum_usd: Decimal,
+        answer: Answer | str,
+        who: str,
+        how: str,
+        limit_usd: Decimal | None = None,
+        note: str = "",
+    ) -> Approval:
+        """Write down what somebody said when asked whether a sum may be spent.
+
+        Args:
+            run_id: The run that asked; it need not have begun.
+            provider: The provider's identity.
+            fingerprint: That of the plan in question.
+            sum_usd: The sum.
+            answer: `approved`, `rejected` or `timed_out`.
+            who: Whoever answered.
+            how: Such as `terminal`, `--yes` or `prefect`.
+            limit_usd: A new limit that came with the answer.
+            note: What else was said. Redacted on the way in.
+
+        Raises:
+            ValueError: an amount is no money or finer than a micro-dollar, or there is no such answer.
+        """
+        at = datetime.now(UTC)
+        said = (fingerprint, sum_usd, limit_usd, Answer(answer), who, how, str(redact(note)), at)
+        approval = Approval(run_id, provider, *said)
+        self._database.write(lambda connection: approvals.record(connection, approval))
+        return approval
+
+    def record_reuse(self, run_id: str, items: Iterable[Reuse]) -> None:
+        """Write down which clips a run had for nothing. Each counts once a run, however often it is told.
+
+        Raises:
+            LedgerError: the run was never begun.
+        """
+        reused = list(items)
+        self._database.write(lambda connection: accounts.record_reuse(connection, run_id, reused))
 
     def finish_run(self, run_id: str, outcome: str) -> None:
         """Write down how a run ended.
@@ -338,58 +379,3 @@ class Ledger:
             connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
 
         self._database.write(finish)
-
-    def live(self, provider: str, content_key: str) -> Attempt | None:
-        """The attempt that holds this key, if one does."""
-        return self._newest(provider, content_key, LIVE)
-
-    def paid(self, provider: str, content_key: str) -> Attempt | None:
-        """The newest attempt at this key that succeeded: paid for, whatever became of the clip."""
-        return self._newest(provider, content_key, PAID)
-
-    def attempt(self, task_uuid: str) -> Attempt | None:
-        """The attempt of this UUID, if there is one."""
-        return self._database.read(lambda connection: find_attempt(connection, task_uuid))
-
-    def attempts(
-        self,
-        *,
-        run_id: str | None = None,
-        shot: str | None = None,
-        states: Collection[State] | None = None,
-        provider: str | None = None,
-        content_key: str | None = None,
-    ) -> list[Attempt]:
-        """The attempts that match everything given, oldest first."""
-        given = {"run_id": run_id, "shot": shot, "provider": provider, "content_key": content_key}
-        query = select(attempts).order_by(attempts.c.created_at, attempts.c.number, attempts.c.task_uuid)
-        for name, value in given.items():
-            if value is not None:
-                query = query.where(attempts.c[name] == value)
-        if states is not None:
-            query = query.where(attempts.c.state.in_([str(state) for state in states]))
-        return self._database.read(lambda connection: [attempt_of(row) for row in connection.execute(query).mappings()])
-
-    def run(self, run_id: str) -> Run | None:
-        """The run of this id, if there is one."""
-        found = self._runs(run_id)
-        return found[0] if found else None
-
-    def runs(self) -> list[Run]:
-        """All runs, oldest first."""
-        return self._runs(None)
-
-    def totals(self, run_id: str) -> Totals:
-        """What the run holds and has spent. All zero for a run that is not known."""
-        return Totals.of(self._database.read(lambda connection: run_weight(connection, run_id)))
-
-    def _runs(self, run_id: str | None) -> list[Run]:
-        query = select(runs).order_by(runs.c.started_at, runs.c.run_id)
-        if run_id is not None:
-            query = query.where(runs.c.run_id == run_id)
-        return self._database.read(lambda connection: [run_of(row) for row in connection.execute(query).mappings()])
-
-    def _newest(self, provider: str, content_key: str, states: Collection[State]) -> Attempt | None:
-        past = self._database.read(lambda connection: by_keys(connection, provider, [content_key]))
-        matching = [attempt for attempt in past.get(content_key, []) if attempt.state in states]
-        return matching[-1] if matching else None

@@ -7,6 +7,8 @@ First, what runs without a living lease have reserved is given back. Then, for e
 2. a clip was paid for and stored: it is adopted, so that a clip which another run finished a moment ago is
    not bought again. Only `Wanted.replaces` says that it is lost;
 3. otherwise a new attempt is reserved.
+
+What this run itself has reserved and not sent is reserved anew where its price or the run's budgets are others now.
 """
 
 from __future__ import annotations
@@ -19,11 +21,11 @@ from uuid import uuid4
 from sqlalchemy import Connection, insert, update
 
 from tasks.errors import LedgerError
-from tasks.ledger.budget import check_room
+from tasks.ledger.budget import Claim, Limiter
 from tasks.ledger.leases import release_lapsed
 from tasks.ledger.money import to_micro
 from tasks.ledger.records import Attempt, Run, Wanted
-from tasks.ledger.rows import by_keys, find_attempt, find_run, now_us, run_weight, write_json
+from tasks.ledger.rows import by_keys, find_attempt, find_run, now_us, write_json
 from tasks.ledger.schema import attempts
 from tasks.ledger.states import LIVE, OVER, PAID, State
 from tasks.redaction import redact
@@ -36,13 +38,14 @@ def reserve(connection: Connection, run_id: str, wanted: Sequence[Wanted]) -> li
     run = find_run(connection, run_id, lock=True)
     if run.finished_at is not None:
         raise LedgerError(f"run {run_id} is finished and can reserve nothing")
+    limiter = Limiter(connection, run)
     release_lapsed(connection, spare=run_id)
     takes = {take.content_key: take for take in reversed(wanted)}  # of equal takes, the first speaks for all
     known = by_keys(connection, run.provider, takes)
     new: list[dict[str, Any]] = []
-    repriced: dict[str, Wanted] = {}
+    own: dict[str, tuple[Attempt, Wanted]] = {}
     chosen: dict[str, str] = {}
-    needed_micro = 0
+    claims: list[Claim] = []
     for key in sorted(takes):  # one order for all, so that two gates cannot block each other
         take, past = takes[key], known.get(key, [])
         found = _adoptable(past, take)
@@ -50,19 +53,23 @@ def reserve(connection: Connection, run_id: str, wanted: Sequence[Wanted]) -> li
             row = _new_row(run, take, number=len(past) + 1)
             new.append(row)
             chosen[key] = row["task_uuid"]
-            needed_micro += to_micro(take.price_usd)
+            claims.append(Claim(row["task_uuid"], take.shot, to_micro(take.price_usd)))
             continue
         chosen[key] = found.task_uuid
-        own = found.state is State.RESERVED and found.run_id == run_id
-        if own and found.reserved_usd != take.price_usd:
-            repriced[found.task_uuid] = take
-            needed_micro += to_micro(take.price_usd) - to_micro(found.reserved_usd)
-    budget_micro = None if run.budget_usd is None else to_micro(run.budget_usd)
-    check_room(run_id, budget_micro, run_weight(connection, run_id), needed_micro)
+        if found.state is State.RESERVED and found.run_id == run_id:
+            own[found.task_uuid] = (found, take)
+    misplaced = limiter.misplaced(attempt for attempt, _ in own.values())
+    again = {
+        task_uuid: take
+        for task_uuid, (attempt, take) in own.items()
+        if attempt.reserved_usd != take.price_usd or task_uuid in misplaced
+    }
+    claims += [Claim(it, take.shot, to_micro(take.price_usd), was=own[it][0]) for it, take in again.items()]
+    limiter.check(claims)
     if new:
         connection.execute(insert(attempts), new)
-    for task_uuid, take in repriced.items():
-        _reprice(connection, task_uuid, run, take)
+    booked = [task_uuid for task_uuid, take in again.items() if _reprice(connection, task_uuid, run, take)]
+    limiter.book([row["task_uuid"] for row in new] + booked)
     now_known = by_keys(connection, run.provider, takes)
     found_now = {attempt.task_uuid: attempt for past in now_known.values() for attempt in past}
     return [found_now[chosen[take.content_key]] for take in wanted]
@@ -113,10 +120,11 @@ def _new_row(run: Run, take: Wanted, number: int) -> dict[str, Any]:
     }
 
 
-def _reprice(connection: Connection, task_uuid: str, run: Run, take: Wanted) -> None:
+def _reprice(connection: Connection, task_uuid: str, run: Run, take: Wanted) -> bool:
     # Where PostgreSQL let it leave just before, it keeps the price at which it left.
     still = (attempts.c.task_uuid == task_uuid) & (attempts.c.state == str(State.RESERVED))
-    connection.execute(update(attempts).where(still).values(**_of_run(run, take), updated_at=now_us()))
+    values = {**_of_run(run, take), "updated_at": now_us()}
+    return bool(connection.execute(update(attempts).where(still).values(values)).rowcount)
 
 
 def _of_run(run: Run, take: Wanted) -> dict[str, Any]:

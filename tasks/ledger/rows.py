@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, cast, func, select
+from sqlalchemy.sql.selectable import FromClause
 
 from tasks.errors import Charged, LedgerError
-from tasks.ledger.budget import weight_of
 from tasks.ledger.money import from_micro
 from tasks.ledger.records import Attempt, Run
 from tasks.ledger.schema import attempts, runs
-from tasks.ledger.states import State, Weight, weigh
+from tasks.ledger.states import State, Weight, weigh, weight_of
 
 __all__ = [
     "attempt_of",
@@ -25,11 +25,13 @@ __all__ = [
     "find_attempt",
     "find_attempts",
     "find_run",
+    "microseconds",
     "now_us",
     "read_json",
     "run_of",
     "run_weight",
     "time_of",
+    "weights",
     "write_json",
 ]
 
@@ -45,6 +47,11 @@ def now_us() -> int:
 def time_of(microseconds: int | None) -> datetime | None:
     """The moment that the database keeps as microseconds since 1970."""
     return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+
+
+def microseconds(moment: datetime) -> int:
+    """A moment as the database keeps it."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def write_json(value: Mapping[str, Any]) -> str:
@@ -83,10 +90,12 @@ def attempt_of(row: Mapping[Any, Any]) -> Attempt:
 def run_of(row: Mapping[Any, Any]) -> Run:
     """The run that a row of `runs` stands for."""
     values = dict(row)
-    budget_micro = values.pop("budget_micro")
+    for name in ("budget", "shot_budget"):
+        micro = values.pop(f"{name}_micro")
+        values[f"{name}_usd"] = None if micro is None else from_micro(micro)
     for name in ("started_at", "finished_at"):
         values[name] = time_of(values[name])
-    return Run(**values, budget_usd=None if budget_micro is None else from_micro(budget_micro))
+    return Run(**{**values, "tags": read_json(values["tags"])})
 
 
 def find_attempt(connection: Connection, task_uuid: str) -> Attempt | None:
@@ -133,11 +142,30 @@ def by_keys(connection: Connection, provider: str, keys: Iterable[str]) -> dict[
 
 def run_weight(connection: Connection, run_id: str) -> Weight:
     """What all attempts of a run hold of its money."""
-    query = select(attempts.c.state, attempts.c.charged, attempts.c.reserved_micro, attempts.c.cost_micro)
-    return weight_of(
-        weigh(State(state), None if charged is None else Charged(charged), reserved, cost)
-        for state, charged, reserved, cost in connection.execute(query.where(attempts.c.run_id == run_id))
-    )
+    return weight_of(weights(connection, [attempts.c.run_id == run_id]).values())
+
+
+def weights(
+    connection: Connection,
+    where: Sequence[ColumnElement[bool]],
+    *,
+    of: FromClause = attempts,
+    by: ColumnElement[str] | None = None,
+) -> dict[str, Weight]:
+    """What attempts hold, added up by the database; by the values of `by`, else all under ''.
+
+    `of` is the table of attempts, or a join with it.
+    """
+    # Equal in all that decides what an attempt weighs, so the sums of a group weigh what its attempts weigh together.
+    group = [attempts.c.state, attempts.c.charged, attempts.c.cost_micro.is_(None)]
+    sums = [cast(func.sum(column), BigInteger) for column in (attempts.c.reserved_micro, attempts.c.cost_micro)]
+    keys = [] if by is None else [by]
+    found = dict[str, list[Weight]]()
+    for row in connection.execute(select(*group, *sums, *keys).select_from(of).where(*where).group_by(*group, *keys)):
+        state, charged, _, reserved, cost, *key = row
+        weight = weigh(State(state), None if charged is None else Charged(charged), reserved, cost)
+        found.setdefault(key[0] if key else "", []).append(weight)
+    return {name: weight_of(each) for name, each in found.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -6,9 +6,22 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData,
 
 from tasks.ledger.states import LIVE, State
 
-__all__ = ["METADATA", "REVISIONS", "VERSION_TABLE", "attempts", "leases", "plans", "runs"]
+__all__ = [
+    "METADATA",
+    "REVISIONS",
+    "VERSION_TABLE",
+    "approvals",
+    "attempt_budgets",
+    "attempts",
+    "budgets",
+    "leases",
+    "plans",
+    "reuses",
+    "run_budgets",
+    "runs",
+]
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every version of the schema that this shotchain knows, oldest first; the last is the current one."""
 
 # A name of our own: on a shared server `alembic_version` may belong to somebody else.
@@ -29,6 +42,9 @@ runs = Table(
     Column("started_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
     Column("outcome", Text),
+    Column("shot_budget_micro", BigInteger),
+    Column("tags", Text, nullable=False, server_default="{}"),
+    Column("deployment", Text),
 )
 
 attempts = Table(
@@ -80,6 +96,73 @@ plans = Table(
     Column("run_id", Text, nullable=False),
     Column("plan", Text, nullable=False),
     Column("written_at", BigInteger, nullable=False),
+)
+
+# One row a standing budget: the latest word about it, and the lock that everybody holds who reserves under it.
+# What a person raised holds for the period that begins at `raised_period`.
+budgets = Table(
+    "budgets",
+    METADATA,
+    Column("provider", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("limit_micro", BigInteger, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("raised_micro", BigInteger),
+    Column("raised_period", BigInteger),
+)
+
+# Under which budgets a run reserves, and what they were when it began.
+run_budgets = Table(
+    "run_budgets",
+    METADATA,
+    Column("run_id", Text, ForeignKey("runs.run_id", name="run_budgets_run_id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("limit_micro", BigInteger, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("timezone", Text, nullable=False),
+)
+
+# Which budgets an attempt counts in, and when it was reserved, on the database's own clock: that says in which period.
+attempt_budgets = Table(
+    "attempt_budgets",
+    METADATA,
+    Column("task_uuid", Text, ForeignKey("attempts.task_uuid", name="attempt_budgets_task_uuid"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("reserved_at", BigInteger, nullable=False),
+)
+Index("attempt_budgets_held", attempt_budgets.c.provider, attempt_budgets.c.name, attempt_budgets.c.reserved_at)
+
+# Who said yes or no, to which sum for which plan.
+approvals = Table(
+    "approvals",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("sum_micro", BigInteger, nullable=False),
+    Column("limit_micro", BigInteger),
+    Column("answer", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("how", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+Index("approvals_of_run", approvals.c.run_id)
+
+# Clips that a run had for nothing, with what each would have cost.
+reuses = Table(
+    "reuses",
+    METADATA,
+    Column("run_id", Text, ForeignKey("runs.run_id", name="reuses_run_id"), primary_key=True),
+    Column("content_key", Text, primary_key=True),
+    Column("shot", Text, nullable=False),
+    Column("take", Integer, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("price_micro", BigInteger, nullable=False),
+    Column("reused_at", BigInteger, nullable=False),
 )
 
 _live = text("state IN ({})".format(", ".join(f"'{state}'" for state in State if state in LIVE)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
@@ -21,6 +21,7 @@ __all__ = [
     "may_become",
     "sources",
     "weigh",
+    "weight_of",
 ]
 
 
@@ -129,3 +130,13 @@ def weigh(state: State, charged: Charged | None, reserved_micro: int, cost_micro
             return Weight(spent=cost) if charged is Charged.YES else Weight(unknown=reserved_micro)
         case State.RELEASED:
             return Weight()
+
+
+def weight_of(weights: Iterable[Weight]) -> Weight:
+    """The sum of what attempts weigh, in micro-dollars."""
+    reserved = spent = unknown = 0
+    for weight in weights:
+        reserved += weight.reserved
+        spent += weight.spent
+        unknown += weight.unknown
+    return Weight(reserved, spent, unknown)

@@ -170,6 +170,8 @@ class _Keys(BaseModel):
 
 Text: TypeAlias = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": "string", "pattern": r"\S"})]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
+TagName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+
 ShotId: TypeAlias = Annotated[
     str, BeforeValidator(_id), WithJsonSchema({"type": "string", "pattern": f"^{ID_PATTERN}$"})
 ]
@@ -335,6 +337,8 @@ class StoryboardDocument(_Keys):
     """Words that are added to every prompt."""
     retries: Retries | None = None
     """How often a take that failed for a passing reason is tried again."""
+    tags: dict[TagName, Text] | None = None
+    """What standing budgets match, such as project and client."""
     assets: dict[str, Asset] | None = None
     """Pictures and videos by name."""
     defaults: ShotDefaults | None = None

@@ -86,7 +86,10 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Storyboard:
-    """A whole storyboard. `width` and `height` are the film's, in pixels; `fps` its rate, `None` for the model's."""
+    """A whole storyboard. `width` and `height` are the film's, in pixels; `fps` its rate, `None` for the model's.
+
+    `tags` say which standing budgets it draws on.
+    """
 
     title: str
     model: str
@@ -96,6 +99,7 @@ class Storyboard:
     style: str = ""
     fps: Decimal | None = None
     retries: int | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
     file: str = "storyboard"
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 

@@ -122,6 +122,7 @@ class _Resolution:
             style=self._document.style or "",
             fps=self._document.fps,
             retries=self._document.retries,
+            tags=dict(self._document.tags or {}),
             file=self._file,
             lines=lines,
         )

@@ -46,7 +46,7 @@ def test_a_deployed_run_leaves_the_same_film_as_the_command_line(
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    prefect("work-pool", "create", "--type", "process", "shotchain")
+    prefect("work-pool", "create", "--overwrite", "--type", "process", "shotchain")
     prefect("deploy", "--all")
     found = httpx.post(f"{prefect_server}/deployments/filter", json={}).json()
     deployed = {item["entrypoint"]: item for item in found}

@@ -1,19 +1,39 @@
-"""The estimate says what rendering would cost, and sends nothing."""
+"""The estimate says what rendering would cost and how long it would take, and sends nothing."""
 
 from __future__ import annotations
 
 import pytest
+from prefect.client.orchestration import get_client
 
 from flows.estimate import estimate
 from tests.flows.conftest import Home
 
+CHAIN = "shots: [{id: a, prompt: A lake}, {id: b, prompt: It ripples, boundary: continue, takes: 2}]"
 
-@pytest.mark.usefixtures("on_server")
+pytestmark = pytest.mark.usefixtures("on_server")
+
+
 async def test_an_estimate_needs_no_key_and_leaves_no_trace(home: Home) -> None:
-    board = home.storyboard("shots: [{id: a, prompt: A lake}, {id: b, prompt: It ripples, boundary: continue}]")
-    plan = await estimate(str(board))
-    assert plan["cost_usd"] == "0.84"
+    plan = await estimate(str(home.storyboard(CHAIN)))
+    assert (plan["cost_usd"], plan["to_pay_usd"]) == ("1.26", "1.26")
     assert plan["frames"] == 241
     assert [shot["depends_on"] for shot in plan["shots"]] == [[], ["a"]]
+    assert plan["estimate"]["worst_usd"] == "3.78"
+    assert plan["estimate"]["time"]["wall_s"] is None
     assert not (home.folder / "ledger.db").exists()
     assert not (home.folder / "work").exists()
+
+
+async def test_it_leaves_tables_and_a_picture(home: Home) -> None:
+    board = home.storyboard(CHAIN.replace("shots", "title: A film of its own\nshots"))
+    told = await estimate(str(board), budget_usd="1.00", clip_seconds="60", max_in_flight=1, retries=0)
+
+    assert told["savings"]["together"][0]["says"] == "'b' with takes: 1 instead of 2"
+    async with get_client() as client:
+        found = await client.read_artifacts()
+    mine = {item.key: item for item in found if "A film of its own" in (item.description or "")}
+    assert set(mine) == {"shotchain-plan", "shotchain-estimate", "shotchain-savings", "shotchain-graph"}
+    assert "3 of 3 takes to generate for $1.26, at worst $1.26; over the budget by $0.26; 3:00 min (stated)" in (
+        mine["shotchain-estimate"].description or ""
+    )
+    assert str(mine["shotchain-graph"].data).startswith("```mermaid\nflowchart LR\n")

@@ -16,7 +16,8 @@ import pytest
 from flows.render import render
 from tasks.emulator.server import EmulatorServer
 from tasks.emulator.settings import EmulatorSettings
-from tasks.errors import ApprovalNeeded, Incomplete, OverBudget, UnpinnedInput
+from tasks.errors import ApprovalNeeded, BadInput, Incomplete, OverBudget, UnpinnedInput
+from tasks.ledger import open_ledger
 from tasks.progress import Event, Stage, watch
 from tests.flows.conftest import Home
 
@@ -223,6 +224,47 @@ async def test_a_film_with_slates_has_every_frame_that_was_planned(home: Home, r
         {"slate": True, "frames": 121},
         {"slate": True, "frames": 120},
     ]
+
+
+async def test_where_the_film_cannot_be_written_its_manifest_still_tells_what_there_is(
+    home: Home, runware: EmulatorServer
+) -> None:
+    film = home.folder / "film.mp4"
+
+    def in_the_way(event: Event) -> None:
+        if event.stage is Stage.JOINING:
+            film.mkdir()
+
+    board = home.storyboard("shots: [{id: good, prompt: A calm lake, duration: 1}, {id: bad, prompt: Refuse me}]")
+    watch(in_the_way)
+    with _Refusing(runware.base_url, "Refuse me") as refusing, pytest.raises(Incomplete) as caught:
+        await render(str(board), str(film), base_url=refusing.base_url, placeholder=True)
+    watch(lambda _: None)
+    manifest = manifest_at(caught.value.summary["manifest"])
+    assert (manifest["complete"], manifest["film"]) == (False, None)
+    assert [shot["takes"][0]["made"] for shot in manifest["shots"]] == [True, False]
+
+
+async def test_no_shots_are_no_order(home: Home, runware: EmulatorServer) -> None:
+    board = home.storyboard(CHAIN)
+    with pytest.raises(BadInput, match="no shot is named"):
+        await render(str(board), str(home.folder / "film.mp4"), base_url=runware.base_url, only=[])
+    assert books(runware)["tasks"] == []
+
+
+async def test_two_films_of_one_name_in_two_folders_are_remembered_each(
+    home: Home, runware: EmulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        folder = home.folder / name
+        folder.mkdir()
+        board = f"title: Teaser\nshots: [{{id: a, prompt: A calm lake {name}, duration: 1}}]"
+        (folder / "film.yaml").write_text(board, encoding="utf-8")
+        monkeypatch.chdir(folder)
+        await render("film.yaml", "film.mp4", base_url=runware.base_url)
+    with open_ledger(home.environment["SHOTCHAIN_LEDGER"]) as ledger:
+        remembered = [item.file for item in ledger.remembered_plans()]
+    assert remembered == [str(home.folder / name / "film.yaml") for name in ("one", "two")]
 
 
 class _Refusing:

@@ -13,9 +13,10 @@ import pytest
 
 from flows.commands.store import gc, verify
 from flows.studio import open_studio
+from flows.terms import Terms
 from tasks.clips.store import ClipStore
 from tasks.errors import BadInput, Incomplete, SettingsError
-from tasks.ledger import State, open_ledger
+from tasks.ledger import Limits, State, open_ledger
 from tasks.progress import observer
 from tasks.settings import resolve_settings
 from tests.clips.house import make_plan
@@ -175,11 +176,11 @@ async def test_caches_are_emptied_of_what_is_not_in_use(home: Home, said: Callab
 
 
 async def test_a_ledger_that_is_only_read_is_not_made(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows.commands.ledger import ledger
+    from flows.commands.ledger import attempts
     from flows.commands.settle import settle
 
     monkeypatch.chdir(home.folder)
-    for read in (lambda: ledger(ledger="new/none.db"), lambda: settle("uuid", charged=True, ledger="new/none.db")):
+    for read in (lambda: attempts(ledger="new/none.db"), lambda: settle("uuid", charged=True, ledger="new/none.db")):
         with pytest.raises(SettingsError, match="there is no ledger at"):
             await in_thread(read)
     assert list(home.folder.iterdir()) == []
@@ -200,7 +201,13 @@ async def test_a_run_begins_with_caches_within_their_limit_and_leaves_no_scratch
         monkeypatch.setenv("SHOTCHAIN_CACHE_GB", limit)
         settings = resolve_settings(environ={**os.environ, "RUNWARE_API_KEY": "key"})
         async with open_studio(
-            settings, plan, {}, run_id=limit, budget_usd=None, approved_usd=None, rebuy_lost=False, observe=observer()
+            settings,
+            plan,
+            {},
+            run_id=limit,
+            terms=Terms({}, Limits(), None),
+            rebuy_lost=False,
+            observe=observer(),
         ) as studio:
             assert old.exists() is left
             assert studio.scratch.is_dir()

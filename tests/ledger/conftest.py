@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import sys
@@ -11,10 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 
 from tasks.ledger import Attempt, Ledger, State, Wanted, open_ledger
+from tests.postgres import Postgres, running_postgres
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -30,21 +39,73 @@ def new_ledger(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Pat
     return put
 
 
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Postgres) -> str:
+    url = postgres.create()
+    open_ledger(url).close()
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Makes fresh, current ledgers, on either database, and gives the path or URL of each. They go with the test."""
+    if request.param == "sqlite":
+        new_ledger: Callable[[Path], Path] = request.getfixturevalue("new_ledger")
+        files = (tmp_path / f"ledger{number}.db" for number in itertools.count())
+        yield lambda: str(new_ledger(next(files)))
+        return
+    postgres: Postgres = request.getfixturevalue("postgres")
+    template: str = request.getfixturevalue("postgres_template")
+    made: list[str] = []
+
+    def create() -> str:
+        made.append(postgres.create(template))
+        return made[-1]
+
+    yield create
+    for url in made:
+        postgres.drop(url)
+
+
+@pytest.fixture
+def url(new_url: Callable[[], str]) -> str:
+    """A fresh ledger, on either database: each test that uses it runs on both."""
+    return new_url()
+
+
 @pytest.fixture
 def path(new_ledger: Callable[[Path], Path], tmp_path: Path) -> Path:
-    return new_ledger(tmp_path / "ledger.db")
+    """A fresh ledger in a file, for what is so with SQLite alone."""
+    return new_ledger(tmp_path / "only.db")
 
 
 @pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
-    with open_ledger(str(path)) as opened:
+def ledger(url: str) -> Iterator[Ledger]:
+    with open_ledger(url) as opened:
         yield opened
 
 
 @pytest.fixture
+def change(url: str) -> Callable[..., list[Any]]:
+    """Does something to the database of `ledger` behind its back, and gives the rows of the last statement."""
+
+    def _change(*statements: str) -> list[Any]:
+        engine = create_engine(url if "://" in url else f"sqlite:///{url}")
+        rows: list[Any] = []
+        with engine.begin() as connection:
+            for statement in statements:
+                result = connection.exec_driver_sql(statement)
+                rows = [tuple(row) for row in result] if result.returns_rows else []
+        engine.dispose()
+        return rows
+
+    return _change
+
+
+@pytest.fixture
 def begin(ledger: Ledger) -> Callable[..., str]:
-    def _begin(run_id: str = "run", budget: str | None = None, **facts: str) -> str:
-        named = {"provider": "emulator", "account": "", "storyboard": "Harbour"} | facts
+    def _begin(run_id: str = "run", budget: str | None = None, **facts: Any) -> str:
+        named: dict[str, Any] = {"provider": "emulator", "account": "", "storyboard": "Harbour"} | facts
         budget_usd = None if budget is None else Decimal(budget)
         ledger.begin_run(run_id=run_id, budget_usd=budget_usd, **named)
         ledger.hold_lease(run_id, 600.0)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,41 +19,14 @@ from tasks.errors import LedgerError, OverBudget, SettingsError, ShotchainError,
 from tasks.ledger import Attempt, Ledger, State, Wanted, open_ledger
 from tasks.ledger.engine import Database, connect
 from tasks.ledger.schema import METADATA, attempts, runs
+from tests.ledger.races import PROLOGUE, Child, race
 
 Begin = Callable[..., str]
 Want = Callable[..., Wanted]
-Child = Callable[..., subprocess.Popen[str]]
-
-PROLOGUE = """
-import json, sys, time
-from decimal import Decimal
-from tasks.errors import OverBudget
-from tasks.ledger import State, Wanted, open_ledger
-from tasks.ledger.engine import connect
-def want(key):
-    return Wanted(content_key=key, shot=key, take=1, model="kling", price_usd=Decimal("0.42"), request={})
-"""
-
-
-def race(child: Child, program: str, arguments: list[tuple[str, ...]]) -> list[list[str]]:
-    """Start a process for each of `arguments`, let them go at the same moment, and read what each says."""
-    waits = "\nprint('ready', flush=True); sys.stdin.readline()\n"
-    before, after = program.split("GO\n")
-    children = [child(PROLOGUE + before + waits + after, *given) for given in arguments]
-    for process in children:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in children:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    said = [process.communicate(timeout=50)[0] for process in children]
-    assert [process.returncode for process in children] == [0] * len(children)
-    return [json.loads(text) for text in said]
 
 
 def test_of_four_processes_exactly_one_submits_each_attempt(
-    path: Path, ledger: Ledger, begin: Begin, want: Want, child: Child
+    url: str, ledger: Ledger, begin: Begin, want: Want, child: Child
 ) -> None:
     made = ledger.reserve(begin(), [want(f"{n}") for n in range(50)])
     program = """
@@ -65,13 +36,13 @@ GO
 won = [u for u in uuids if ledger.move(u, State.SUBMITTED, expect={State.RESERVED})]
 print(json.dumps(won))
 """
-    won = Counter(task_uuid for each in race(child, program, [(str(path),)] * 4) for task_uuid in each)
+    won = Counter(task_uuid for each in race(child, program, [(url,)] * 4) for task_uuid in each)
     assert won == Counter(attempt.task_uuid for attempt in made)
     assert {attempt.posts for attempt in ledger.attempts()} == {1}
 
 
 def test_of_four_processes_that_want_the_same_one_reserves_and_the_others_adopt(
-    path: Path, ledger: Ledger, begin: Begin, child: Child
+    url: str, ledger: Ledger, begin: Begin, child: Child
 ) -> None:
     names = [f"run {n}" for n in range(4)]
     for name in names:
@@ -82,14 +53,14 @@ GO
 got = [ledger.reserve(sys.argv[2], [want(f"{n + k}") for k in range(3)])[0].task_uuid for n in range(20)]
 print(json.dumps(got))
 """
-    got = race(child, program, [(str(path), name) for name in names])
+    got = race(child, program, [(url, name) for name in names])
     assert got[0] == got[1] == got[2] == got[3]
     assert len(ledger.attempts()) == 22
     held = sum((ledger.totals(name).held_usd for name in names), Decimal(0))
     assert held == Decimal("0.42") * 22
 
 
-def test_four_processes_cannot_together_pass_one_budget(path: Path, ledger: Ledger, begin: Begin, child: Child) -> None:
+def test_four_processes_cannot_together_pass_one_budget(url: str, ledger: Ledger, begin: Begin, child: Child) -> None:
     run = begin(budget="4.20")
     program = """
 ledger, fits = open_ledger(sys.argv[1]), []
@@ -101,7 +72,7 @@ for n in range(10):
         pass
 print(json.dumps(fits))
 """
-    fits = race(child, program, [(str(path), f"{n}") for n in range(4)])
+    fits = race(child, program, [(url, f"{n}") for n in range(4)])
     assert sum(map(len, fits)) == len(ledger.attempts()) == 10
     assert ledger.totals(run).held_usd == Decimal("4.20")
 
@@ -128,9 +99,9 @@ def test_threads_share_one_ledger(ledger: Ledger, begin: Begin, want: Want) -> N
     assert ledger.totals(run).held_usd == Decimal("8.40")
 
 
-def killed(child: Child, path: Path, program: str) -> str:
+def killed(child: Child, url: str, program: str) -> str:
     """Run a program until its first line, kill it, and return that line."""
-    process = child(PROLOGUE + program + "\ntime.sleep(60)", str(path))
+    process = child(PROLOGUE + program + "\ntime.sleep(60)", url)
     assert process.stdout is not None
     line = process.stdout.readline().strip()
     process.kill()
@@ -143,7 +114,7 @@ def killed(child: Child, path: Path, program: str) -> str:
     [("", State.RESERVED), ("ledger.move(attempt.task_uuid, State.SUBMITTED)", State.SUBMITTED)],
 )
 def test_what_returned_is_kept_through_a_kill(
-    *, path: Path, ledger: Ledger, begin: Begin, child: Child, then: str, state: State
+    *, url: str, ledger: Ledger, begin: Begin, child: Child, then: str, state: State
 ) -> None:
     begin()
     program = f"""
@@ -152,13 +123,13 @@ ledger = open_ledger(sys.argv[1])
 {then}
 print(attempt.task_uuid, flush=True)
 """
-    found = ledger.attempt(killed(child, path, program))
+    found = ledger.attempt(killed(child, url, program))
     assert found is not None
     assert found.state is state
 
 
 def test_what_was_not_committed_is_gone_and_blocks_nobody(
-    path: Path, ledger: Ledger, begin: Begin, want: Want, child: Child
+    url: str, ledger: Ledger, begin: Begin, want: Want, child: Child
 ) -> None:
     begin()
     program = """
@@ -169,25 +140,32 @@ def half(connection):
     time.sleep(60)
 connect(sys.argv[1]).write(half)
 """
-    assert killed(child, path, program) == "half"
+    assert killed(child, url, program) == "half"
     assert ledger.attempts() == []
     assert len(ledger.reserve("run", [want("key")])) == 1
 
 
 @pytest.fixture
-def database(path: Path) -> Iterator[Database]:
+def database(url: str) -> Iterator[Database]:
+    opened = connect(url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def file(path: Path) -> Iterator[Database]:
     opened = connect(str(path))
     yield opened
     opened.close()
 
 
-def test_sqlite_is_set_up_for_money(database: Database) -> None:
+def test_sqlite_is_set_up_for_money(file: Database) -> None:
     names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-    found = database.read(lambda c: {name: c.execute(text(f"PRAGMA {name}")).scalar() for name in names})
+    found = file.read(lambda c: {name: c.execute(text(f"PRAGMA {name}")).scalar() for name in names})
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 60_000}
 
 
-def test_a_writing_transaction_holds_the_lock_before_it_reads(database: Database, path: Path) -> None:
+def test_a_writing_transaction_holds_the_lock_before_it_reads(file: Database, path: Path) -> None:
     def write(_: object) -> None:
         other = sqlite3.connect(path, timeout=0, isolation_level=None)
         with pytest.raises(sqlite3.OperationalError, match="locked"):
@@ -195,7 +173,7 @@ def test_a_writing_transaction_holds_the_lock_before_it_reads(database: Database
         other.execute("SELECT count(*) FROM attempts").close()  # readers are not in the way
         other.close()
 
-    database.write(write)
+    file.write(write)
 
 
 def test_an_error_in_the_middle_undoes_everything(database: Database, ledger: Ledger) -> None:
@@ -287,11 +265,9 @@ def test_a_server_that_is_not_there_or_not_to_be_spoken_to_keeps_its_password() 
 
 
 def test_a_ledger_that_vanishes_under_way_is_a_storage_that_cannot_be_reached(
-    ledger: Ledger, path: Path, begin: Begin
+    ledger: Ledger, change: Callable[..., object], begin: Begin
 ) -> None:
-    other = sqlite3.connect(path)
-    other.execute("DROP TABLE attempts")
-    other.close()
+    change("ALTER TABLE attempts RENAME TO gone")
     with pytest.raises(StorageUnreachable, match="cannot be used"):
         ledger.attempts()
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tasks.errors import StorageUnreachable
 from tasks.ledger import Ledger
 from tasks.ledger.heartbeat import Heartbeat
+
+Change = Callable[..., object]
 
 TTL_S = 0.6
 
@@ -26,12 +26,6 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-def change(path: Path, statement: str) -> None:
-    with sqlite3.connect(path) as database:
-        database.execute(statement)
-    database.close()
 
 
 def test_it_beats_until_it_is_closed(ledger: Ledger) -> None:
@@ -49,28 +43,28 @@ def test_one_that_was_never_started_is_closed_for_nothing(ledger: Ledger) -> Non
     assert ledger.is_held("run")
 
 
-def test_a_renewal_that_fails_is_told_once_and_tried_again(ledger: Ledger, path: Path) -> None:
+def test_a_renewal_that_fails_is_told_once_and_tried_again(ledger: Ledger, change: Change) -> None:
     said: list[str] = []
     with Heartbeat(ledger, "run", TTL_S, say=said.append):
-        change(path, "ALTER TABLE leases RENAME TO gone")
+        change("ALTER TABLE leases RENAME TO gone")
         wait_for(lambda: bool(said))
         time.sleep(TTL_S)
-        change(path, "ALTER TABLE gone RENAME TO leases")
+        change("ALTER TABLE gone RENAME TO leases")
         time.sleep(TTL_S)
         wait_for(lambda: ledger.is_held("run"))
     (text,) = said
     assert "lease cannot be renewed" in text
 
 
-def test_an_end_that_fails_is_told_and_ends_nothing(ledger: Ledger, path: Path) -> None:
+def test_an_end_that_fails_is_told_and_ends_nothing(ledger: Ledger, change: Change) -> None:
     said: list[str] = []
     with Heartbeat(ledger, "run", 60, say=said.append):
-        change(path, "DROP TABLE leases")
+        change("DROP TABLE leases")
     (text,) = said
     assert "lease cannot be ended" in text
 
 
-def test_a_lease_that_cannot_be_had_is_an_error_at_the_start(ledger: Ledger, path: Path) -> None:
-    change(path, "DROP TABLE leases")
+def test_a_lease_that_cannot_be_had_is_an_error_at_the_start(ledger: Ledger, change: Change) -> None:
+    change("DROP TABLE leases")
     with pytest.raises(StorageUnreachable):
         Heartbeat(ledger, "run", TTL_S, say=silent).start()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from random import Random
 from typing import ClassVar
 from uuid import uuid4
@@ -192,12 +190,11 @@ LIMITS = {"tight": Decimal("1.00"), "wide": Decimal("3.141592"), "none": None}
 class Life(RuleBasedStateMachine):
     """Three runs share six keys, and everything that can happen to an attempt happens, in any order."""
 
-    new_ledger: ClassVar[Callable[[Path], Path]]
+    new_url: ClassVar[Callable[[], str]]
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.ledger = open_ledger(str(type(self).new_ledger(Path(self.folder.name) / "ledger.db")))
+        self.ledger = open_ledger(type(self).new_url())
 
     @initialize()
     def runs_begin(self) -> None:
@@ -299,18 +296,18 @@ class Life(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.ledger.close()
-        self.folder.cleanup()
 
 
-def test_whatever_happens_in_whatever_order(new_ledger: Callable[[Path], Path]) -> None:
+def test_whatever_happens_in_whatever_order(new_url: Callable[[], str]) -> None:
     class LifeHere(Life):
         pass
 
-    LifeHere.new_ledger = staticmethod(new_ledger)
+    LifeHere.new_url = staticmethod(new_url)
+    many = "://" not in new_url()
     run_state_machine_as_test(
         LifeHere,
         settings=settings(
-            max_examples=25,
+            max_examples=25 if many else 8,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],

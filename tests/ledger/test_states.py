@@ -19,6 +19,7 @@ from tasks.ledger.states import (
     may_become,
     sources,
     weigh,
+    weight_of,
 )
 
 #          to: reserved submitted accepted succeeded stored refused failed unknown released
@@ -105,3 +106,7 @@ def test_what_each_state_holds_of_a_reservation_of_42(
     state: State, charged: Charged | None, cost: int | None, weight: Weight
 ) -> None:
     assert weigh(state, charged, 42, cost) == weight
+
+
+def test_weights_add_up() -> None:
+    assert weight_of([Weight(reserved=1), Weight(spent=2), Weight(unknown=3), Weight(4, 5, 6)]) == (5, 7, 9)

@@ -12,13 +12,17 @@ from pathlib import Path
 
 import pytest
 from alembic import command
+from alembic.autogenerate import compare_metadata
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from tasks.errors import LedgerTooNew, SettingsError
 from tasks.ledger import LIVE, PAID, State, Wanted, open_ledger
-from tasks.ledger.schema import METADATA, REVISIONS
+from tasks.ledger.schema import METADATA, REVISIONS, VERSION_TABLE
+from tests.ledger.races import race
+from tests.postgres import Postgres
 
 Child = Callable[..., subprocess.Popen[str]]
 
@@ -93,15 +97,21 @@ OLD_ATTEMPT = (
 
 
 def old_ledger(path: Path) -> Path:
-    engine = create_engine(f"sqlite:///{path}")
+    make_old(f"sqlite:///{path}")
+    return path
+
+
+def make_old(url: str) -> None:
+    """A ledger as its first version left it."""
+    engine = create_engine(url)
     config = Config()
     config.set_main_option("script_location", str(files("tasks.ledger") / "migrations"))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
+        for statement in (OLD_RUN, *(OLD_ATTEMPT.format(state=state) for state in State)):
+            connection.exec_driver_sql(statement)
     engine.dispose()
-    change(path, OLD_RUN, *(OLD_ATTEMPT.format(state=state) for state in State))
-    return path
 
 
 def test_an_upgrade_keeps_every_attempt_as_it_is(path: Path, tmp_path: Path) -> None:
@@ -116,6 +126,37 @@ def test_an_upgrade_keeps_every_attempt_as_it_is(path: Path, tmp_path: Path) -> 
             assert (attempt.request, attempt.result) == ({"seed": Decimal("0.5")}, {"cost": Decimal("0.41")})
     assert version_of(old) == [(REVISIONS[-1],)]
     assert schema_of(old) == schema_of(path)
+
+
+def test_an_old_ledger_on_postgresql_arrives_at_the_same_tables(postgres: Postgres) -> None:
+    url = postgres.create()
+    make_old(url)
+    with open_ledger(url) as ledger:
+        assert {attempt.state for attempt in ledger.attempts()} == set(State)
+        (run,) = ledger.runs()
+        assert (run.run_id, run.tags, run.deployment, run.shot_budget_usd) == ("old", {}, None, None)
+        assert ledger.budget_states("emulator", "old")[0].spent_usd == Decimal("0.41") * 4
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert context.get_current_revision() == REVISIONS[-1]
+        assert compare_metadata(context, METADATA) == []
+    engine.dispose()
+    postgres.drop(url)
+
+
+def test_processes_that_open_the_same_new_ledger_on_postgresql_all_get_it(postgres: Postgres, child: Child) -> None:
+    program = """
+ledger = open_ledger(sys.argv[1])
+ledger.begin_run(run_id=sys.argv[2], provider="emulator", account="", storyboard="", budget_usd=None)
+print("0")
+ledger.close()
+"""
+    url = postgres.create()
+    race(child, "GO\n" + program, [(url, f"{n}") for n in range(4)])
+    with open_ledger(url) as ledger:
+        assert sorted(run.run_id for run in ledger.runs()) == ["0", "1", "2", "3"]
+    postgres.drop(url)
 
 
 def test_what_an_old_run_has_left_is_gone_on_with(tmp_path: Path) -> None:

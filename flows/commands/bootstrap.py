@@ -1,0 +1,77 @@
+"""`shotchain bootstrap`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from flows.commands.flags import BaseUrl, Json, LedgerUrl, Work
+from flows.commands.output import console, print_json
+from tasks.errors import BadInput
+
+if TYPE_CHECKING:
+    from flows.bootstrap import Report
+
+__all__ = ["bootstrap"]
+
+
+def bootstrap(
+    *,
+    work: Work = None,
+    ledger: LedgerUrl = None,
+    budgets: Annotated[str | None, Parameter(help="The file of standing budgets.")] = None,
+    base_url: BaseUrl = None,
+    limit: Annotated[
+        int | None, Parameter(help="At most so many clips at the provider at once, on all machines together.")
+    ] = None,
+    notify: Annotated[
+        str | None, Parameter(help="Whom to tell of failures and approvals: a notification block, TYPE/NAME.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Put on the configured Prefect server what all machines share. Doing it again changes nothing.
+
+    The key is taken from RUNWARE_API_KEY, the rest from flags or from SHOTCHAIN_WORK, SHOTCHAIN_LEDGER,
+    SHOTCHAIN_BUDGETS and RUNWARE_BASE_URL. What is not given is left as it is.
+    """
+    from flows.server import quiet_environment
+
+    quiet_environment()
+    from flows.bootstrap import Wanted
+    from flows.bootstrap import bootstrap as prepare
+    from flows.shared import VARIABLES
+    from flows.stoppable import run_stoppable
+
+    if limit is not None and not 1 <= limit <= 1000:
+        raise BadInput(f"--limit {limit} is out of range", advice="Accepted: 1 to 1000.")
+    given = {
+        "shotchain_work": work,
+        "shotchain_ledger": ledger,
+        "shotchain_budgets": budgets,
+        "runware_base_url": base_url,
+    }
+    wanted = Wanted(
+        key=os.environ.get("RUNWARE_API_KEY", "").strip() or None,
+        variables={name: given[name] or os.environ.get(variable) or None for name, variable in VARIABLES.items()},
+        limit=limit,
+        notify=notify,
+    )
+    report = run_stoppable(lambda: prepare(wanted))
+    if json:
+        print_json(report.as_dict())
+    else:
+        _print(report)
+
+
+def _print(report: Report) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("", "what", "name", "note"):
+        table.add_column(heading, overflow="fold")
+    for item in report.items:
+        table.add_row(item.state, item.kind, item.name, item.note)
+    console().print(f"On {report.server}:", markup=False)
+    console().print(table)

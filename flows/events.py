@@ -1,0 +1,89 @@
+"""What automations can react to: events of a run's money, told to Prefect.
+
+    shotchain.budget.reserved      the gate has reserved what the run is to make
+    shotchain.budget.refused       a budget had no room
+    shotchain.budget.overrun       a budget holds more than its limit, since clips cost more than their price
+    shotchain.approval.requested   a person is asked
+    shotchain.approval.given       and said yes, now or before
+    shotchain.approval.denied      and said no, or nothing
+
+The resource of each is the flow run; the budgets concerned are related to it, in the role `budget`. Sums in the
+payload are decimal strings. An event that cannot be told is logged and stops nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypeAlias
+from urllib.parse import quote
+
+from prefect.events import emit_event
+
+from tasks.plan.model import usd
+from tasks.redaction import redact
+
+__all__ = ["Emit", "MoneyEvent", "tell"]
+
+_log = logging.getLogger("shotchain.events")
+
+Emit: TypeAlias = Callable[..., object]
+
+
+class MoneyEvent(StrEnum):
+    """What can have happened."""
+
+    RESERVED = "shotchain.budget.reserved"
+    REFUSED = "shotchain.budget.refused"
+    OVERRUN = "shotchain.budget.overrun"
+    REQUESTED = "shotchain.approval.requested"
+    GIVEN = "shotchain.approval.given"
+    DENIED = "shotchain.approval.denied"
+
+
+def tell(
+    event: MoneyEvent,
+    *,
+    run_id: str,
+    provider: str,
+    budgets: Iterable[str] = (),
+    emit: Emit = emit_event,
+    **payload: Decimal | str | None,
+) -> None:
+    """Tell Prefect what happened to a run's money.
+
+    Args:
+        event: What.
+        run_id: The flow run.
+        provider: Whose dollars.
+        budgets: Names of the standing budgets concerned.
+        emit: Takes the event; Prefect's by default.
+        payload: Sums and words; `None` is left out.
+    """
+    related = [
+        {
+            "prefect.resource.id": f"shotchain.budget.{quote(provider, safe='')}.{quote(name, safe='')}",
+            "prefect.resource.role": "budget",
+            "prefect.resource.name": name,
+        }
+        for name in budgets
+    ]
+    try:
+        emit(
+            event=str(event),
+            resource={"prefect.resource.id": f"prefect.flow-run.{run_id}", "shotchain.provider": provider},
+            related=related,
+            payload={"provider": provider, **_told(payload)},
+        )
+    except Exception as error:  # noqa: BLE001  # whoever watches the money must not be able to stop the work
+        _log.warning("the event %s could not be told: %s", event, redact(str(error)))
+
+
+def _told(payload: Mapping[str, Decimal | str | None]) -> dict[str, str]:
+    return {
+        name: usd(value) if isinstance(value, Decimal) else str(redact(value))
+        for name, value in payload.items()
+        if value is not None
+    }

@@ -1,0 +1,165 @@
+"""What `shotchain bootstrap` keeps on the Prefect server for all machines: the key, the folders, the provider's limit.
+
+Each of it is optional. Where it is missing, a run goes by its own environment, as on a machine that stands alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import httpx
+from prefect.blocks.core import Block
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError, concurrency
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL
+from pydantic import Field, SecretStr
+
+from tasks.errors import PrefectUnreachable
+
+__all__ = [
+    "BLOCK",
+    "BLOCK_TYPE",
+    "LIMIT",
+    "VARIABLES",
+    "RunwareCredentials",
+    "credentials_key",
+    "shared_environment",
+    "shared_slot",
+]
+
+BLOCK = "shotchain"
+BLOCK_TYPE = "runware-credentials"
+LIMIT = "shotchain-runware"
+# The variable of the server -> the environment variable whose default it is.
+VARIABLES = {
+    "shotchain_work": "SHOTCHAIN_WORK",
+    "shotchain_ledger": "SHOTCHAIN_LEDGER",
+    "shotchain_budgets": "SHOTCHAIN_BUDGETS",
+    "runware_base_url": "RUNWARE_BASE_URL",
+}
+
+_logger = logging.getLogger(__name__)
+_without: set[str] = set()  # addresses of servers that were found to have no such limit
+
+
+class RunwareCredentials(Block):
+    """The key of the account at Runware that pays."""
+
+    _block_type_name = "Runware credentials"
+    _block_type_slug = BLOCK_TYPE
+    _description = "The API key with which shotchain has clips generated at Runware."
+
+    key: SecretStr = Field(title="API key", description="From my.runware.ai. It is kept encrypted and never shown.")
+
+
+def credentials_key() -> str | None:
+    """The provider's key that the server keeps, or None: no server is configured, or it keeps none.
+
+    Raises:
+        PrefectUnreachable: The configured server does not answer.
+    """
+    if not PREFECT_API_URL.value():
+        return None
+    with _asking() as client:
+        return _key(client)
+
+
+def shared_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of this process, completed by what the server keeps for all; what is set here goes first.
+
+    Made for `resolve_settings(environ=...)`. The key is in the answer only, never in the process's environment, where
+    child processes would have it.
+
+    Args:
+        environ: Instead of the process's own environment.
+
+    Raises:
+        PrefectUnreachable: The configured server does not answer.
+    """
+    found = dict(os.environ if environ is None else environ)
+    lacking = {name: variable for name, variable in VARIABLES.items() if not found.get(variable)}
+    lacks_key = not found.get("RUNWARE_API_KEY", "").strip()
+    if not PREFECT_API_URL.value() or not (lacking or lacks_key):
+        return found
+    with _asking() as client:
+        for name, variable in lacking.items():
+            kept = client.read_variable_by_name(name)
+            if kept is not None and isinstance(kept.value, str) and kept.value:
+                found[variable] = kept.value
+        if lacks_key and (key := _key(client)):
+            found["RUNWARE_API_KEY"] = key
+    return found
+
+
+@asynccontextmanager
+async def shared_slot() -> AsyncIterator[None]:
+    """Hold one of the places at the provider that all machines share, for the block; wait for one if none is free.
+
+    Nothing is held, and that is said once, where the server has no such limit. The limit spares the provider; it does
+    not guard money. So a server that does not answer keeps no shot from going on, and what is paid for is not killed
+    when the place cannot be held any longer.
+    """
+    async with AsyncExitStack() as held:
+        address = str(PREFECT_API_URL.value() or "")
+        if address and address not in _without:
+            try:
+                await held.enter_async_context(concurrency(LIMIT, strict=True, raise_on_lease_renewal_failure=False))
+            except ConcurrencySlotAcquisitionError as error:
+                await _tell_why(error, address)
+        yield
+
+
+async def _tell_why(error: ConcurrencySlotAcquisitionError, address: str) -> None:
+    try:
+        async with get_client() as client:
+            await client.read_global_concurrency_limit_by_name(LIMIT)
+    except ObjectNotFound:
+        _without.add(address)
+        _logger.info("There is no limit '%s' that machines share; `shotchain bootstrap` makes it.", LIMIT)
+    except (httpx.HTTPError, RuntimeError):
+        _logger.warning("The shared limit '%s' cannot be asked for; this clip goes without: %s", LIMIT, error)
+    else:
+        _logger.warning("No place of the shared limit '%s' could be had; this clip goes without: %s", LIMIT, error)
+
+
+def _key(client: SyncPrefectClient) -> str | None:
+    try:
+        kept = client.read_block_document_by_name(BLOCK, BLOCK_TYPE, include_secrets=True)
+    except ObjectNotFound:
+        return None
+    key = kept.data.get("key")
+    return key.strip() or None if isinstance(key, str) else None
+
+
+class _Asking:
+    """A client of the configured server, whose silence is our own error."""
+
+    def __init__(self) -> None:
+        self._client = get_client(sync_client=True)
+
+    def __enter__(self) -> SyncPrefectClient:
+        try:
+            return self._client.__enter__()
+        except (httpx.HTTPError, RuntimeError) as error:
+            raise _unreachable(error) from error
+
+    def __exit__(self, *raised: object) -> None:
+        error = raised[1]
+        self._client.__exit__(*raised)
+        if isinstance(error, httpx.HTTPError):
+            raise _unreachable(error) from error
+
+
+def _asking() -> _Asking:
+    return _Asking()
+
+
+def _unreachable(error: Exception) -> PrefectUnreachable:
+    return PrefectUnreachable(
+        f"the configured Prefect server does not answer: {error}",
+        advice="Start it, or set what is needed in the environment and unset PREFECT_API_URL.",
+    )
