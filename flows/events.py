@@ -20,6 +20,7 @@ from enum import StrEnum
 from typing import TypeAlias
 from urllib.parse import quote
 
+from prefect.context import FlowRunContext
 from prefect.events import emit_event
 
 from tasks.plan.model import usd
@@ -49,7 +50,7 @@ def tell(
     run_id: str,
     provider: str,
     budgets: Iterable[str] = (),
-    emit: Emit = emit_event,
+    emit: Emit | None = None,
     **payload: Decimal | str | None,
 ) -> None:
     """Tell Prefect what happened to a run's money.
@@ -59,9 +60,13 @@ def tell(
         run_id: The flow run.
         provider: Whose dollars.
         budgets: Names of the standing budgets concerned.
-        emit: Takes the event; Prefect's by default.
+        emit: Takes the event; by default Prefect, if this is a flow run of it.
         payload: Sums and words; `None` is left out.
     """
+    if emit is None:
+        if FlowRunContext.get() is None:
+            return  # nobody is there to be told, and Prefect would start a server for that
+        emit = emit_event
     related = [
         {
             "prefect.resource.id": f"shotchain.budget.{quote(provider, safe='')}.{quote(name, safe='')}",

@@ -38,10 +38,9 @@ from tasks.errors import (
 )
 from tasks.ledger import Attempt, State
 from tasks.ledger.ledger import Ledger
-from tasks.ledger.states import OVER
 from tasks.progress import Event, Observer, Stage
 from tasks.runware.client import RunwareClient, is_conflict
-from tasks.runware.messages import VideoResult
+from tasks.runware.messages import VideoResult, named_task
 from tasks.runware.pauses import Pauses
 from tasks.runware.poller import Poller
 from tasks.settings import Settings
@@ -187,17 +186,17 @@ class Driver:
                     self._circuit.trip(error)
                     if doubtful:
                         raise  # it is about now, and says nothing of the post before
-                if doubtful and not isinstance(error, RequestRejected):
+                if doubtful and not _rejects(error, attempt.task_uuid):
                     return attempt  # so is this; but what is rejected now was rejected before
                 self._count(error)
-                return await self._end(attempt, state_after(error), error, order)
+                return await self._end(attempt, state_after(error), error, order, at_post=True)
             attempt = await self._accepted(attempt, order)
             return await self._succeeded(attempt, results[0]) if results else attempt
         if failure is None or doubtful:
             return attempt
         if isinstance(failure, STOPPERS):
             self._circuit.trip(failure)
-        return await self._end(attempt, State.RELEASED, failure, order)
+        return await self._end(attempt, State.RELEASED, failure, order, at_post=True)
 
     async def _pause_after(
         self, failure: RateLimited | ProviderUnreachable, turn: int, attempt: Attempt, order: Order, *, doubtful: bool
@@ -208,7 +207,7 @@ class Driver:
             await self._pauses.backoff(turn, first_s=1.0, most_s=30.0, asked_s=asked_s)
         except asyncio.CancelledError:
             if not doubtful:
-                await self._end(attempt, State.RELEASED, failure, order)
+                await self._end(attempt, State.RELEASED, failure, order, at_post=True)
             raise
 
     async def _accepted(self, attempt: Attempt, order: Order) -> Attempt:
@@ -228,7 +227,7 @@ class Driver:
         """
         self._tell(Stage.GENERATING, order, "asking what became of it")
         grace_s = self._settings.grace_s
-        sent_s = (attempt.submitted_at or attempt.created_at).timestamp()
+        sent_s = _posted_at(attempt).timestamp()
         waits = attempt.state is State.SUBMITTED or _may_be_posted(attempt)
         found = await self._look_until(attempt, order, sent_s + grace_s if waits else 0.0)
         if found.state is not attempt.state:
@@ -251,7 +250,9 @@ class Driver:
     async def _give_up(self, attempt: Attempt) -> Attempt:
         """Leave an attempt of which nothing can be learnt now to a later run, or to a person."""
         if attempt.state is State.SUBMITTED:
-            moved = await self._move(attempt, State.UNKNOWN, expect={State.SUBMITTED}, error=unknown_outcome(attempt))
+            # Where it was posted again meanwhile, the grace time runs anew.
+            facts: dict[str, Any] = {"expect": {State.SUBMITTED}, "posts": attempt.posts}
+            moved = await self._move(attempt, State.UNKNOWN, **facts, error=unknown_outcome(attempt))
             attempt = moved or await self._reload(attempt)
         if attempt.state is State.UNKNOWN:
             error = unknown_outcome(attempt)
@@ -348,15 +349,17 @@ class Driver:
         if error.transient or error.charged is not Charged.NO:
             self._circuit.failed(error)
 
-    async def _end(self, attempt: Attempt, state: State, error: ShotchainError, order: Order) -> Attempt:
+    async def _end(
+        self, attempt: Attempt, state: State, error: ShotchainError, order: Order, *, at_post: bool = False
+    ) -> Attempt:
         """Write down how an attempt ended, and keep the error with all that is known for whoever drives it."""
         error.shot = order.shot
         error.task_uuid = attempt.task_uuid
-        moved = await write_end(self._ledger, attempt, state, error)
-        current = moved or await self._reload(attempt)
-        if current.state in OVER:
-            self._errors[attempt.task_uuid] = error
-        return current
+        moved = await write_end(self._ledger, attempt, state, error, at_post=at_post)
+        if moved is None:
+            return await self._reload(attempt)  # where another run ended it, the ledger says why
+        self._errors[attempt.task_uuid] = error
+        return moved
 
     # -- helpers ---------------------------------------------------------------------------------------------------
 
@@ -380,3 +383,17 @@ class Driver:
 def _may_be_posted(attempt: Attempt) -> bool:
     """Whether the one more post is left to an attempt of which nobody ever said that it was accepted."""
     return attempt.posts < _MOST_POSTS and attempt.accepted_at is None
+
+
+def _posted_at(attempt: Attempt) -> datetime:
+    """When an attempt was posted last. While it is `submitted`, nothing but a post touches its row."""
+    if attempt.state is State.SUBMITTED:
+        return attempt.updated_at
+    return attempt.submitted_at or attempt.created_at
+
+
+def _rejects(error: ShotchainError, task_uuid: str) -> bool:
+    """Whether the provider itself speaks of this request: a status alone, or a page of a gateway, may be anybody's."""
+    if not isinstance(error, RequestRejected) or error.details is None:
+        return False
+    return error.parameter is not None or named_task(error.details) == task_uuid

@@ -53,7 +53,9 @@ async def write_success(ledger: Ledger, attempt: Attempt, result: VideoResult) -
     )
 
 
-async def write_end(ledger: Ledger, attempt: Attempt, state: State, error: ShotchainError) -> Attempt | None:
+async def write_end(
+    ledger: Ledger, attempt: Attempt, state: State, error: ShotchainError, *, at_post: bool = False
+) -> Attempt | None:
     """End an attempt without a clip, and settle what was taken for it as far as `error` tells; None as above.
 
     Args:
@@ -61,10 +63,12 @@ async def write_end(ledger: Ledger, attempt: Attempt, state: State, error: Shotc
         attempt: Which.
         state: `refused` or `failed`; or `released` where nothing ever arrived.
         error: Why.
+        at_post: Whether that was the answer to a post rather than to a question. It speaks of that post alone, so it
+            ends the attempt only as it was posted: not if it was accepted, or posted again, meanwhile.
     """
-    if state is State.RELEASED:
-        # Only if it was not posted again meanwhile: then nobody can be about to.
-        facts: dict[str, Any] = {"expect": {State.SUBMITTED}, "posts": attempt.posts}
-    else:
-        facts = {"expect": AT_PROVIDER, "cost_usd": error.cost_usd if error.charged is Charged.YES else None}
+    facts: dict[str, Any] = {"expect": AT_PROVIDER}
+    if at_post or state is State.RELEASED:
+        facts = {"expect": {State.SUBMITTED if state is State.RELEASED else attempt.state}, "posts": attempt.posts}
+    if state is not State.RELEASED:
+        facts["cost_usd"] = error.cost_usd if error.charged is Charged.YES else None
     return await in_ledger(ledger.move, attempt.task_uuid, state, error=error, **facts)

@@ -14,9 +14,10 @@ from typing import TypeAlias
 
 from tasks.clips.circuit import Circuit
 from tasks.clips.recall import recorded_result
+from tasks.clips.record import ClipRecord
 from tasks.clips.store import Clip, ClipStore, Origin
 from tasks.clips.writing import in_ledger
-from tasks.errors import ClipDamaged, ClipLost, ProviderUnreachable, ResultGone, ShotchainError
+from tasks.errors import Charged, ClipDamaged, ClipLost, ProviderUnreachable, ResultGone, ShotchainError
 from tasks.ledger import Attempt, State
 from tasks.ledger.ledger import Ledger
 from tasks.media.frames import DecodedFacts, decode_whole
@@ -109,12 +110,12 @@ class Fetcher:
         Raises:
             ClipLost: It is gone at the provider.
             ClipDamaged: It cannot be decoded, however often it is fetched; each copy was kept aside.
-            ProviderUnreachable: It could not be downloaded now.
+            ProviderUnreachable: It could not be downloaded now, though the provider has it.
             StorageUnreachable: It cannot be written.
             ShotchainError: The provider cannot be asked for a fresh address.
         """
         self._tell(Stage.DOWNLOADING, shot, take)
-        damage: ClipDamaged | None = None
+        failure: ShotchainError | None = None
         elsewhere = False
         for turn in range(_DOWNLOADS):
             if turn:
@@ -127,16 +128,16 @@ class Fetcher:
                 if fresh is None:
                     self._circuit.failed(error)
                     raise
-                result, elsewhere = fresh, True
+                result, elsewhere, failure = fresh, True, error
                 continue
-            except ResultGone:
-                result = await self._fresh(attempt)
+            except ResultGone as error:
+                result, failure = await self._fresh(attempt), error
                 continue
             try:
                 facts = await asyncio.to_thread(decode_whole, download.path, stills(download.sha256))
                 clip = await self._keep(attempt, result, key, download, facts)
             except ClipDamaged as error:
-                damage = error
+                failure = error
                 kept = await self._store.set_aside(key, download.path)
                 self._tell(Stage.NOTE, shot, take, message=f"a damaged download was kept aside: {kept}")
                 self._circuit.failed(error)
@@ -145,17 +146,35 @@ class Fetcher:
                 return clip
             finally:
                 download.path.unlink(missing_ok=True)
-        if damage is None:
-            raise lost(attempt)
+        if not isinstance(failure, ClipDamaged):
+            unreached = _unreached(attempt, failure)
+            self._circuit.failed(unreached)
+            raise unreached
         cost_usd = cost_of(attempt)
         raise ClipDamaged(
-            f"the paid clip cannot be decoded, however often it is fetched: {damage.message}",
+            f"the paid clip cannot be decoded, however often it is fetched: {failure.message}",
             advice=f"It is kept aside in the clip store. Run again to fetch it again, or pay ${cost_usd} once more "
             "with --rebuy-lost.",
             shot=shot,
             task_uuid=attempt.task_uuid,
             cost_usd=cost_usd,
         )
+
+    async def regain(self, record: ClipRecord, *, shot: str, take: int, stills: Stills = _no_stills) -> Clip:
+        """Bring a clip back into the store of which nothing is left but its record, and no row in the ledger.
+
+        Args:
+            record: What the store remembers of it.
+            shot: See `fetch`.
+            take: See `fetch`.
+            stills: See `fetch`.
+
+        Raises:
+            ShotchainError: See `fetch`.
+        """
+        paid = _paid_by(record, shot, take)
+        result = await self._fresh(paid)
+        return await self.fetch(paid, result, key=record.key, shot=shot, take=take, stills=stills)
 
     async def stored(self, attempt: Attempt) -> Attempt | None:
         """Write down that the clip of a `succeeded` attempt is whole in the store; None where that was written."""
@@ -211,6 +230,47 @@ def lost(attempt: Attempt) -> ClipLost:
         shot=attempt.shot,
         task_uuid=attempt.task_uuid,
         cost_usd=cost_usd,
+    )
+
+
+def _paid_by(record: ClipRecord, shot: str, take: int) -> Attempt:
+    """The attempt that paid for a clip, as a ledger would have it. Which account that was, no record tells."""
+    origin = record.origin
+    return Attempt(
+        task_uuid=origin.task_uuid,
+        number=1,
+        provider=origin.provider,
+        account="",
+        run_id="",
+        storyboard="",
+        shot=shot,
+        take=take,
+        model=origin.model,
+        content_key=record.key,
+        state=State.STORED,
+        request={},
+        reserved_usd=origin.cost_usd,
+        cost_usd=origin.cost_usd,
+        charged=Charged.YES,
+        posts=1,
+        result=None,
+        error=None,
+        error_code=None,
+        created_at=record.stored_at,
+        updated_at=record.stored_at,
+        stored_at=record.stored_at,
+    )
+
+
+def _unreached(attempt: Attempt, failure: ShotchainError | None) -> ProviderUnreachable:
+    """What is said of a paid clip that the provider has, and that none of its addresses gives."""
+    why = "" if failure is None else f": {failure.message}"
+    return ProviderUnreachable(
+        f"the provider has this clip, and none of the addresses that it names gives it{why}",
+        advice="It is paid for and will be fetched by the next run of the same command. If a proxy or a firewall "
+        "stands in between, let it through.",
+        shot=attempt.shot,
+        task_uuid=attempt.task_uuid,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tasks.clips.attempt import Driver, Order
 from tasks.clips.circuit import Circuit
-from tasks.clips.fetch import Fetcher
+from tasks.clips.fetch import Fetcher, Stills
 from tasks.clips.gate import past_limit, wanted_take
 from tasks.clips.inputs import Inputs
 from tasks.clips.recall import recorded_error
@@ -160,7 +160,7 @@ class Generator:
             error.shot = shot.id
             raise error
         try:
-            found = await self._store.find(key)
+            found = await self._store.find(key) or await self._regain(shot, take)
             if found is None:
                 return await self._have(shot, take, clips)
         except ShotchainError as error:
@@ -177,6 +177,25 @@ class Generator:
             await self._fetcher.stored(attempt)
         self._tell(Stage.REUSED, shot, take)
         return self._taken(attempt, found, shot, take)
+
+    async def _regain(self, shot: PlannedShot, take: PlannedTake) -> Clip | None:
+        """Bring back a clip that only the store remembers; None where the ledger knows more, or it may be paid anew."""
+        key, provider = take.content_key, self._plan.provider
+        record = await asyncio.to_thread(self._store.remembered, key)
+        if record is None or await in_ledger(self._ledger.paid, provider, key) is not None:
+            return None
+        live = await in_ledger(self._ledger.live, provider, key)
+        if live is not None and live.state is not State.RESERVED:
+            return None  # it was paid for anew already
+        try:
+            clip = await self._fetcher.regain(record, shot=shot.id, take=take.number, stills=self._stills(shot, take))
+        except (ClipLost, ClipDamaged) as error:
+            if not self._rebuy_lost:
+                raise
+            self._tell(Stage.RETRYING, shot, take, message=f"{error.message}; paying for it once more, as asked")
+            return None
+        await self._give_back(key)
+        return clip
 
     async def _have(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
         """Have a take that is not in the store: by an attempt of this run, or by that of another that lives."""
@@ -196,8 +215,10 @@ class Generator:
             except (ClipLost, ClipDamaged) as error:
                 if not self._rebuy_lost or replaces is not None or attempt.state not in PAID:
                     raise
-                replaces = attempt.task_uuid
-                attempt = await self._replace(attempt, error, shot, take)
+                again = await self._replace(attempt, error, shot, take)
+                if again is not None:
+                    replaces = attempt.task_uuid
+                attempt = again or await self._wheel.read(attempt)
             except ShotchainError as error:
                 attempt, tries = await self._after(attempt, error, replaces, tries, shot, take)
             else:
@@ -297,12 +318,25 @@ class Generator:
 
     async def _replace(
         self, attempt: Attempt, error: ClipLost | ClipDamaged, shot: PlannedShot, take: PlannedTake
-    ) -> Attempt:
-        """Reserve anew what was paid for and is lost, as the user has asked for. What was paid stays paid."""
-        if attempt.state is State.SUCCEEDED:
-            await in_ledger(self._ledger.move, attempt.task_uuid, State.FAILED, expect={State.SUCCEEDED}, error=error)
-        self._tell(Stage.RETRYING, shot, take, message=f"{error.message}; paying for it once more, as asked")
-        return await self._reserve(shot, take, replaces=attempt.task_uuid)
+    ) -> Attempt | None:
+        """Reserve anew what was paid for and is lost, as the user has asked for. What was paid stays paid.
+
+        None where it is not lost after all, or another run has its wheel: it may have brought the clip meanwhile.
+        """
+        held = await self._wheel.take(attempt)
+        if held is None:
+            return None
+        try:
+            if held.state is not attempt.state or await self._store.find(take.content_key) is not None:
+                return None
+            if held.state is State.SUCCEEDED:
+                facts: dict[str, Any] = {"expect": {State.SUCCEEDED}, "error": error}
+                if await in_ledger(self._ledger.move, held.task_uuid, State.FAILED, **facts) is None:
+                    return None
+            self._tell(Stage.RETRYING, shot, take, message=f"{error.message}; paying for it once more, as asked")
+            return await self._reserve(shot, take, replaces=held.task_uuid)
+        finally:
+            await self._wheel.let_go(held)
 
     async def _reserve(self, shot: PlannedShot, take: PlannedTake, replaces: str | None = None) -> Attempt:
         wanted = wanted_take(self._plan, shot, take, replaces)
@@ -318,15 +352,15 @@ class Generator:
         return {**shot.request, "inputs": fill_inputs(shot.inputs, filled.__getitem__)}
 
     async def _fetch(self, attempt: Attempt, result: VideoResult, shot: PlannedShot, take: PlannedTake) -> Clip:
-        # The frames that other shots wait for are taken in the same pass.
-        taken = self._plan.frames_taken_of(shot.id) if take.number == shot.select else ()
-
-        def stills(sha256: str) -> dict[int, Path]:
-            return {index: self._inputs.still(sha256, index) for index in taken}
-
+        stills = self._stills(shot, take)
         return await self._fetcher.fetch(
             attempt, result, key=take.content_key, shot=shot.id, take=take.number, stills=stills
         )
+
+    def _stills(self, shot: PlannedShot, take: PlannedTake) -> Stills:
+        # The frames that other shots wait for are taken in the same pass.
+        taken = self._plan.frames_taken_of(shot.id) if take.number == shot.select else ()
+        return lambda sha256: {index: self._inputs.still(sha256, index) for index in taken}
 
     def _tell(
         self,

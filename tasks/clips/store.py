@@ -89,6 +89,23 @@ class ClipStore:
         content = self._place(key, ".json").read_bytes()
         return None if content is None else ClipRecord.read(key, content)
 
+    def remembered(self, key: str) -> ClipRecord | None:
+        """What was last recorded of this key, also where it was moved aside as damaged since. Blocks.
+
+        Raises:
+            StorageUnreachable: The storage does not answer.
+        """
+        record = self.record(key)
+        if record is not None:
+            return record
+        folder = self.root.child(f"clips/{key[:2]}")
+        aside = [file.name for file in folder.files() if file.name.startswith(f"{key}.damaged-")]
+        for name in sorted((name for name in aside if name.endswith(".json")), reverse=True):
+            content = folder.child(name).read_bytes()
+            if content is not None and (record := ClipRecord.read(key, content)) is not None:
+                return record
+        return None
+
     def write_record(self, record: ClipRecord) -> None:
         """Say that the file of this record, which is there already, is a whole clip. Blocks.
 

@@ -23,6 +23,8 @@ from tests.clips.house import KEY, House, drive, left_by_a_crash
 from tests.runware.provider import (
     PRICE_USD,
     Provider,
+    accept,
+    busy,
     lose_reply,
     lose_request,
     refuse,
@@ -181,6 +183,63 @@ class TestLostReply:
         assert isinstance(await house.render(provider), RequestRejected)
         assert house.states() == [S.REFUSED]
 
+    async def test_a_page_that_names_no_task_says_nothing_of_the_first_post(
+        self, house: House, provider: Provider
+    ) -> None:
+        provider.silent, provider.polls = True, float("inf")
+        provider.submissions = deque([lose_reply, lambda *_: httpx.Response(404, text="<html>not here</html>")])
+        assert isinstance(await house.render(provider), OutcomeUnknown)
+        assert house.states() == [S.UNKNOWN]
+        assert house.held_usd() == PRICE_USD
+        for task in provider.tasks.values():
+            task.polls = 0
+        (taken,) = await house.render(provider, "next")
+        assert taken.clip.path.is_file()
+        assert provider.charged_usd == PRICE_USD
+
+    async def test_nor_does_a_rejection_that_names_neither_task_nor_parameter(
+        self, house: House, provider: Provider
+    ) -> None:
+        error = {"code": "invalidValue", "message": "no"}
+        provider.submissions = deque([lose_request, lambda *_: httpx.Response(400, json={"errors": [error]})])
+        assert isinstance(await house.render(provider), OutcomeUnknown)
+        assert house.states() == [S.UNKNOWN]
+
+    async def test_a_rejected_parameter_ends_it(self, house: House, provider: Provider) -> None:
+        error = {"code": "invalidValue", "message": "no", "parameter": "duration"}
+        provider.submissions = deque([lose_request, lambda *_: httpx.Response(400, json={"errors": [error]})])
+        assert isinstance(await house.render(provider), RequestRejected)
+        assert house.states() == [S.REFUSED]
+
+
+class TestLateAnswers:
+    """The answer to one post says nothing of what another run has posted since, or has heard."""
+
+    @pytest.mark.parametrize(
+        "answer", [refuse("insufficientCredits", 402), refuse("invalidDuration"), refuse("inferenceError"), busy()]
+    )
+    @pytest.mark.parametrize("is_accepted", [True, False])
+    async def test_a_late_refusal_leaves_what_was_posted_again_alone(
+        self, house: House, provider: Provider, answer: Any, is_accepted: bool
+    ) -> None:
+        async with house.run(provider, "first") as run:
+            attempt = run.reserve()
+
+            def late(server: Provider, task: dict[str, Any], request: httpx.Request) -> httpx.Response:
+                # This run was taken for dead: another has claimed the one more post, and the provider took it.
+                assert run.ledger.count_post(attempt.task_uuid, posts=1) is not None
+                accept(server, task, request)
+                if is_accepted:
+                    assert run.ledger.move(attempt.task_uuid, S.ACCEPTED) is not None
+                refused: httpx.Response = answer(server, task, request)
+                return refused
+
+            provider.submissions = deque([busy(), late])
+            done = await drive(run, attempt)
+        assert (done.state, done.posts, done.charged) == (S.SUCCEEDED, 2, Charged.YES)
+        (taken,) = await house.render(provider, "next")
+        assert (taken.reused, provider.charged_usd) == (True, PRICE_USD)
+
 
 class TestUnknown:
     """An attempt that was given up by somebody who had no request to post has the one further post left."""
@@ -242,6 +301,18 @@ class TestCrashes:
             run.ledger.count_post(attempt.task_uuid, posts=1)
         error = await house.render(provider, "next")
         assert isinstance(error, OutcomeUnknown)
+        assert provider.submitted == []
+
+    async def test_after_the_second_post_its_grace_time_runs_from_that(self, house: House, provider: Provider) -> None:
+        provider.silent, provider.polls = True, float("inf")
+        async with house.run(provider, "crashed") as run:
+            attempt = left_by_a_crash(run, S.SUBMITTED)
+            await asyncio.sleep(0.6)
+            run.ledger.count_post(attempt.task_uuid, posts=1)
+            provider.take({"taskUUID": attempt.task_uuid})
+        asyncio.get_running_loop().call_later(0.2, setattr, provider.tasks[attempt.task_uuid], "polls", 0)
+        (taken,) = await house.render(provider, "next", grace_s=0.6)
+        assert taken.clip.path.is_file()
         assert provider.submitted == []
 
     @pytest.mark.parametrize("states", [[S.SUBMITTED], [S.SUBMITTED, S.ACCEPTED], [S.SUBMITTED, S.UNKNOWN]])

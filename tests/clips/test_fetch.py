@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tasks.clips.store import Clip, ClipStore
 from tasks.errors import CircuitOpen, ClipDamaged, ClipLost, ProviderUnreachable
 from tasks.ledger import Attempt, State
 from tasks.progress import Stage
+from tasks.runware.messages import VideoResult
 from tests.clips.house import PAUSES, House, Run, drive
 from tests.runware.provider import PRICE_USD, Provider
 
@@ -98,10 +99,37 @@ async def test_what_the_provider_no_longer_has_is_lost_and_stays_paid(paid: Fetc
     assert paid.house.states() == [State.SUCCEEDED]
 
 
-async def test_an_address_that_expires_whenever_it_is_fresh_is_given_up(paid: Fetching, provider: Provider) -> None:
+async def test_what_the_provider_has_is_not_lost_though_its_address_gives_nothing(
+    paid: Fetching, provider: Provider
+) -> None:
     provider.downloads = deque(["gone"] * 3)
-    with pytest.raises(ClipLost):
+    with pytest.raises(ProviderUnreachable, match=r"the provider has this clip.*HTTP 404") as caught:
         await paid.fetch()
+    assert (caught.value.shot, caught.value.task_uuid) == ("a", paid.attempt.task_uuid)
+    assert paid.house.states() == [State.SUCCEEDED]
+    await paid.fetch()
+    assert paid.house.states() == [State.STORED]
+
+
+async def test_nor_is_it_lost_where_the_last_address_of_all_is_a_new_one(paid: Fetching, provider: Provider) -> None:
+    provider.downloads = deque(["gone", "gone", *["failing"] * 5])
+    result = await paid.fetcher.result_of(paid.attempt)
+    again = (replace(result, video_url=result.video_url.replace("/0/", f"/{turn}/")) for turn in range(1, 9))
+
+    async def elsewhere(_: Attempt) -> VideoResult | None:
+        return next(again)
+
+    fetcher = Fetcher(
+        client=paid.run.client,
+        ask_again=elsewhere,
+        store=paid.run.store,
+        ledger=paid.run.ledger,
+        scratch=paid.house.folder / "scratch",
+        observer=paid.house.events.append,
+        pauses=PAUSES,
+    )
+    with pytest.raises(ProviderUnreachable):
+        await fetcher.fetch(paid.attempt, result, key="f" * 64, shot="a", take=2)
 
 
 async def test_a_damaged_download_is_fetched_again(paid: Fetching, provider: Provider) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tasks.clips.generate import Taken
-from tasks.clips.store import Origin
+from tasks.clips.store import ClipStore, Origin
 from tasks.errors import (
     Charged,
     ClipDamaged,
@@ -326,9 +326,60 @@ class TestLostClips:
         assert house.held_usd() == PRICE_USD
 
     async def test_a_clip_of_this_very_run_is_never_bought_again(self, house: House, provider: Provider) -> None:
-        provider.downloads = deque(["gone"] * 3)
+        class Forgets(deque[str]):
+            """It has expired at the provider by the time it is downloaded."""
+
+            def popleft(self) -> str:
+                provider.lost = set(provider.tasks)
+                return super().popleft()
+
+        provider.downloads = Forgets(["gone"])
         error = await house.render(provider, rebuy_lost=True)
         assert isinstance(error, ClipLost)
+        assert len(provider.submitted) == 1
+
+    @pytest.mark.parametrize("rebuy_lost", [False, True])
+    async def test_what_the_provider_lists_is_never_bought_again_though_its_address_refuses(
+        self, house: House, provider: Provider, rebuy_lost: bool
+    ) -> None:
+        for run_id in ("run", "next"):
+            provider.downloads = deque(["gone"] * 3)
+            error = await house.render(provider, run_id, rebuy_lost=rebuy_lost)
+            assert isinstance(error, ProviderUnreachable)
+            assert "the provider has this clip" in str(error)
+        assert house.states() == [S.SUCCEEDED]
+        (taken,) = await house.render(provider, "after")
+        assert (taken.reused, len(provider.submitted)) == (True, 1)
+
+    @pytest.mark.parametrize("was_stored", [False, True])
+    async def test_what_another_run_brings_meanwhile_is_not_bought_again(
+        self, house: House, provider: Provider, was_stored: bool
+    ) -> None:
+        provider.downloads = deque([] if was_stored else ["failing"] * 5)
+        await house.render(provider)
+        lose_clips(house)
+        async with house.run(provider, "a", rebuy_lost=True) as run:
+            (attempt,) = run.ledger.attempts()
+            file = house.folder / "clip.mp4"
+            file.write_bytes(provider.clip)
+            download = Download(file, hashlib.sha256(provider.clip).hexdigest(), len(provider.clip))
+            origin = Origin("runware", attempt.model, attempt.task_uuid, "video", PRICE_USD, None, nsfw=False)
+            others = ClipStore(str(house.folder / "other"), house.folder / "cache")
+            await others.put(attempt.content_key, download, decode_whole(file), origin)
+
+            class Brings(deque[Any]):
+                """Another run brings the clip while this one hears that the provider has it no more."""
+
+                def popleft(self) -> Any:
+                    shutil.copytree(others.root.url, house.work, dirs_exist_ok=True)
+                    run.ledger.move(attempt.task_uuid, S.STORED, expect={S.SUCCEEDED})
+                    return super().popleft()
+
+            provider.lost = set(provider.tasks)
+            provider.questions = Brings([(200, {"data": []})] * 2)
+            (taken,) = await run.all()
+        assert (taken.reused, taken.paid_usd) == (True, Decimal(0))
+        assert house.states() == [S.STORED]
         assert len(provider.submitted) == 1
 
     async def test_a_rebuy_goes_through_the_budget(self, house: House, provider: Provider) -> None:
@@ -351,6 +402,76 @@ class TestLostClips:
         await house.render(provider)
         (taken,) = await house.render(provider, "next", key="another-key")
         assert taken.clip.path.is_file()
+
+
+def damage(house: House, how: str) -> None:
+    """Lose the clip's file, or let a byte of it rot; its record stays where it is."""
+    (file,) = (path for path in house.files() if path.suffix == ".mp4")
+    if how == "missing":
+        file.unlink()
+        return
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 255
+    file.write_bytes(content)
+    if how == "set aside":
+        store = ClipStore(house.work, house.folder / "cache")
+        (clip,) = store.inventory().clips
+        store.retire(clip.record)
+
+
+@pytest.mark.parametrize("how", ["damaged", "missing", "set aside"])
+class TestClipsThatOnlyTheStoreRemembers:
+    """A clip whose file is gone or damaged, whose record is there, and of which the ledger knows nothing."""
+
+    @pytest.fixture
+    async def remembered(self, house: House, provider: Provider, how: str) -> House:
+        await house.render(provider)
+        damage(house, how)
+        for path in house.folder.glob("ledger.db*"):
+            path.unlink()
+        shutil.copy(house.template, house.folder / "ledger.db")
+        return house
+
+    async def test_is_asked_for_at_the_provider(self, remembered: House, provider: Provider) -> None:
+        (taken,) = await remembered.render(provider, "next")
+        assert (taken.reused, taken.paid_usd) == (True, 0)
+        assert taken.clip.path.read_bytes() == provider.clip
+        assert len(provider.submitted) == 1
+        assert remembered.held_usd("next") == 0
+        assert set(remembered.states()) <= {S.RELEASED}
+        (again,) = await remembered.render(None, "after")
+        assert again.clip == taken.clip
+
+    async def test_from_everywhere_fails_and_names_the_price(self, remembered: House, provider: Provider) -> None:
+        provider.lost = set(provider.tasks)
+        for run_id in ("next", "after"):
+            error = await remembered.render(provider, run_id)
+            assert isinstance(error, ClipLost)
+            assert error.cost_usd == PRICE_USD
+            assert "$0.42" in str(error)
+            assert remembered.held_usd(run_id) == 0
+        assert len(provider.submitted) == 1
+
+    async def test_from_everywhere_is_bought_again_when_asked_for(self, remembered: House, provider: Provider) -> None:
+        provider.lost = set(provider.tasks)
+        (taken,) = await remembered.render(provider, "rebuy", rebuy_lost=True)
+        assert (taken.reused, taken.paid_usd) == (False, PRICE_USD)
+        (again,) = await remembered.render(provider, "after")
+        assert again.reused
+        assert len(provider.submitted) == 2
+
+    async def test_what_was_bought_again_and_is_under_way_is_gone_on_with(
+        self, remembered: House, provider: Provider
+    ) -> None:
+        provider.lost = set(provider.tasks)
+        provider.polls = float("inf")
+        error = await remembered.render(provider, "rebuy", rebuy_lost=True, deadline_s=0.05)
+        assert isinstance(error, OutcomeUnknown)
+        for task in provider.tasks.values():
+            task.polls = 0
+        (taken,) = await remembered.render(provider, "after")
+        assert taken.clip.path.is_file()
+        assert len(provider.submitted) == 2
 
 
 async def test_the_longest_remaining_path_goes_first(new_house: NewHouse, provider: Provider) -> None:

@@ -157,3 +157,29 @@ async def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     assert await store.find(KEY) is None
     with pytest.raises(StorageUnreachable, match="cannot be written"):
         await put(store, tmp_path)
+
+
+class TestRemembered:
+    async def test_what_is_recorded(self, store: ClipStore, tmp_path: Path) -> None:
+        await put(store, tmp_path)
+        assert store.remembered(KEY) == store.record(KEY)
+
+    async def test_what_was_moved_aside_last(self, store: ClipStore, tmp_path: Path) -> None:
+        for content in (b"a clip", b"another clip"):
+            await put(store, tmp_path, content)
+            record = store.record(KEY)
+            assert record is not None
+            store.retire(record)
+        assert store.record(KEY) is None
+        assert store.remembered(KEY) == record
+
+    async def test_nothing_of_a_key_that_it_never_had(self, store: ClipStore, tmp_path: Path) -> None:
+        assert store.remembered(KEY) is None
+        await put(store, tmp_path, key="ab" + "1" * 62)
+        assert store.remembered(KEY) is None
+
+    async def test_nothing_that_cannot_be_read(self, store: ClipStore, tmp_path: Path) -> None:
+        await put(store, tmp_path)
+        store.root.child(f"clips/ab/{KEY}.json").put_bytes(b"{")
+        store.retire_record(KEY)
+        assert store.remembered(KEY) is None

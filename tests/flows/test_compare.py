@@ -28,7 +28,8 @@ def test_the_plan_of_the_same_file_is_meant_and_else_the_newest_of_that_title(tm
     with open_ledger(place) as ledger:
         for title, file in (("Trams", "film.yaml"), ("Trams", "other.yaml"), ("Trains", "film.yaml")):
             memory = {"shots": [], "from": f"{title} {file}"}
-            ledger.remember_plan(provider=PROVIDER, storyboard=title, file=file, run_id="r", plan=memory)
+            whole = str(Path(file).resolve())
+            ledger.remember_plan(provider=PROVIDER, storyboard=title, file=whole, run_id="r", plan=memory)
 
     def remembered(title: str, file: str, provider: str = PROVIDER) -> object:
         past = past_of(replace(TRAMS, title=title, file=file, provider=provider), place)

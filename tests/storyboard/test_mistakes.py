@@ -15,7 +15,7 @@ SHOT_KEYS = (
     "prompt, duration, boundary, first_frame, last_frame, reference_images, reference_videos, video, "
     "keep_original_sound, takes, select, output_format, output_quality, safety, ttl"
 )
-ROOT_KEYS = "title, model, size, fps, style, retries, assets, defaults, shots, $schema"
+ROOT_KEYS = "title, model, size, fps, style, retries, tags, assets, defaults, shots, $schema"
 IDS = "letters, digits, '-' and '_', at most 64, beginning with a letter or a digit"
 SECONDS = "a number above 0, without a unit, such as 5 or 2.5"
 ROOT = "at least 'shots': a list of shots, each with an id and a prompt"
