@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from tasks.errors import (
-    ClipLost,
     ContentRefused,
     ProviderError,
     ProviderFailed,
     ProviderTimeout,
+    ProviderUnreachable,
 )
 from tests.clips.house import make_plan
 from tests.faults.conftest import NewTrial
@@ -109,9 +109,8 @@ CASES = [
         [fault("expire", addresses=3)],
         states="succeeded",
         sent="submit=1 download=3",
-        error=ClipLost,
-        says="paid for.*the provider no longer has it",
-        advises=r"pay \$0\.42 once more with --rebuy-lost",
+        error=ProviderUnreachable,
+        says="the provider has this clip, and none of the addresses",
     ),
 ]
 
