@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tasks.ledger import Attempt, Sums
 
 __all__ = [
+    "attempt_as_dict",
     "attempts_as_csv",
     "attempts_as_dict",
     "parse_by",
@@ -91,12 +92,12 @@ def _totals(sums: Sequence[Sums]) -> dict[str, dict[str, Decimal]]:
 
 def attempts_as_dict(attempts: Sequence[Attempt]) -> dict[str, Any]:
     """Attempts and their sums by provider, JSON-ready."""
-    return {"attempts": [_attempt_as_dict(item) for item in attempts], "totals": _as_text(_held(attempts))}
+    return {"attempts": [attempt_as_dict(item) for item in attempts], "totals": _as_text(_held(attempts))}
 
 
 def attempts_as_csv(attempts: Sequence[Attempt]) -> str:
     """One line an attempt; of its error, the message."""
-    rows = [{**_attempt_as_dict(item), "error": (item.error or {}).get("message")} for item in attempts]
+    rows = [{**attempt_as_dict(item), "error": (item.error or {}).get("message")} for item in attempts]
     return _as_csv(_ATTEMPT_COLUMNS, rows)
 
 
@@ -120,7 +121,7 @@ def print_attempts(console: Console, attempts: Sequence[Attempt]) -> None:
     _print_totals(console, _held(attempts))
 
 
-def _attempt_as_dict(item: Attempt) -> dict[str, Any]:
+def attempt_as_dict(item: Attempt) -> dict[str, Any]:
     return {
         "taskUUID": item.task_uuid,
         "provider": item.provider,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.provider import open_provider
+from flows.shared import shared_slot
 from flows.terms import Terms
 from tasks.clips.attempt import Driver
 from tasks.clips.caches import bound_caches
@@ -65,8 +67,9 @@ async def open_studio(
 ) -> AsyncIterator[Studio]:
     """Open the ledger, the clip store, the client and, if it is the provider, the embedded emulator.
 
-    All the while the run's lease is held, so that other runs wait for what this one makes. At the end, whatever
-    happens, what was reserved and never submitted is given back.
+    All the while a lease is held for the run, so that others wait for what this process makes. At the end, whatever
+    happens, what the run has reserved and never submitted is given back, unless another process works for it too: an
+    orchestrator may have started it again, taking this one for dead.
 
     Raises:
         SettingsError: A place cannot be used.
@@ -82,6 +85,7 @@ async def open_studio(
         await asyncio.to_thread(store.check)
         retries = next((count for count in (settings.retries, plan.retries) if count is not None), DEFAULT_RETRIES)
         circuit = Circuit()
+        holder = f"{run_id}/{uuid.uuid4().hex[:8]}"
         generator = Generator(
             plan=plan,
             run_id=run_id,
@@ -90,7 +94,8 @@ async def open_studio(
             ledger=ledger,
             store=store,
             inputs=Inputs(client, facts, plan.clip_rate, settings.cache, settings.pictures),
-            slots=Slots(settings.max_in_flight),
+            # Places that machines share spare the provider; the emulator inside needs no sparing.
+            slots=Slots(settings.max_in_flight, shared=None if settings.identity == "emulator" else shared_slot),
             scratch=scratch,
             retries=retries,
             rebuy_lost=rebuy_lost,
@@ -98,7 +103,15 @@ async def open_studio(
             nsfw=settings.nsfw,
             approved_usd=terms.approved_usd,
             circuit=circuit,
+            holder=holder,
         )
+        loop = asyncio.get_running_loop()
+        heartbeat = Heartbeat(
+            ledger, holder, settings.lease_s, say=lambda text: _tell_soon(loop, observe, text), run_id=run_id
+        )
+        stack.callback(heartbeat.close)
+        # Before it begins: another process that ends the same run now sees that it goes on here.
+        await in_ledger(heartbeat.start)
         await asyncio.to_thread(
             ledger.begin_run,
             run_id=run_id,
@@ -110,21 +123,17 @@ async def open_studio(
             budgets=terms.limits.standing,
             tags=terms.tags,
         )
-        loop = asyncio.get_running_loop()
-        heartbeat = Heartbeat(ledger, run_id, settings.lease_s, say=lambda text: _tell_soon(loop, observe, text))
-        stack.callback(heartbeat.close)
         outcome = "stopped"
         try:
-            await in_ledger(heartbeat.start)
             yield Studio(settings, run_id, ledger, store, generator, scratch, observe, datetime.now(UTC))
             outcome = "done"
         except Exception as error:
             outcome = type(error).__name__
             raise
         finally:
+            heartbeat.close()
             try:
-                ledger.release_unsubmitted(run_id)
-                ledger.finish_run(run_id, outcome)
+                ledger.end_run(run_id, outcome)
             except ShotchainError as error:
                 # It hides no result and no other error; the end of the lease gives back what is reserved.
                 observe(Event(Stage.NOTE, message=f"the run's end could not be written down: {error.message}"))

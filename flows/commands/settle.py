@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.commands.flags import LedgerUrl
-from flows.commands.output import console
+from flows.commands.flags import Json, LedgerUrl
+from flows.commands.output import console, print_json
 from tasks.errors import BadInput
 from tasks.settings import parse_usd, resolve_settings
 
@@ -21,9 +21,13 @@ def settle(
     charged: Annotated[bool, Parameter(negative="--not-charged", help="Whether the provider took money for it.")],
     cost: Annotated[str | None, Parameter(help="What it took, if not the price that is held.")] = None,
     ledger: LedgerUrl = None,
+    json: Json = False,
 ) -> None:
-    """Say what became of an attempt whose outcome nobody could tell, so that its money is no longer held."""
-    from flows.accounts import print_attempts
+    """Say what became of an attempt whose outcome nobody could tell, so that its money is no longer held.
+
+    If it was charged, the next run, or `shotchain recover`, asks the provider for its clip before anything is bought.
+    """
+    from flows.accounts import attempt_as_dict, print_attempts
     from tasks.ledger import open_ledger
     from tasks.problems import Charged
 
@@ -34,7 +38,9 @@ def settle(
             raise BadInput(f"the ledger knows no attempt {task_uuid}", advice="`shotchain ledger` lists them.")
         answer = Charged.YES if charged else Charged.NO
         settled = opened.settle(task_uuid, charged=answer, cost_usd=cost_usd)
-        attempt = settled or opened.attempt(task_uuid)
         if settled is None:
             raise BadInput("nothing about this attempt is unknown", task_uuid=task_uuid)
-        print_attempts(console(), [attempt] if attempt else [])
+    if json:
+        print_json(attempt_as_dict(settled))
+    else:
+        print_attempts(console(), [settled])

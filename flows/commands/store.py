@@ -133,7 +133,7 @@ def _plans_to_forget(ledger: Ledger, title: str | None) -> int:
     if not mine:
         titles = ", ".join(sorted({f"'{plan.storyboard}'" for plan in plans})) or "none"
         raise BadInput(f"no plan of a storyboard '{title}' is remembered", advice=f"Remembered: {titles}.")
-    if any(ledger.is_held(plan.run_id) for plan in mine):
+    if any(ledger.is_alive(plan.run_id) for plan in mine):
         raise BadInput(f"'{title}' is being rendered now", advice="Wait for its end. Nothing was deleted.")
     return len(mine)
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from tasks.clips.circuit import STOPPERS, Circuit
 from tasks.clips.endings import state_after, state_of_verdict, write_end, write_success
-from tasks.clips.recall import ask_for_result, look, other_account, recorded_error, recorded_result, unknown_outcome
+from tasks.clips.recall import ask_for_result, look, other_account, recorded_error, unknown_outcome
 from tasks.clips.writing import in_ledger
 from tasks.errors import (
     Charged,
@@ -99,11 +99,12 @@ class Driver:
         self._circuit = circuit or Circuit()
         self._errors: dict[str, ShotchainError] = {}
 
-    async def drive(self, attempt: Attempt, order: Order) -> tuple[Attempt, VideoResult]:
+    async def drive(self, attempt: Attempt, order: Order) -> Attempt:
         """Bring an attempt to its result.
 
         Returns:
-            The attempt, `succeeded` or `stored`, and the result as the provider gave it.
+            The attempt, `succeeded` or `stored`. The ledger holds its result as the provider gave it, unless a person
+            settled it meanwhile.
 
         Raises:
             OutcomeUnknown: It cannot be told what became of it, or it is still in work after the deadline. The
@@ -122,7 +123,7 @@ class Driver:
                     self._check_account(attempt)
                     attempt = await self._wait(attempt, order)
                 case State.SUCCEEDED | State.STORED:
-                    return attempt, recorded_result(attempt)
+                    return attempt
                 case _:
                     raise self._errors.pop(attempt.task_uuid, None) or recorded_error(attempt)
 

@@ -37,7 +37,6 @@ from tasks.plan.model import Input, Plan, PlannedShot, PlannedTake
 from tasks.plan.request import fill_inputs
 from tasks.progress import Event, Observer, Stage
 from tasks.runware.client import RunwareClient
-from tasks.runware.messages import VideoResult
 from tasks.runware.pauses import Pauses
 from tasks.settings import Nsfw
 
@@ -75,6 +74,7 @@ class Generator:
         approved_usd: What the run may spend without asking, if that is what limits it.
         circuit: The one that the driver has too.
         pauses: How long to wait before trying again.
+        holder: The name under which this process holds its lease; by default the run's.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class Generator:
         approved_usd: Decimal | None = None,
         circuit: Circuit | None = None,
         pauses: Pauses | None = None,
+        holder: str | None = None,
     ) -> None:
         self._plan = plan
         self._run_id = run_id
@@ -110,7 +111,7 @@ class Generator:
         self._nsfw = nsfw
         self._approved_usd = approved_usd
         self._pauses = pauses or Pauses()
-        self._wheel = Wheel(ledger, run_id, self._pauses)
+        self._wheel = Wheel(ledger, holder or run_id, run_id, pauses=self._pauses)
         self._fetcher = Fetcher(
             client=client,
             ask_again=driver.ask_again,
@@ -238,16 +239,13 @@ class Generator:
                 if (held := await self._wheel.take(attempt)) is not None:
                     taken = await self._fetch_paid(held, shot, take)
             elif (driven := await self._drive(attempt, order, shot, take)) is not None:
-                done, result = driven
-                taken = self._taken(done, await self._fetch(done, result, shot, take), shot, take)
+                taken = await self._fetch_paid(driven, shot, take)
         finally:
             if taken is None:
                 await self._wheel.let_go(attempt)
         return taken
 
-    async def _drive(
-        self, attempt: Attempt, order: Order, shot: PlannedShot, take: PlannedTake
-    ) -> tuple[Attempt, VideoResult] | None:
+    async def _drive(self, attempt: Attempt, order: Order, shot: PlannedShot, take: PlannedTake) -> Attempt | None:
         async with self._slots.take(self._plan.priority[shot.id], take.content_key):
             held = await self._wheel.take(attempt)  # only now: whoever waits for a place keeps nobody else away
             return None if held is None else await self._driver.drive(held, order)
@@ -292,8 +290,10 @@ class Generator:
         self._tell(Stage.WAITING, shot, take, message="another run is making it, or was until a moment ago")
 
     async def _fetch_paid(self, attempt: Attempt, shot: PlannedShot, take: PlannedTake) -> Taken:
-        """Have a clip that was paid for before, from the address at hand or from a fresh one."""
-        clip = await self._fetch(attempt, await self._fetcher.result_of(attempt), shot, take)
+        """Have a clip that is paid for, from the address at hand or from a fresh one."""
+        result = await self._fetcher.result_of(attempt)
+        key, stills = take.content_key, self._stills(shot, take)
+        clip = await self._fetcher.fetch(attempt, result, key=key, shot=shot.id, take=take.number, stills=stills)
         return self._taken(attempt, clip, shot, take)
 
     def _judged(self, taken: Taken) -> Taken:
@@ -350,12 +350,6 @@ class Generator:
             return shot.request
         filled: dict[Input, str] = await self._inputs.resolve(shot.inputs, clips)
         return {**shot.request, "inputs": fill_inputs(shot.inputs, filled.__getitem__)}
-
-    async def _fetch(self, attempt: Attempt, result: VideoResult, shot: PlannedShot, take: PlannedTake) -> Clip:
-        stills = self._stills(shot, take)
-        return await self._fetcher.fetch(
-            attempt, result, key=take.content_key, shot=shot.id, take=take.number, stills=stills
-        )
 
     def _stills(self, shot: PlannedShot, take: PlannedTake) -> Stills:
         # The frames that other shots wait for are taken in the same pass.

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from tasks.clips.endings import AT_PROVIDER, state_after, write_end, write_success
 from tasks.clips.recall import Seen, look_at_all, look_closely
-from tasks.clips.recovered import own_error
+from tasks.clips.recovered import driver_of, own_error
 from tasks.clips.writing import in_ledger
 from tasks.errors import Charged, ShotchainError
 from tasks.ledger import PAID, Attempt, State, from_micro, nearest_micro
@@ -133,7 +133,7 @@ class _Books:
             return _compared(attempt, Found.OTHER_ACCOUNT, None, message)
         is_open = attempt.state in AT_PROVIDER
         if is_open and attempt.driver and await in_ledger(self._ledger.is_held, attempt.driver):
-            return _compared(attempt, Found.IN_WORK, None, f"run {attempt.driver} drives it, and lives")
+            return _compared(attempt, Found.IN_WORK, None, f"{driver_of(attempt)} drives it, and lives")
         return None
 
     async def _ask_about(self, task_uuids: Sequence[str]) -> dict[str, Seen] | ShotchainError:

@@ -134,7 +134,7 @@ class _Recovery:
         self._ledger = ledger
         self._store = store
         self._pauses = pauses
-        self._wheel = Wheel(ledger, holder, pauses)
+        self._wheel = Wheel(ledger, holder, pauses=pauses)
         self._until_s = asyncio.get_running_loop().time() + wait_s
         self._fetching = asyncio.Semaphore(_FETCHES_AT_ONCE)
         self._fetcher = Fetcher(

@@ -16,6 +16,7 @@ __all__ = [
     "Happened",
     "Recovered",
     "driven",
+    "driver_of",
     "ended",
     "in_work",
     "own_error",
@@ -75,11 +76,15 @@ def released(attempt: Attempt) -> Recovered:
 
 def driven(before: State, attempt: Attempt) -> Recovered:
     """It is a living run's, or another recovery's."""
-    is_reserved = attempt.state is State.RESERVED
-    holder = attempt.run_id if is_reserved else attempt.driver or ""
-    who = holder if holder.startswith(RECOVERY) else f"run {holder}".rstrip()
-    what = "reserved, and about to be sent, by" if is_reserved else "in work by"
-    return Recovered(before, attempt, Happened.DRIVEN, f"{what} {who}, which lives")
+    what = "reserved, and about to be sent, by" if attempt.state is State.RESERVED else "in work by"
+    return Recovered(before, attempt, Happened.DRIVEN, f"{what} {driver_of(attempt)}, which lives")
+
+
+def driver_of(attempt: Attempt) -> str:
+    """Who drives an attempt, or is to send it: a run, or a recovery."""
+    holder = attempt.run_id if attempt.state is State.RESERVED else attempt.driver or ""
+    run_id = holder.partition("/")[0]  # a process of a run is named for it
+    return run_id if run_id.startswith(RECOVERY) else f"run {run_id}".rstrip()
 
 
 def stored(before: State, attempt: Attempt) -> Recovered:

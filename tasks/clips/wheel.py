@@ -1,7 +1,7 @@
-"""Who drives an attempt: this run, or another that lives and is waited for.
+"""Who drives an attempt: this process, or another that lives and is waited for.
 
-Two runs that want the same take have it made once. The one that drives it holds its wheel; the other watches, at no
-cost and in nobody's way, until the clip is there, the attempt is over, or the wheel is free.
+Two that want the same take, for two runs or for one, have it made once. The one that drives it holds its wheel; the
+other watches, at no cost and in nobody's way, until the clip is there, the attempt is over, or the wheel is free.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ __all__ = ["Wheel"]
 
 
 class Wheel:
-    """Takes the wheels of attempts for one run.
+    """Takes the wheels of attempts for one process that works for a run.
 
     Args:
-        ledger: Where runs tell each other.
-        holder: The run, whose lease is kept alive by whoever opened it.
-        pauses: How long to wait between two looks at what another run drives.
+        ledger: Where they tell each other.
+        holder: The process's name, whose lease is kept alive by whoever opened it.
+        run_id: The run; by default one of the same name.
+        pauses: How long to wait between two looks at what another drives.
     """
 
-    def __init__(self, ledger: Ledger, holder: str, pauses: Pauses | None = None) -> None:
+    def __init__(self, ledger: Ledger, holder: str, run_id: str | None = None, *, pauses: Pauses | None = None) -> None:
         self._ledger = ledger
         self._holder = holder
+        self._run_id = run_id or holder
         self._pauses = pauses or Pauses()
 
     async def watch(self, attempt: Attempt, waiting: Callable[[], None]) -> Attempt:
@@ -48,11 +50,11 @@ class Wheel:
         return attempt
 
     async def take(self, attempt: Attempt) -> Attempt | None:
-        """Become its driver; None where another run has become that meanwhile."""
-        return await in_ledger(self._ledger.take_wheel, attempt.task_uuid, self._holder)
+        """Become its driver; None where another has become that meanwhile."""
+        return await in_ledger(self._ledger.take_wheel, attempt.task_uuid, self._holder, run_id=self._run_id)
 
     async def let_go(self, attempt: Attempt) -> None:
-        """Drive it no longer, if this run does."""
+        """Drive it no longer, if this process does."""
         await in_ledger(self._ledger.let_go, attempt.task_uuid, self._holder)
 
     async def read(self, attempt: Attempt) -> Attempt:
@@ -65,6 +67,8 @@ class Wheel:
     async def _is_anothers(self, attempt: Attempt) -> bool:
         if attempt.state not in LIVE:
             return False
-        # What has not left yet is for the run alone that reserved it.
-        driver = attempt.run_id if attempt.state is State.RESERVED else attempt.driver
-        return driver not in {None, self._holder} and await in_ledger(self._ledger.is_held, str(driver))
+        if attempt.state is State.RESERVED and attempt.run_id != self._run_id:
+            # What has not left yet is for the run alone that reserved it.
+            return await in_ledger(self._ledger.is_alive, attempt.run_id)
+        driver = attempt.driver
+        return driver is not None and driver != self._holder and await in_ledger(self._ledger.is_held, driver)

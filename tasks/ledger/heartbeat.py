@@ -22,14 +22,18 @@ class Heartbeat:
 
     Args:
         ledger: Open until this is closed.
-        holder: Whose lease: the `run_id` of a run.
+        holder: Whose lease: this process's own name.
         ttl_s: After so many seconds without renewal it lapses.
         say: Told, once, that the lease cannot be renewed. Called from the thread.
+        run_id: The run that the process works for; by default one of its own name.
     """
 
-    def __init__(self, ledger: Ledger, holder: str, ttl_s: float, *, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, ledger: Ledger, holder: str, ttl_s: float, *, say: Callable[[str], None], run_id: str | None = None
+    ) -> None:
         self._ledger = ledger
         self._holder = holder
+        self._run_id = run_id
         self._ttl_s = ttl_s
         self._say = say
         self._over = threading.Event()
@@ -42,13 +46,14 @@ class Heartbeat:
             StorageUnreachable: The ledger does not answer.
             ValueError: No holder, or a time below 0.
         """
-        self._ledger.hold_lease(self._holder, self._ttl_s)
+        self._hold()
         self._thread.start()
 
     def close(self) -> None:
-        """Renew it no more and end it. Nothing is left to do where it was never started."""
+        """Renew it no more and end it. Nothing is left to do where it was never started, or is closed already."""
+        was_over = self._over.is_set()
         self._over.set()
-        if self._thread.ident is None:
+        if was_over or self._thread.ident is None:
             return
         self._thread.join()
         self._told_if_it_fails(lambda: self._ledger.end_lease(self._holder), "ended")
@@ -69,7 +74,7 @@ class Heartbeat:
             said = said or not renewed
 
     def _hold(self) -> None:
-        self._ledger.hold_lease(self._holder, self._ttl_s)
+        self._ledger.hold_lease(self._holder, self._ttl_s, run_id=self._run_id)
 
     def _told_if_it_fails(self, work: Callable[[], None], done: str, *, say: bool = True) -> bool:
         try:

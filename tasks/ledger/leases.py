@@ -1,18 +1,19 @@
 """Who is alive, who drives which attempt, and what the dead leave behind.
 
-A run holds a lease under its `run_id`, on the database's clock, and renews it while it lives. Whoever drives an
-attempt takes its wheel; it is free again when its driver lets go or is dead. Both only save work and say who waits: a
-stalled process may wake up and drive beside its successor, and it is the compare-and-sets of `moves.py` that keep
-anything from being paid twice.
+A process that works for a run holds a lease, on the database's clock, and renews it while it lives. An orchestrator
+may start a run again whose process it takes for dead: then two processes work for it, each under a lease of its own,
+and the run lives as long as one of them does. Whoever drives an attempt takes its wheel; it is free again when its
+driver lets go or is dead. Both only save work and say who waits: a stalled process may wake up and drive beside its
+successor, and it is the compare-and-sets of `moves.py` that keep anything from being paid twice.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, update
 
-from tasks.errors import LedgerError
+from tasks.errors import BadInput, LedgerError
 from tasks.ledger.engine import clock_us
 from tasks.ledger.moves import Move
 from tasks.ledger.records import Attempt
@@ -20,17 +21,19 @@ from tasks.ledger.rows import chunks, find_attempt, find_attempts, now_us
 from tasks.ledger.schema import attempts, leases
 from tasks.ledger.states import State
 
-__all__ = ["end", "hold", "is_held", "let_go", "release_lapsed", "take_wheel"]
+__all__ = ["end", "hold", "is_alive", "is_held", "let_go", "refuse_driven", "release_lapsed", "take_wheel"]
+
+_RUN = func.coalesce(leases.c.run_id, leases.c.holder)
 
 
-def hold(connection: Connection, holder: str, ttl_s: float) -> None:
+def hold(connection: Connection, holder: str, ttl_s: float, run_id: str | None) -> None:
     """See `Ledger.hold_lease`."""
     if not holder or not ttl_s >= 0:
         raise ValueError(f"a lease needs a holder and a time, not {holder!r} and {ttl_s} s")
-    until = clock_us(connection) + round(ttl_s * 1_000_000)
-    renewed = connection.execute(update(leases).where(leases.c.holder == holder).values(until=until)).rowcount
+    values = {"until": clock_us(connection) + round(ttl_s * 1_000_000), "run_id": run_id}
+    renewed = connection.execute(update(leases).where(leases.c.holder == holder).values(values)).rowcount
     if not renewed:  # of two who come here at once, the unique key lets one in, and the other starts again
-        connection.execute(insert(leases).values(holder=holder, until=until))
+        connection.execute(insert(leases).values({**values, "holder": holder}))
 
 
 def end(connection: Connection, holder: str) -> None:
@@ -43,7 +46,12 @@ def is_held(connection: Connection, holder: str) -> bool:
     return bool(connection.execute(select(_lives(connection, holder))).scalar())
 
 
-def take_wheel(connection: Connection, task_uuid: str, holder: str) -> Attempt | None:
+def is_alive(connection: Connection, run_id: str) -> bool:
+    """See `Ledger.is_alive`."""
+    return bool(connection.execute(select(_is_alive(connection, run_id))).scalar())
+
+
+def take_wheel(connection: Connection, task_uuid: str, holder: str, run_id: str | None) -> Attempt | None:
     """See `Ledger.take_wheel`."""
     this = attempts.c.task_uuid == task_uuid
     # Locked first: the next statement then sees the leases of those who came before.
@@ -51,7 +59,7 @@ def take_wheel(connection: Connection, task_uuid: str, holder: str) -> Attempt |
         raise LedgerError(f"the ledger knows no attempt {task_uuid}", task_uuid=task_uuid)
     driver = attempts.c.driver
     free = or_(driver.is_(None), driver == holder, ~_lives(connection, driver))
-    may = or_(attempts.c.state != str(State.RESERVED), attempts.c.run_id == holder)
+    may = or_(attempts.c.state != str(State.RESERVED), attempts.c.run_id == (run_id or holder))
     taken = connection.execute(update(attempts).where(this, free, may).values(driver=holder)).rowcount
     return find_attempt(connection, task_uuid) if taken else None
 
@@ -62,11 +70,29 @@ def let_go(connection: Connection, task_uuid: str, holder: str) -> None:
     connection.execute(update(attempts).where(mine).values(driver=None))
 
 
+def refuse_driven(connection: Connection, attempt: Attempt) -> None:
+    """Refuse to take an attempt out of the hands of whoever drives it.
+
+    Raises:
+        BadInput: Its driver lives.
+    """
+    if attempt.driver is None:
+        return
+    run_id = connection.execute(select(_RUN).where(_of(connection, leases.c.holder == attempt.driver))).scalar()
+    if run_id is not None:
+        raise BadInput(
+            f"run {run_id} is working on this attempt",
+            advice="It may still find out what became of it. Stop it or wait for its end. Nothing was changed.",
+            shot=attempt.shot,
+            task_uuid=attempt.task_uuid,
+        )
+
+
 def release_lapsed(connection: Connection, *, spare: str | None = None) -> list[Attempt]:
     """See `Ledger.release_lapsed`. What the run `spare` reserved is left alone."""
     connection.execute(delete(leases).where(leases.c.until <= clock_us(connection)))
     reserved = attempts.c.state == str(State.RESERVED)
-    query = select(attempts.c.task_uuid).where(reserved, ~_lives(connection, attempts.c.run_id))
+    query = select(attempts.c.task_uuid).where(reserved, ~_is_alive(connection, attempts.c.run_id))
     if spare is not None:
         query = query.where(attempts.c.run_id != spare)
     # What somebody moves in this moment is alive after all.
@@ -81,4 +107,13 @@ def release_lapsed(connection: Connection, *, spare: str | None = None) -> list[
 
 def _lives(connection: Connection, holder: str | ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether this holder's lease has not lapsed yet."""
-    return exists().where(leases.c.holder == holder, leases.c.until > clock_us(connection))
+    return exists().where(_of(connection, leases.c.holder == holder))
+
+
+def _is_alive(connection: Connection, run_id: str | ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a lease of this run has not lapsed yet."""
+    return exists().where(_of(connection, run_id == _RUN))
+
+
+def _of(connection: Connection, which: ColumnElement[bool]) -> ColumnElement[bool]:
+    return and_(which, leases.c.until > clock_us(connection))

@@ -13,10 +13,10 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, update
 
-from tasks.errors import Charged, LedgerError
+from tasks.errors import Charged
 from tasks.ledger import accounts, approvals, leases, plans, standing
 from tasks.ledger.begin import begin
-from tasks.ledger.correct import correct
+from tasks.ledger.correct import correct, settle
 from tasks.ledger.engine import connect
 from tasks.ledger.limits import Limits, StandingBudget
 from tasks.ledger.moves import Move, make
@@ -218,39 +218,8 @@ class Ledger(Questions):
         return self._database.write(count)
 
     def settle(self, task_uuid: str, *, charged: Charged, cost_usd: Decimal | None = None) -> Attempt | None:
-        """Say what became of money of which nobody could tell.
-
-        An `unknown` attempt is `failed` then; one that failed or was refused keeps its state.
-
-        Args:
-            task_uuid: The attempt.
-            charged: `yes` or `no`.
-            cost_usd: What was charged; without it, the whole reservation.
-
-        Returns:
-            The attempt as it is now; `None` if nothing about it was unknown.
-
-        Raises:
-            LedgerError: `charged` is `unknown`, or `no` with a cost, or no such attempt exists.
-        """
-        if charged is Charged.UNKNOWN:
-            raise LedgerError("settling needs an answer: charged or not", task_uuid=task_uuid)
-
-        def answer(connection: Connection) -> Attempt | None:
-            attempt = find_attempt(connection, task_uuid)
-            if attempt is None:
-                raise LedgerError(f"the ledger knows no attempt {task_uuid}", task_uuid=task_uuid)
-            if attempt.state is State.UNKNOWN:
-                facts = Move(to=State.FAILED, expect=frozenset({State.UNKNOWN}), charged=charged, cost_usd=cost_usd)
-                return make(connection, task_uuid, facts)
-            if attempt.charged is not Charged.UNKNOWN:
-                return None
-            values = Move(to=attempt.state, charged=charged, cost_usd=cost_usd).values(now_us())
-            open_still = (attempts.c.task_uuid == task_uuid) & (attempts.c.charged == str(Charged.UNKNOWN))
-            changed = connection.execute(update(attempts).where(open_still).values(values)).rowcount
-            return find_attempt(connection, task_uuid) if changed else None
-
-        return self._database.write(answer)
+        """Say what became of money of which nobody could tell; see `tasks.ledger.correct.settle`."""
+        return self._database.write(lambda connection: settle(connection, task_uuid, charged, cost_usd))
 
     def correct(self, known: Attempt, *, charged: Charged, cost_usd: Decimal | None = None) -> Attempt | None:
         """Say what an attempt that is over has cost after all; see `tasks.ledger.correct`."""
@@ -266,24 +235,32 @@ class Ledger(Questions):
 
         return self._database.write(release)
 
-    def hold_lease(self, holder: str, ttl_s: float) -> None:
+    def hold_lease(self, holder: str, ttl_s: float, *, run_id: str | None = None) -> None:
         """Say that `holder` lives, for `ttl_s` seconds from now on the database's clock; say so again in time.
 
-        A run holds its lease under its `run_id`.
+        Args:
+            holder: A process's own name.
+            ttl_s: So long, unless it is said again.
+            run_id: The run that it works for; by default one of its own name.
 
         Raises:
             ValueError: `holder` is empty, or `ttl_s` is below 0.
         """
-        self._database.write(lambda connection: leases.hold(connection, holder, ttl_s))
+        self._database.write(lambda connection: leases.hold(connection, holder, ttl_s, run_id))
 
     def end_lease(self, holder: str) -> None:
         """Say that `holder` lives no more: what it drives is free at once."""
         self._database.write(lambda connection: leases.end(connection, holder))
 
-    def take_wheel(self, task_uuid: str, holder: str) -> Attempt | None:
+    def take_wheel(self, task_uuid: str, holder: str, *, run_id: str | None = None) -> Attempt | None:
         """Become the driver of an attempt, if nobody else who lives drives it.
 
         What is `reserved` is for the run alone that reserved it.
+
+        Args:
+            task_uuid: The attempt.
+            holder: Who is to drive it.
+            run_id: The run that the holder works for; by default one of its own name.
 
         Returns:
             The attempt as it is now; `None` where somebody else is to drive it.
@@ -291,7 +268,7 @@ class Ledger(Questions):
         Raises:
             LedgerError: no such attempt exists.
         """
-        return self._database.write(lambda connection: leases.take_wheel(connection, task_uuid, holder))
+        return self._database.write(lambda connection: leases.take_wheel(connection, task_uuid, holder, run_id))
 
     def let_go(self, task_uuid: str, holder: str) -> None:
         """Drive an attempt no longer. Changes nothing where `holder` does not drive it."""
@@ -366,16 +343,26 @@ class Ledger(Questions):
         reused = list(items)
         self._database.write(lambda connection: accounts.record_reuse(connection, run_id, reused))
 
-    def finish_run(self, run_id: str, outcome: str) -> None:
-        """Write down how a run ended.
+    def end_run(self, run_id: str, outcome: str) -> bool:
+        """Write down how a run ended, and give back what it reserved and never submitted.
+
+        Both only where no process lives that works for it: whoever ends it first has ended its own lease before.
+
+        Returns:
+            Whether it has ended.
 
         Raises:
             LedgerError: the run was never begun.
         """
 
-        def finish(connection: Connection) -> None:
+        def end(connection: Connection) -> bool:
             find_run(connection, run_id, lock=True)
+            if leases.is_alive(connection, run_id):
+                return False
+            unsent = (attempts.c.run_id == run_id) & (attempts.c.state == str(State.RESERVED))
+            connection.execute(update(attempts).where(unsent).values(Move(to=State.RELEASED).values(now_us())))
             values = {"finished_at": now_us(), "outcome": outcome}
             connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
+            return True
 
-        self._database.write(finish)
+        return self._database.write(end)

@@ -29,6 +29,10 @@ class Questions:
         """Whether `holder` lives: it holds a lease that has not lapsed."""
         return self._database.read(lambda connection: leases.is_held(connection, holder))
 
+    def is_alive(self, run_id: str) -> bool:
+        """Whether a process lives that works for this run."""
+        return self._database.read(lambda connection: leases.is_alive(connection, run_id))
+
     def remembered_plans(self, provider: str | None = None) -> list[RememberedPlan]:
         """The latest plan of each storyboard that runs were made from, oldest first."""
         return self._database.read(lambda connection: plans.remembered(connection, provider))

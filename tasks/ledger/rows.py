@@ -98,9 +98,10 @@ def run_of(row: Mapping[Any, Any]) -> Run:
     return Run(**{**values, "tags": read_json(values["tags"])})
 
 
-def find_attempt(connection: Connection, task_uuid: str) -> Attempt | None:
-    """The attempt of this `task_uuid`, if there is one."""
-    found = connection.execute(select(attempts).where(attempts.c.task_uuid == task_uuid)).mappings().first()
+def find_attempt(connection: Connection, task_uuid: str, *, lock: bool = False) -> Attempt | None:
+    """The attempt of this `task_uuid`, if there is one; with `lock`, nobody else moves it before this is committed."""
+    query = select(attempts).where(attempts.c.task_uuid == task_uuid)
+    found = connection.execute(query.with_for_update() if lock else query).mappings().first()
     return None if found is None else attempt_of(found)
 
 

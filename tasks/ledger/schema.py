@@ -21,7 +21,7 @@ __all__ = [
     "runs",
 ]
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every version of the schema that this shotchain knows, oldest first; the last is the current one."""
 
 # A name of our own: on a shared server `alembic_version` may belong to somebody else.
@@ -78,12 +78,14 @@ attempts = Table(
     Column("driver", Text),
 )
 
-# On the database's own clock, so that machines need not agree on the time. See `leases.py`.
+# On the database's own clock, so that machines need not agree on the time. One without a run is of the run that its
+# holder is named for. See `leases.py`.
 leases = Table(
     "leases",
     METADATA,
     Column("holder", Text, primary_key=True),
     Column("until", BigInteger, nullable=False),
+    Column("run_id", Text),
 )
 
 # The latest plan of each storyboard that a run was made from.

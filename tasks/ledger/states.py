@@ -31,7 +31,7 @@ class State(StrEnum):
     RESERVED = "reserved"  # money is held; no byte has left
     SUBMITTED = "submitted"  # committed before the first byte left: may have been accepted
     ACCEPTED = "accepted"  # the provider said so
-    SUCCEEDED = "succeeded"  # the result is known and the cost settled
+    SUCCEEDED = "succeeded"  # paid for: the result is known, or a person said so
     STORED = "stored"  # the clip is whole in the store
     REFUSED = "refused"  # rejected before any work
     FAILED = "failed"  # the provider, or a person, ended it

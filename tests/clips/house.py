@@ -18,6 +18,7 @@ from tasks.clips.circuit import Circuit
 from tasks.clips.gate import open_gate, wanted_take
 from tasks.clips.generate import Generator, Taken
 from tasks.clips.inputs import Inputs
+from tasks.clips.recall import recorded_result
 from tasks.clips.slots import Slots
 from tasks.clips.store import ClipStore
 from tasks.errors import ShotchainError
@@ -158,6 +159,7 @@ class House:
         patience_s: float = 0.2,
         base_url: str = "https://api.test/v1",
         plan: Plan | None = None,
+        holder: str | None = None,
         **options: Any,
     ) -> AsyncIterator[Run]:
         """Open a run as the flows do, and close it as they do."""
@@ -185,6 +187,7 @@ class House:
                     circuit=circuit,
                     nsfw=settings.nsfw,
                     pauses=PAUSES,
+                    holder=holder,
                 )
                 ledger.begin_run(
                     run_id=run_id,
@@ -193,13 +196,12 @@ class House:
                     storyboard=plan.title,
                     budget_usd=None if budget is None else Decimal(budget),
                 )
-                with Heartbeat(ledger, run_id, settings.lease_s, say=self.note):
-                    try:
+                try:
+                    with Heartbeat(ledger, holder or run_id, settings.lease_s, say=self.note, run_id=run_id):
                         yield Run(run_id, plan, ledger, store, client, driver, generator)
-                    finally:
-                        await poller.close()
-                        ledger.release_unsubmitted(run_id)
-                        ledger.finish_run(run_id, "over")
+                finally:
+                    await poller.close()
+                    ledger.end_run(run_id, "over")
 
     async def render(self, transport: httpx.AsyncBaseTransport | None, run_id: str = "run", **options: Any) -> Any:
         """One whole run; the takes, or the error with which it ended."""
@@ -225,8 +227,8 @@ class House:
 
 
 async def drive(run: Run, attempt: Attempt | None = None) -> Attempt:
-    attempt, result = await run.driver.drive(attempt or run.reserve(), run.order())
-    assert result.task_uuid == attempt.task_uuid
+    attempt = await run.driver.drive(attempt or run.reserve(), run.order())
+    assert recorded_result(attempt).task_uuid == attempt.task_uuid
     return attempt
 
 

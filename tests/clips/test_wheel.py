@@ -21,7 +21,15 @@ from hypothesis import strategies as st
 
 from tasks.clips.gate import open_gate
 from tasks.emulator import EmulatorServer, EmulatorSettings
-from tasks.errors import KeyRefused, OutcomeUnknown, ProviderFailed, RequestRejected, ShotchainError
+from tasks.errors import (
+    Charged,
+    ClipLost,
+    KeyRefused,
+    OutcomeUnknown,
+    ProviderFailed,
+    RequestRejected,
+    ShotchainError,
+)
 from tasks.ledger import Attempt, State, open_ledger
 from tasks.plan.model import Plan
 from tasks.progress import Stage
@@ -117,6 +125,68 @@ class TestWatching:
             finish(provider)
             (taken,) = await waiting
         assert taken.reused
+
+
+class TestOneRunInTwoProcesses:
+    """An orchestrator may start a run again whose process it takes for dead: each works under a name of its own."""
+
+    async def test_each_take_is_submitted_once_and_both_have_it(self, new_house: NewHouse, provider: Provider) -> None:
+        house = new_house(make_plan("a tram", "a ferry"))
+        async with (
+            house.run(provider, "run", holder="run/1") as first,
+            house.run(provider, "run", holder="run/2") as second,
+        ):
+            takes = await asyncio.gather(first.all(), second.all())
+        assert len(provider.submitted) == 2
+        assert [taken.clip.key for taken in takes[0]] == [taken.clip.key for taken in takes[1]]
+        assert house.states() == [S.STORED] * 2
+        assert house.held_usd("run") == 2 * PRICE_USD
+
+    async def test_the_first_to_end_takes_nothing_from_the_other(self, new_house: NewHouse, provider: Provider) -> None:
+        house = new_house(make_plan("a tram", "a ferry"))
+        async with house.run(provider, "run", holder="run/2") as second:
+            await open_gate(second.plan, second.store, second.ledger, "run")
+            async with house.run(provider, "run", holder="run/1") as first:
+                await first.first()
+            run = second.ledger.run("run")
+            assert run is not None
+            assert run.finished_at is None
+            assert {attempt.state for attempt in second.ledger.attempts()} == {S.STORED, S.RESERVED}
+            assert [taken.reused for taken in await second.all()] == [False, False]
+        assert len(provider.submitted) == 2
+        with open_ledger(str(house.folder / "ledger.db")) as ledger:
+            assert ledger.runs()[0].outcome == "over"
+
+
+class TestSettledByAPerson:
+    """Nobody could tell what became of an attempt until a person said that it was charged."""
+
+    async def test_its_clip_is_asked_for_and_not_bought_again(self, house: House, provider: Provider) -> None:
+        provider.silent, provider.polls = True, float("inf")
+        provider.submissions = deque([lose_reply, lose_request])
+        assert isinstance(await house.render(provider), OutcomeUnknown)
+        with open_ledger(str(house.folder / "ledger.db")) as ledger:
+            ledger.settle(house.attempts()[0].task_uuid, charged=Charged.YES)
+        provider.silent = False
+        finish(provider)
+        (taken,) = await house.render(provider, "next")
+        assert (taken.clip.origin.cost_usd, house.states()) == (PRICE_USD, [S.STORED])
+        assert len(provider.tasks) == 1
+
+    async def test_a_clip_that_the_provider_does_not_have_is_bought_again_only_when_asked(
+        self, house: House, provider: Provider
+    ) -> None:
+        provider.submissions = deque([lose_request, lose_request])
+        assert isinstance(await house.render(provider), OutcomeUnknown)
+        with open_ledger(str(house.folder / "ledger.db")) as ledger:
+            ledger.settle(house.attempts()[0].task_uuid, charged=Charged.YES)
+        lost = await house.render(provider, "next")
+        assert isinstance(lost, ClipLost)
+        assert "settled as charged, and the provider has no clip of it" in str(lost)
+        assert not provider.tasks
+        (taken,) = await house.render(provider, "again", rebuy_lost=True)
+        assert (taken.paid_usd, house.states()) == (PRICE_USD, [S.FAILED, S.STORED])
+        assert (house.held_usd("run"), house.held_usd("again")) == (PRICE_USD, PRICE_USD)
 
 
 class TestEndings:

@@ -53,6 +53,15 @@ class TestLeases:
         ledger.hold_lease("run", 0)
         assert not ledger.is_held("run")
 
+    def test_a_run_lives_as_long_as_one_of_its_processes(self, ledger: Ledger) -> None:
+        ledger.hold_lease("run/1", 60, run_id="run")
+        ledger.hold_lease("run/2", 60, run_id="run")
+        assert (ledger.is_alive("run"), ledger.is_held("run")) == (True, False)
+        ledger.end_lease("run/1")
+        assert (ledger.is_alive("run"), ledger.is_alive("run/2")) == (True, False)
+        ledger.hold_lease("run/2", 0, run_id="run")
+        assert not ledger.is_alive("run")
+
     @pytest.mark.parametrize(("holder", "ttl_s"), [("", 60.0), ("run", -1.0), ("run", float("nan"))])
     def test_nobody_holds_nothing(self, ledger: Ledger, holder: str, ttl_s: float) -> None:
         with pytest.raises(ValueError, match="a lease needs"):
@@ -312,6 +321,8 @@ class Runs(RuleBasedStateMachine):
         if not attempts:
             return
         attempt = attempts[pick % len(attempts)]
+        if attempt.state is State.RELEASED:
+            return  # its wheel was freed with it, and nobody wants it any more
         driver = self.drivers.get(attempt.task_uuid)
         free = driver in {None, holder} or driver not in self.alive
         may = attempt.state is not State.RESERVED or attempt.run_id == holder
@@ -379,3 +390,39 @@ def test_whoever_lives_dies_and_drives_in_whatever_order(new_url: Callable[[], s
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )
+
+
+class TestOneRunInTwoProcesses:
+    """An orchestrator may start a run again whose process it takes for dead."""
+
+    @pytest.fixture
+    def reserved(self, ledger: Ledger, begin: Begin, want: Want) -> Attempt:
+        begin("run")
+        ledger.end_lease("run")
+        for process in ("run/1", "run/2"):
+            ledger.hold_lease(process, 60, run_id="run")
+        return ledger.reserve("run", [want("a")])[0]
+
+    def test_one_of_them_drives(self, ledger: Ledger, reserved: Attempt) -> None:
+        uuid = reserved.task_uuid
+        assert ledger.take_wheel(uuid, "run/1", run_id="run") is not None
+        assert ledger.take_wheel(uuid, "run/2", run_id="run") is None
+        ledger.end_lease("run/1")
+        assert ledger.take_wheel(uuid, "run/2", run_id="run") is not None
+
+    def test_another_runs_process_does_not_send_what_this_one_reserved(self, ledger: Ledger, reserved: Attempt) -> None:
+        ledger.hold_lease("other/1", 60, run_id="other")
+        assert ledger.take_wheel(reserved.task_uuid, "other/1", run_id="other") is None
+
+    def test_the_first_to_end_leaves_the_other_what_is_reserved(
+        self, ledger: Ledger, reserved: Attempt, want: Want
+    ) -> None:
+        ledger.end_lease("run/1")
+        assert not ledger.end_run("run", "stopped")
+        assert ledger.release_lapsed() == []
+        (still,) = ledger.attempts()
+        assert still.state is State.RESERVED
+        assert ledger.reserve("run", [want("b")])[0].state is State.RESERVED
+        ledger.end_lease("run/2")
+        assert ledger.end_run("run", "done")
+        assert {attempt.state for attempt in ledger.attempts()} == {State.RELEASED}

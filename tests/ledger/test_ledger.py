@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from tasks.errors import Charged, LedgerError, OverBudget
+from tasks.errors import BadInput, Charged, LedgerError, OverBudget
 from tasks.ledger import ALLOWED, LIVE, Attempt, Ledger, State, Totals, Wanted, open_ledger
 
 Begin = Callable[..., str]
@@ -34,8 +34,10 @@ def test_a_resumed_run_keeps_what_it_holds_and_takes_the_budget_given_now(
     ledger: Ledger, begin: Begin, want: Want
 ) -> None:
     begin(budget="1.00")
-    ledger.reserve("run", [want("a")])
-    ledger.finish_run("run", "failed")
+    (attempt,) = ledger.reserve("run", [want("a")])
+    ledger.move(attempt.task_uuid, State.SUBMITTED)
+    ledger.end_lease("run")
+    assert ledger.end_run("run", "failed")
     begin(budget="0.50", account="f00d")
     run = ledger.run("run")
     assert run is not None
@@ -51,14 +53,17 @@ def test_a_run_stays_with_its_provider(ledger: Ledger, begin: Begin) -> None:
 
 
 def test_a_run_says_how_it_ended(ledger: Ledger, begin: Begin) -> None:
-    ledger.finish_run(begin(), "done")
+    begin()
+    assert not ledger.end_run("run", "done"), "it lives"
+    ledger.end_lease("run")
+    assert ledger.end_run("run", "done")
     run = ledger.run("run")
     assert run is not None
     assert run.outcome == "done"
     assert run.finished_at is not None
     assert run.finished_at >= run.started_at
     with pytest.raises(LedgerError, match="never begun"):
-        ledger.finish_run("nobody", "done")
+        ledger.end_run("nobody", "done")
 
 
 def test_a_budget_finer_than_a_micro_dollar_is_refused(ledger: Ledger, begin: Begin) -> None:
@@ -167,9 +172,45 @@ def test_a_person_settles_what_nobody_could_tell(
     cost_usd = None if cost is None else Decimal(cost)
     settled = ledger.settle(attempt.task_uuid, charged=charged, cost_usd=cost_usd)
     assert settled is not None
-    assert settled.state is (State.FAILED if state is State.UNKNOWN else state)
+    became = State.SUCCEEDED if charged is Charged.YES else State.FAILED
+    assert settled.state is (became if state is State.UNKNOWN else state)
     assert ledger.totals("run") == Totals(Decimal(0), Decimal(spent), Decimal(0))
     assert ledger.settle(attempt.task_uuid, charged=charged) is None
+
+
+def test_what_is_settled_as_charged_keeps_its_take_from_being_bought_again(
+    ledger: Ledger, attempt_in: AttemptIn, want: Want
+) -> None:
+    attempt = attempt_in(State.UNKNOWN)
+    settled = ledger.settle(attempt.task_uuid, charged=Charged.YES)
+    assert settled is not None
+    assert (settled.error, settled.result) == (None, None)
+    assert ledger.reserve("run", [want(attempt.content_key)]) == [settled]
+
+
+def test_a_charge_that_a_person_said_may_be_taken_back_until_the_clip_is_there(
+    ledger: Ledger, attempt_in: AttemptIn
+) -> None:
+    attempt = attempt_in(State.UNKNOWN)
+    ledger.settle(attempt.task_uuid, charged=Charged.YES, cost_usd=Decimal("0.30"))
+    taken_back = ledger.settle(attempt.task_uuid, charged=Charged.NO)
+    assert taken_back is not None
+    assert (taken_back.state, taken_back.charged, taken_back.cost_usd) == (State.FAILED, Charged.NO, None)
+    assert ledger.totals("run").held_usd == 0
+    seen = attempt_in(State.SUCCEEDED, key="other", result={"videoURL": "https://x.test/a.mp4"})
+    assert ledger.settle(seen.task_uuid, charged=Charged.NO) is None
+
+
+@pytest.mark.parametrize("charged", [Charged.YES, Charged.NO])
+def test_nobody_settles_what_a_living_run_works_on(ledger: Ledger, attempt_in: AttemptIn, charged: Charged) -> None:
+    attempt = attempt_in(State.UNKNOWN)
+    ledger.hold_lease("studio/1", 60, run_id="studio")
+    ledger.take_wheel(attempt.task_uuid, "studio/1", run_id="studio")
+    with pytest.raises(BadInput, match="run studio is working on this attempt") as refused:
+        ledger.settle(attempt.task_uuid, charged=charged)
+    assert (refused.value.exit_code, refused.value.task_uuid) == (2, attempt.task_uuid)
+    ledger.end_lease("studio/1")
+    assert ledger.settle(attempt.task_uuid, charged=charged) is not None
 
 
 def test_settling_needs_an_answer_and_something_to_settle(ledger: Ledger, attempt_in: AttemptIn) -> None:
