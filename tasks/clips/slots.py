@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import AsyncIterator, Hashable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 __all__ = ["Slots"]
 
@@ -21,9 +21,18 @@ class Slots:
     Args:
         places: How many.
         patience_s: Seconds to wait for those who were announced.
+        shared: Makes what holds a place among all machines, if they share places. Whoever has one here waits for one
+            there.
     """
 
-    def __init__(self, places: int, *, patience_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        places: int,
+        *,
+        patience_s: float = 1.0,
+        shared: Callable[[], AbstractAsyncContextManager[None]] | None = None,
+    ) -> None:
+        self._shared = shared or nullcontext
         self._places = places
         self._free = places
         self._patience_s = patience_s
@@ -61,7 +70,8 @@ class Slots:
                 self._give_back()
             raise
         try:
-            yield
+            async with self._shared():
+                yield
         finally:
             self._give_back()
 
