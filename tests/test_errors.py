@@ -24,13 +24,14 @@ from tasks.errors import (
 
 
 def kinds(kind: type[ShotchainError] = ShotchainError) -> Iterator[type[ShotchainError]]:
-    if kind.__module__ == "tasks.errors":
+    if kind.__name__ in tasks.errors.__all__:
         yield kind
     for below in kind.__subclasses__():
         yield from kinds(below)
 
 
 KINDS = sorted(kinds(), key=lambda kind: kind.__name__)
+assert {"BadInput", "ClipLost", "FilmWrong"} <= {kind.__name__ for kind in KINDS}
 PROBLEM = Problem("no such asset", file="film.yaml", line=3, key="first_frame", shot="a", accepted="harbour, tram")
 
 

@@ -23,7 +23,7 @@ from tasks.ledger.states import State
 
 __all__ = ["end", "hold", "is_alive", "is_held", "let_go", "refuse_driven", "release_lapsed", "take_wheel"]
 
-_RUN = func.coalesce(leases.c.run_id, leases.c.holder)
+_whose: ColumnElement[str] = func.coalesce(leases.c.run_id, leases.c.holder)
 
 
 def hold(connection: Connection, holder: str, ttl_s: float, run_id: str | None) -> None:
@@ -78,7 +78,7 @@ def refuse_driven(connection: Connection, attempt: Attempt) -> None:
     """
     if attempt.driver is None:
         return
-    run_id = connection.execute(select(_RUN).where(_of(connection, leases.c.holder == attempt.driver))).scalar()
+    run_id = connection.execute(select(_whose).where(_of(connection, leases.c.holder == attempt.driver))).scalar()
     if run_id is not None:
         raise BadInput(
             f"run {run_id} is working on this attempt",
@@ -112,7 +112,7 @@ def _lives(connection: Connection, holder: str | ColumnElement[Any]) -> ColumnEl
 
 def _is_alive(connection: Connection, run_id: str | ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether a lease of this run has not lapsed yet."""
-    return exists().where(_of(connection, run_id == _RUN))
+    return exists().where(_of(connection, _whose == run_id))
 
 
 def _of(connection: Connection, which: ColumnElement[bool]) -> ColumnElement[bool]:
