@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cyclopts import App
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from prefect.cli._app import _app as prefect
 
 from flows.automations import MOST_STARTS, RERUN_AFTER_S, SILENT_S
 from flows.bootstrap import DEFAULT_LIMIT, WORK_POOL
@@ -45,40 +45,29 @@ OURS = sorted({*shown("shotchain", PAGE), *shown("shotchain", (DOCKER / "setup.s
 PREFECTS = sorted({*shown("prefect", PAGE), *shown("prefect", (DOCKER / "setup.sh").read_text())})
 
 
-@pytest.mark.parametrize("command", OURS)
-def test_a_command_of_ours_exists_with_its_flags(command: str) -> None:
+def unknown_flags(program: App, command: str, known: tuple[str, ...] = ()) -> list[str]:
+    """The flags of a command line that the program does not have; the command must exist."""
     words = shlex.split(command)[1:]
-    names = [word for word in words if not word.startswith("-")]
-    found, path = app, []
-    for name in names:
+    found, path = program, []
+    for name in (word for word in words if not word.startswith("-")):
         if name not in found:
             break
         found = found[name]
         path.append(name)
     assert path, command
     arguments = found.assemble_argument_collection() if found.default_command else []
-    flags = {name for argument in arguments for name in argument.names}
+    flags = {name for argument in arguments for name in argument.names}.union(known)
+    return [word for word in words if word.startswith("-") and word not in flags]
 
-    assert [word for word in words if word.startswith("-") and word not in flags] == []
+
+@pytest.mark.parametrize("command", OURS)
+def test_a_command_of_ours_exists_with_its_flags(command: str) -> None:
+    assert unknown_flags(app, command) == []
 
 
 @pytest.mark.parametrize("command", PREFECTS)
 def test_a_command_of_prefect_exists_with_its_flags(command: str) -> None:
-    words = shlex.split(command)[1:]
-    path = [word for word in words if re.fullmatch(r"[a-z-]+", word) and not word.startswith("-")]
-    arguments = [WORK_POOL, LIMIT, "kubernetes"]
-    path = [word for word in path if word not in arguments]
-    flags = [word for word in words if word.startswith("-") and word not in ("--no-prompt", "-y")]
-    told = subprocess.run(
-        [str(Path(sys.executable).with_name("prefect")), *path, "--help"],
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
-
-    assert told.returncode == 0, told.stderr
-    assert [flag for flag in flags if flag not in told.stdout] == []
+    assert unknown_flags(prefect, command, known=("--no-prompt",)) == []
 
 
 def test_make_has_the_targets_that_are_named() -> None:
@@ -228,6 +217,22 @@ def test_the_image_has_the_versions_that_the_tests_ran_with(name: str) -> None:
     tested = locked(ROOT / "requirements" / "dev.txt")
 
     assert [package for package, block in locked(DOCKER / name).items() if tested.get(package) != block] == []
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+def test_the_image_can_be_made_for_each_python(version: str) -> None:
+    """A package that is locked for some versions of Python only is locked for the others as well."""
+    lines = re.findall(r"^(\w\S+(?: ; [^\\\n]+)?)", (ROOT / "requirements" / "dev.txt").read_text(), re.MULTILINE)
+    here = {"python_version": version, "python_full_version": f"{version}.9"}
+
+    def there(text: str) -> set[str]:
+        found = (Requirement(line.strip()) for line in re.findall(r"^(\w\S+==\S+(?: ; [^\\\n]+)?)", text, re.MULTILINE))
+        return {f"{it.name}{it.specifier}" for it in found if it.marker is None or it.marker.evaluate(here)}
+
+    image = there((DOCKER / "requirements.txt").read_text(encoding="utf-8"))
+    names = {line.partition("==")[0] for line in locked(DOCKER / "requirements.txt")}
+    tested = there("\n".join(lines))
+    assert {item for item in tested if item.partition("==")[0] in names} == image
 
 
 def test_the_image_has_all_that_shotchain_needs() -> None:
