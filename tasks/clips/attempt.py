@@ -8,7 +8,7 @@ attempt half done (this run, a later one, another machine) goes on from its stat
     accepted    wait for it
     succeeded   the result is in the ledger
     unknown     ask; if it was posted only once and never said to be accepted, as `submitted`; else, if the provider
-                still cannot tell, a person must
+                still cannot tell, a person must; what a person said was charged is lost where the provider has nothing
 
 Whoever loses a compare-and-set reads the row again and goes on from there: another run was faster.
 """
@@ -103,8 +103,7 @@ class Driver:
         """Bring an attempt to its result.
 
         Returns:
-            The attempt, `succeeded` or `stored`. The ledger holds its result as the provider gave it, unless a person
-            settled it meanwhile.
+            The attempt, `succeeded` or `stored`, with the result as the provider gave it.
 
         Raises:
             OutcomeUnknown: It cannot be told what became of it, or it is still in work after the deadline. The
@@ -382,8 +381,8 @@ class Driver:
 
 
 def _may_be_posted(attempt: Attempt) -> bool:
-    """Whether the one more post is left to an attempt of which nobody ever said that it was accepted."""
-    return attempt.posts < _MOST_POSTS and attempt.accepted_at is None
+    """Whether the one more post is left to an attempt of which nobody ever said that it was accepted, or charged."""
+    return attempt.posts < _MOST_POSTS and attempt.accepted_at is None and attempt.charged is None
 
 
 def _posted_at(attempt: Attempt) -> datetime:

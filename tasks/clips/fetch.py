@@ -78,9 +78,7 @@ class Fetcher:
         self._pauses = pauses or Pauses()
 
     async def result_of(self, attempt: Attempt) -> VideoResult:
-        """The result of a paid attempt: as the ledger holds it, or asked for anew.
-
-        Anew where its clip was stored once, or where a person said that it was charged and nobody saw a result.
+        """The result of a paid attempt: as the ledger holds it, or asked for anew where its clip was stored once.
 
         Raises:
             ClipLost: The provider has it no more.
@@ -224,19 +222,11 @@ class Fetcher:
 
 
 def lost(attempt: Attempt) -> ClipLost:
-    """What is said of a paid clip that neither the store nor the provider has."""
+    """What is said of a paid clip that is gone from the store and from the provider."""
     cost_usd = cost_of(attempt)
-    message = "this take was paid for, its clip is gone from the store, and the provider no longer has it"
-    advice = f"Bring the file back to the store, or pay ${cost_usd} once more with --rebuy-lost."
-    if attempt.stored_at is None and attempt.result is None:
-        message = "this take was settled as charged, and the provider has no clip of it"
-        advice = (
-            f"Ask the provider for it or for the money. Pay ${cost_usd} once more with --rebuy-lost, or, if nothing "
-            f"was charged after all: shotchain settle {attempt.task_uuid} --not-charged."
-        )
     return ClipLost(
-        message,
-        advice=advice,
+        "this take was paid for, its clip is gone from the store, and the provider no longer has it",
+        advice=f"Bring the file back to the store, or pay ${cost_usd} once more with --rebuy-lost.",
         shot=attempt.shot,
         task_uuid=attempt.task_uuid,
         cost_usd=cost_usd,

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from tasks.errors import (
     Charged,
+    ClipLost,
     Incomplete,
     KeyRefused,
     LedgerError,
@@ -170,8 +171,18 @@ def recorded_error(attempt: Attempt) -> ShotchainError:
     return error
 
 
-def unknown_outcome(attempt: Attempt) -> OutcomeUnknown:
-    """What is said of an attempt of which nobody can tell what became."""
+def unknown_outcome(attempt: Attempt) -> OutcomeUnknown | ClipLost:
+    """What is said of an attempt of which nobody can tell what became, unless a person said that it was charged."""
+    if attempt.charged is Charged.YES:
+        return ClipLost(
+            "this take was settled as charged, and the provider knows nothing of it",
+            advice=f"Ask the provider for the clip or for the money. Pay ${attempt.reserved_usd} once more with "
+            "--rebuy-lost, or, if nothing was charged after all: "
+            f"shotchain settle {attempt.task_uuid} --not-charged.",
+            shot=attempt.shot,
+            task_uuid=attempt.task_uuid,
+            cost_usd=attempt.totals.held_usd,
+        )
     return OutcomeUnknown(
         "the request was sent, its reply was lost, and the provider cannot say what became of it",
         advice="No other task is sent for it, and its price stays reserved. The next run asks once more. "

@@ -246,7 +246,8 @@ def _failed(attempt: Attempt, told_usd: Decimal | None, message: str) -> Compare
 
 
 def _not_known(attempt: Attempt) -> Compared:
-    if attempt.state in AT_PROVIDER or attempt.charged is Charged.UNKNOWN:
+    is_open = attempt.state in AT_PROVIDER and attempt.charged is None
+    if is_open or attempt.charged is Charged.UNKNOWN:
         message = "what became of it is not known here, and the provider knows nothing of it"
         return _compared(attempt, Found.UNKNOWN, None, message)
     if attempt.state in PAID or attempt.charged is Charged.YES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 from sqlalchemy import Connection, update
@@ -14,7 +13,7 @@ from tasks.ledger.moves import Move, make
 from tasks.ledger.records import Attempt
 from tasks.ledger.rows import find_attempt, now_us
 from tasks.ledger.schema import attempts
-from tasks.ledger.states import PAID, State
+from tasks.ledger.states import PAID, SETTLED_AS_FREE, State
 
 __all__ = ["correct", "settle"]
 
@@ -58,9 +57,9 @@ def correct(connection: Connection, known: Attempt, charged: Charged, cost_usd: 
 def settle(connection: Connection, task_uuid: str, charged: Charged, cost_usd: Decimal | None) -> Attempt | None:
     """Say what became of money of which nobody could tell.
 
-    An `unknown` attempt that was charged is `succeeded` then, without a result: its clip is asked for before its take
-    is ever bought again; as long as there is none, the answer may be taken back. One that was not charged is `failed`.
-    One that failed or was refused keeps its state.
+    An `unknown` attempt that was charged stays so and counts as spent: its clip is still asked for, and its take is not
+    bought again. As long as there is no other word of the provider, the answer may be changed. One that was not charged
+    is `failed`. One that failed or was refused keeps its state.
 
     Args:
         connection: Inside a writing transaction.
@@ -72,7 +71,7 @@ def settle(connection: Connection, task_uuid: str, charged: Charged, cost_usd: D
         The attempt as it is now; `None` if nothing about it was unknown.
 
     Raises:
-        BadInput: a living run drives it.
+        BadInput: somebody who lives drives it.
         LedgerError: `charged` is `unknown`, or `no` with a cost, or no such attempt exists.
     """
     if charged is Charged.UNKNOWN:
@@ -80,21 +79,18 @@ def settle(connection: Connection, task_uuid: str, charged: Charged, cost_usd: D
     attempt = find_attempt(connection, task_uuid, lock=True)
     if attempt is None:
         raise LedgerError(f"the ledger knows no attempt {task_uuid}", task_uuid=task_uuid)
+    if attempt.state is State.UNKNOWN and charged is Charged.NO:
+        refuse_driven(connection, attempt)
+        message = "a person said that nothing was charged for it"
+        said = {"type": "OutcomeUnknown", "message": message, "code": SETTLED_AS_FREE, "charged": str(charged)}
+        return make(connection, task_uuid, Move(to=State.FAILED, charged=charged, cost_usd=cost_usd, error=said))
     if attempt.state is State.UNKNOWN:
         refuse_driven(connection, attempt)
-        became = (
-            Move(to=State.SUCCEEDED, cost_usd=cost_usd)
-            if charged is Charged.YES
-            else Move(to=State.FAILED, charged=charged, cost_usd=cost_usd)
-        )
-        return make(connection, task_uuid, replace(became, expect=frozenset({State.UNKNOWN})))
-    if charged is Charged.NO and attempt.state is State.SUCCEEDED and attempt.result is None:
-        refuse_driven(connection, attempt)
-        connection.execute(update(attempts).where(attempts.c.task_uuid == task_uuid).values(cost_micro=None))
-        return make(connection, task_uuid, Move(to=State.FAILED, charged=charged, cost_usd=cost_usd))
-    if attempt.charged is not Charged.UNKNOWN:
+    elif attempt.charged is not Charged.UNKNOWN:
         return None
-    values = Move(to=attempt.state, charged=charged, cost_usd=cost_usd).values(now_us())
-    open_still = (attempts.c.task_uuid == task_uuid) & (attempts.c.charged == str(Charged.UNKNOWN))
-    changed = connection.execute(update(attempts).where(open_still).values(values)).rowcount
-    return find_attempt(connection, task_uuid) if changed else None
+    values = Move(to=State.FAILED, charged=charged, cost_usd=cost_usd).values(now_us())
+    kept = {name: values[name] for name in ("charged", "cost_micro", "updated_at") if name in values}
+    connection.execute(
+        update(attempts).where(attempts.c.task_uuid == task_uuid).values({"cost_micro": None, **kept}),
+    )
+    return find_attempt(connection, task_uuid)

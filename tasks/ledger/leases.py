@@ -18,7 +18,7 @@ from tasks.ledger.engine import clock_us
 from tasks.ledger.moves import Move
 from tasks.ledger.records import Attempt
 from tasks.ledger.rows import chunks, find_attempt, find_attempts, now_us
-from tasks.ledger.schema import attempts, leases
+from tasks.ledger.schema import attempts, leases, runs
 from tasks.ledger.states import State
 
 __all__ = ["end", "hold", "is_alive", "is_held", "let_go", "refuse_driven", "release_lapsed", "take_wheel"]
@@ -81,7 +81,7 @@ def refuse_driven(connection: Connection, attempt: Attempt) -> None:
     run_id = connection.execute(select(_whose).where(_of(connection, leases.c.holder == attempt.driver))).scalar()
     if run_id is not None:
         raise BadInput(
-            f"run {run_id} is working on this attempt",
+            f"{run_id} is working on this attempt, and lives",
             advice="It may still find out what became of it. Stop it or wait for its end. Nothing was changed.",
             shot=attempt.shot,
             task_uuid=attempt.task_uuid,
@@ -98,6 +98,10 @@ def release_lapsed(connection: Connection, *, spare: str | None = None) -> list[
     # What somebody moves in this moment is alive after all.
     locked = query.order_by(attempts.c.task_uuid).with_for_update(skip_locked=True)
     lapsed = list(connection.execute(locked).scalars())
+    # One process of these said how the run ended, and the other, which was to go on, is dead.
+    half_ended = and_(runs.c.outcome.is_not(None), runs.c.finished_at.is_(None))
+    dead = and_(half_ended, ~_is_alive(connection, runs.c.run_id))
+    connection.execute(update(runs).where(dead).values(finished_at=now_us()))
     if lapsed:
         values: dict[str, Any] = {**Move(to=State.RELEASED).values(now_us()), "driver": None}
         for some in chunks(lapsed):

@@ -199,10 +199,10 @@ class Ledger(Questions):
     def count_post(self, task_uuid: str, *, posts: int) -> Attempt | None:
         """Claim the right to post an attempt once more under its own UUID; commit before posting.
 
-        It must be `submitted`, or `unknown` without ever having been accepted, and keeps its state.
+        It must be `submitted`, or `unknown` without ever having been accepted, or settled by a person.
 
         Returns:
-            The attempt with one more post; `None` if it is neither, or no longer has exactly `posts`.
+            The attempt, `submitted` with one more post; `None` if it is neither, or no longer has exactly `posts`.
         """
 
         def count(connection: Connection) -> Attempt | None:
@@ -210,9 +210,11 @@ class Ledger(Questions):
                 (attempts.c.task_uuid == task_uuid)
                 & attempts.c.state.in_([str(State.SUBMITTED), str(State.UNKNOWN)])
                 & attempts.c.accepted_at.is_(None)
+                & attempts.c.charged.is_(None)
                 & (attempts.c.posts == posts)
             )
-            counted = update(attempts).where(still).values(posts=posts + 1, updated_at=now_us())
+            values = {"state": str(State.SUBMITTED), "posts": posts + 1, "updated_at": now_us()}
+            counted = update(attempts).where(still).values(values)
             return find_attempt(connection, task_uuid) if connection.execute(counted).rowcount else None
 
         return self._database.write(count)
@@ -343,13 +345,19 @@ class Ledger(Questions):
         reused = list(items)
         self._database.write(lambda connection: accounts.record_reuse(connection, run_id, reused))
 
-    def end_run(self, run_id: str, outcome: str) -> bool:
-        """Write down how a run ended, and give back what it reserved and never submitted.
+    def end_run(self, run_id: str, outcome: str, *, holder: str | None = None) -> bool:
+        """Write down how a run ended, end the lease of the process that says so, and give back what was never sent.
 
-        Both only where no process lives that works for it: whoever ends it first has ended its own lease before.
+        Where another process lives that works for it, it goes on: it keeps what is reserved, and is not finished. If
+        that one dies, `release_lapsed` finishes it.
+
+        Args:
+            run_id: The run.
+            outcome: In a word.
+            holder: Who ends it; by default one of its own name.
 
         Returns:
-            Whether it has ended.
+            Whether it is finished.
 
         Raises:
             LedgerError: the run was never begun.
@@ -357,12 +365,13 @@ class Ledger(Questions):
 
         def end(connection: Connection) -> bool:
             find_run(connection, run_id, lock=True)
-            if leases.is_alive(connection, run_id):
-                return False
-            unsent = (attempts.c.run_id == run_id) & (attempts.c.state == str(State.RESERVED))
-            connection.execute(update(attempts).where(unsent).values(Move(to=State.RELEASED).values(now_us())))
-            values = {"finished_at": now_us(), "outcome": outcome}
+            leases.end(connection, holder or run_id)
+            alone = not leases.is_alive(connection, run_id)
+            values = {"outcome": outcome, **({"finished_at": now_us()} if alone else {})}
             connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
-            return True
+            if alone:
+                unsent = (attempts.c.run_id == run_id) & (attempts.c.state == str(State.RESERVED))
+                connection.execute(update(attempts).where(unsent).values(Move(to=State.RELEASED).values(now_us())))
+            return alone
 
         return self._database.write(end)

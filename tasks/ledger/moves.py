@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, func, update
+from sqlalchemy import Connection, case, func, update
 
 from tasks.errors import Charged, LedgerError, ProviderError, ShotchainError
 from tasks.ledger.money import nearest_micro
@@ -28,6 +28,7 @@ _STAMPS = {
     State.RELEASED: "finished_at",
     State.STORED: "stored_at",
 }
+_succeeded = attempts.c.state == str(State.SUCCEEDED)
 # What is assumed about the money when nobody says: the safe side for work that was begun.
 _ASSUMED = {State.FAILED: Charged.UNKNOWN, State.REFUSED: Charged.NO}
 
@@ -85,12 +86,16 @@ class Move:
         elif self.to in (State.ACCEPTED, State.SUCCEEDED):
             # What was written while it was unclear no longer holds.
             row |= {"error": None, "error_code": None}
+            if self.to is State.ACCEPTED:
+                row |= {"charged": None, "cost_micro": None}
         if self.error is not None:
             row["error"] = write_json(redact(_as_dict(self.error)))
         if (code := self.error_code or _code_of(self.error)) is not None:
             row["error_code"] = code
         if (charged := self._charged()) is not None:
             row["charged"] = charged
+        if self._said() is Charged.NO:
+            row["cost_micro"] = case((_succeeded, attempts.c.cost_micro), else_=None)
         return row
 
     def _charged(self) -> Any:
@@ -102,14 +107,24 @@ class Move:
             case State.FAILED | State.REFUSED:
                 if self.charged is not None:
                     return str(self.charged)
-                # Only the provider's own errors speak of its money; others speak of their own step.
-                said = self.error.charged if isinstance(self.error, ProviderError) else _ASSUMED[self.to]
-                if self.cost_usd:
-                    said = Charged.YES
-                # What success has settled is not forgotten because a later step failed.
-                return func.coalesce(attempts.c.charged, str(said))
+                said = self._said()
+                known = func.coalesce(attempts.c.charged, str(said or _ASSUMED[self.to]))
+                # What success has settled is not forgotten because a later step failed; what a person said is, where
+                # the provider says otherwise.
+                return known if said in {None, Charged.UNKNOWN} else case((_succeeded, known), else_=str(said))
             case _:
                 return None
+
+    def _said(self) -> Charged | None:
+        """What is said of the money of an attempt that ends without a clip."""
+        if self.to not in (State.FAILED, State.REFUSED):
+            return None
+        if self.charged is not None:
+            return self.charged
+        if self.cost_usd:
+            return Charged.YES
+        # Only the provider's own errors speak of its money; others speak of their own step.
+        return self.error.charged if isinstance(self.error, ProviderError) else None
 
 
 def make(connection: Connection, task_uuid: str, move: Move) -> Attempt | None:

@@ -22,11 +22,11 @@ from sqlalchemy import Connection, insert, update
 
 from tasks.errors import LedgerError
 from tasks.ledger.budget import Claim, Limiter
-from tasks.ledger.leases import release_lapsed
+from tasks.ledger.leases import is_alive, release_lapsed
 from tasks.ledger.money import to_micro
 from tasks.ledger.records import Attempt, Run, Wanted
 from tasks.ledger.rows import by_keys, find_attempt, find_run, now_us, write_json
-from tasks.ledger.schema import attempts
+from tasks.ledger.schema import attempts, runs
 from tasks.ledger.states import LIVE, OVER, PAID, State
 from tasks.redaction import redact
 
@@ -37,7 +37,10 @@ def reserve(connection: Connection, run_id: str, wanted: Sequence[Wanted]) -> li
     """See `Ledger.reserve`."""
     run = find_run(connection, run_id, lock=True)
     if run.finished_at is not None:
-        raise LedgerError(f"run {run_id} is finished and can reserve nothing")
+        if not is_alive(connection, run_id):
+            raise LedgerError(f"run {run_id} is finished and can reserve nothing")
+        # Another process of it took this one, which had stalled, for dead, and ended it.
+        connection.execute(update(runs).where(runs.c.run_id == run_id).values(finished_at=None, outcome=None))
     limiter = Limiter(connection, run)
     release_lapsed(connection, spare=run_id)
     takes = {take.content_key: take for take in reversed(wanted)}  # of equal takes, the first speaks for all

@@ -16,6 +16,7 @@ __all__ = [
     "LIVE",
     "OVER",
     "PAID",
+    "SETTLED_AS_FREE",
     "State",
     "Weight",
     "may_become",
@@ -31,11 +32,11 @@ class State(StrEnum):
     RESERVED = "reserved"  # money is held; no byte has left
     SUBMITTED = "submitted"  # committed before the first byte left: may have been accepted
     ACCEPTED = "accepted"  # the provider said so
-    SUCCEEDED = "succeeded"  # paid for: the result is known, or a person said so
+    SUCCEEDED = "succeeded"  # the result is known and the cost settled
     STORED = "stored"  # the clip is whole in the store
     REFUSED = "refused"  # rejected before any work
     FAILED = "failed"  # the provider, or a person, ended it
-    UNKNOWN = "unknown"  # nobody can tell; the reservation stays until somebody can
+    UNKNOWN = "unknown"  # nobody can tell; it keeps its price, or what a person says that it has cost
     RELEASED = "released"  # surely never left: the reservation was given back
 
 
@@ -49,9 +50,9 @@ ALLOWED: Mapping[State, frozenset[State]] = MappingProxyType(
             {_S.ACCEPTED, _S.SUCCEEDED, _S.REFUSED, _S.FAILED, _S.UNKNOWN, _S.RELEASED},
         ),
         _S.ACCEPTED: frozenset({_S.SUCCEEDED, _S.FAILED, _S.REFUSED, _S.UNKNOWN}),
-        # A person who finds that nothing was charged ends it as `failed`, `charged: no`; it was posted, so it
-        # is never `released`.
-        _S.UNKNOWN: frozenset({_S.ACCEPTED, _S.SUCCEEDED, _S.FAILED, _S.REFUSED}),
+        # `submitted` from here is the one more post. A person who finds that nothing was charged ends it as `failed`,
+        # `charged: no`; it was posted, so it is never `released`.
+        _S.UNKNOWN: frozenset({_S.SUBMITTED, _S.ACCEPTED, _S.SUCCEEDED, _S.FAILED, _S.REFUSED}),
         _S.SUCCEEDED: frozenset({_S.STORED, _S.FAILED}),
         _S.STORED: frozenset(),
         _S.REFUSED: frozenset(),
@@ -92,6 +93,10 @@ FACTS: Mapping[State, frozenset[str]] = MappingProxyType(
 """What may be told together with a move into each state."""
 
 
+SETTLED_AS_FREE = "settledNotCharged"
+"""The error code of an attempt that a person ended, because nothing was charged for it: its take is free again."""
+
+
 def may_become(state: State, to: State) -> bool:
     """Whether `to` may follow `state`."""
     return to in ALLOWED[state]
@@ -123,7 +128,7 @@ def weigh(state: State, charged: Charged | None, reserved_micro: int, cost_micro
         case State.SUCCEEDED | State.STORED:
             return Weight(spent=cost)
         case State.UNKNOWN:
-            return Weight(unknown=reserved_micro)
+            return Weight(spent=cost) if charged is Charged.YES else Weight(unknown=reserved_micro)
         case State.REFUSED | State.FAILED:
             if charged is Charged.NO:
                 return Weight()

@@ -201,7 +201,7 @@ class House:
                         yield Run(run_id, plan, ledger, store, client, driver, generator)
                 finally:
                     await poller.close()
-                    ledger.end_run(run_id, "over")
+                    ledger.end_run(run_id, "over", holder=holder)
 
     async def render(self, transport: httpx.AsyncBaseTransport | None, run_id: str = "run", **options: Any) -> Any:
         """One whole run; the takes, or the error with which it ended."""

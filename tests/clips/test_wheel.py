@@ -27,6 +27,7 @@ from tasks.errors import (
     KeyRefused,
     OutcomeUnknown,
     ProviderFailed,
+    ProviderUnreachable,
     RequestRejected,
     ShotchainError,
 )
@@ -159,34 +160,93 @@ class TestOneRunInTwoProcesses:
 
 
 class TestSettledByAPerson:
-    """Nobody could tell what became of an attempt until a person said that it was charged."""
+    """Nobody could tell what became of an attempt until a person said whether it was charged."""
 
-    async def test_its_clip_is_asked_for_and_not_bought_again(self, house: House, provider: Provider) -> None:
+    @pytest.fixture
+    async def settled(self, house: House, provider: Provider) -> Attempt:
+        """The provider took it, and says nothing of it until `provider.silent` ends."""
         provider.silent, provider.polls = True, float("inf")
         provider.submissions = deque([lose_reply, lose_request])
         assert isinstance(await house.render(provider), OutcomeUnknown)
         with open_ledger(str(house.folder / "ledger.db")) as ledger:
-            ledger.settle(house.attempts()[0].task_uuid, charged=Charged.YES)
+            settled = ledger.settle(house.attempts()[0].task_uuid, charged=Charged.YES, cost_usd=Decimal("0.40"))
+        assert settled is not None
+        return settled
+
+    async def test_its_clip_is_asked_for_and_not_bought_again(
+        self, house: House, provider: Provider, settled: Attempt
+    ) -> None:
         provider.silent = False
         finish(provider)
         (taken,) = await house.render(provider, "next")
-        assert (taken.clip.origin.cost_usd, house.states()) == (PRICE_USD, [S.STORED])
-        assert len(provider.tasks) == 1
+        assert taken.clip.origin.task_uuid == settled.task_uuid
+        assert (house.states(), len(provider.tasks)) == ([S.STORED], 1)
+        assert house.held_usd() == PRICE_USD  # as the provider says it
 
-    async def test_a_clip_that_the_provider_does_not_have_is_bought_again_only_when_asked(
+    async def test_what_is_in_work_still_is_waited_for(
+        self, house: House, provider: Provider, settled: Attempt
+    ) -> None:
+        provider.silent = False
+        waits_for_it = await house.render(provider, "next", deadline_s=0.3, rebuy_lost=True)
+        assert isinstance(waits_for_it, OutcomeUnknown)
+        assert "no result after" in str(waits_for_it)
+        finish(provider)
+        (taken,) = await house.render(provider, "later")
+        assert (taken.clip.origin.task_uuid, len(provider.tasks)) == (settled.task_uuid, 1)
+
+    @pytest.mark.usefixtures("settled")
+    async def test_that_it_failed_is_said_and_written_down(self, house: House, provider: Provider) -> None:
+        provider.silent = False
+        for task in provider.tasks.values():
+            task.error = {"code": "invalidPositivePrompt", "message": "no such words"}
+        finish(provider)
+        failed = await house.render(provider, "next")
+        assert isinstance(failed, RequestRejected)
+        assert "no such words" in str(failed)
+        assert house.states() == [S.FAILED]
+
+    @pytest.mark.usefixtures("settled")
+    async def test_a_clip_that_the_provider_does_not_know_is_bought_again_only_when_asked(
         self, house: House, provider: Provider
     ) -> None:
-        provider.submissions = deque([lose_request, lose_request])
-        assert isinstance(await house.render(provider), OutcomeUnknown)
-        with open_ledger(str(house.folder / "ledger.db")) as ledger:
-            ledger.settle(house.attempts()[0].task_uuid, charged=Charged.YES)
         lost = await house.render(provider, "next")
         assert isinstance(lost, ClipLost)
-        assert "settled as charged, and the provider has no clip of it" in str(lost)
-        assert not provider.tasks
+        assert "settled as charged, and the provider knows nothing of it" in str(lost)
+        assert len(provider.tasks) == 1
+        provider.silent, provider.polls = False, 0
+        provider.tasks.clear()
         (taken,) = await house.render(provider, "again", rebuy_lost=True)
         assert (taken.paid_usd, house.states()) == (PRICE_USD, [S.FAILED, S.STORED])
-        assert (house.held_usd("run"), house.held_usd("again")) == (PRICE_USD, PRICE_USD)
+        assert (house.held_usd("run"), house.held_usd("again")) == (Decimal("0.40"), PRICE_USD)
+
+    async def test_a_download_that_fails_does_not_open_it_to_a_persons_word_again(
+        self, house: House, provider: Provider, settled: Attempt
+    ) -> None:
+        provider.silent = False
+        finish(provider)
+        provider.downloads = deque(["failing"] * 50)
+        assert isinstance(await house.render(provider, "next"), ProviderUnreachable)
+        with open_ledger(str(house.folder / "ledger.db")) as ledger:
+            assert ledger.settle(settled.task_uuid, charged=Charged.NO) is None
+        assert house.states() == [S.SUCCEEDED]
+
+    async def test_what_is_settled_as_free_while_a_run_waits_for_a_place_is_bought_by_it(
+        self, new_house: NewHouse, provider: Provider
+    ) -> None:
+        house = new_house(make_plan("a tram"))
+        both = make_plan("a ferry", "a tram")
+        async with house.run(provider, "dead") as dead:
+            left_by_a_crash(dead, S.SUBMITTED, S.UNKNOWN)
+        provider.polls = float("inf")
+        async with house.run(provider, "run", plan=both, places=1, patience_s=60.0, grace_s=0.0) as run:
+            making = asyncio.create_task(run.all())
+            await until(lambda: len(provider.submitted) == 1)
+            unknown = next(attempt for attempt in house.attempts() if attempt.state is S.UNKNOWN)
+            assert run.ledger.settle(unknown.task_uuid, charged=Charged.NO) is not None
+            finish(provider)
+            taken = await making
+        assert [one.paid_usd for one in taken] == [PRICE_USD] * 2
+        assert unknown.task_uuid not in provider.tasks
 
 
 class TestEndings:

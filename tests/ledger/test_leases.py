@@ -40,11 +40,11 @@ class TestLeases:
         ledger.end_lease("run")
 
     def test_it_lapses_unless_it_is_renewed(self, ledger: Ledger) -> None:
-        ledger.hold_lease("silent", 0.1)
-        ledger.hold_lease("alive", 0.1)
+        ledger.hold_lease("silent", 1.0)
+        ledger.hold_lease("alive", 1.0)
         assert ledger.is_held("silent")
         ledger.hold_lease("alive", 60)
-        time.sleep(0.15)
+        time.sleep(1.05)
         assert not ledger.is_held("silent")
         assert ledger.is_held("alive")
 
@@ -417,12 +417,32 @@ class TestOneRunInTwoProcesses:
     def test_the_first_to_end_leaves_the_other_what_is_reserved(
         self, ledger: Ledger, reserved: Attempt, want: Want
     ) -> None:
-        ledger.end_lease("run/1")
-        assert not ledger.end_run("run", "stopped")
-        assert ledger.release_lapsed() == []
+        assert not ledger.end_run("run", "stopped", holder="run/1")
+        assert (ledger.is_held("run/1"), ledger.release_lapsed()) == (False, [])
         (still,) = ledger.attempts()
-        assert still.state is State.RESERVED
+        assert still == reserved
         assert ledger.reserve("run", [want("b")])[0].state is State.RESERVED
-        ledger.end_lease("run/2")
-        assert ledger.end_run("run", "done")
+        assert ledger.end_run("run", "done", holder="run/2")
         assert {attempt.state for attempt in ledger.attempts()} == {State.RELEASED}
+
+    def test_where_the_other_was_dead_already_the_run_is_finished_when_that_is_known(
+        self, ledger: Ledger, reserved: Attempt
+    ) -> None:
+        assert not ledger.end_run("run", "done", holder="run/2")
+        ledger.hold_lease("run/1", 0, run_id="run")
+        assert [attempt.task_uuid for attempt in ledger.release_lapsed()] == [reserved.task_uuid]
+        run = ledger.run("run")
+        assert run is not None
+        assert (run.outcome, run.finished_at is None) == ("done", False)
+
+    def test_one_that_had_stalled_and_wakes_up_goes_on_with_the_ended_run(
+        self, ledger: Ledger, reserved: Attempt, want: Want
+    ) -> None:
+        ledger.hold_lease("run/1", 0, run_id="run")
+        assert ledger.end_run("run", "done", holder="run/2")
+        ledger.hold_lease("run/1", 60, run_id="run")
+        again = ledger.reserve("run", [want("a")])[0]
+        assert (again.state, again.task_uuid == reserved.task_uuid) == (State.RESERVED, False)
+        run = ledger.run("run")
+        assert run is not None
+        assert (run.outcome, run.finished_at) == (None, None)

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from tasks.errors import BadInput, Charged, LedgerError, OverBudget
+from tasks.errors import BadInput, Charged, LedgerError, OverBudget, ProviderFailed
 from tasks.ledger import ALLOWED, LIVE, Attempt, Ledger, State, Totals, Wanted, open_ledger
+from tasks.ledger.states import SETTLED_AS_FREE
 
 Begin = Callable[..., str]
 Want = Callable[..., Wanted]
@@ -36,7 +37,6 @@ def test_a_resumed_run_keeps_what_it_holds_and_takes_the_budget_given_now(
     begin(budget="1.00")
     (attempt,) = ledger.reserve("run", [want("a")])
     ledger.move(attempt.task_uuid, State.SUBMITTED)
-    ledger.end_lease("run")
     assert ledger.end_run("run", "failed")
     begin(budget="0.50", account="f00d")
     run = ledger.run("run")
@@ -54,9 +54,8 @@ def test_a_run_stays_with_its_provider(ledger: Ledger, begin: Begin) -> None:
 
 def test_a_run_says_how_it_ended(ledger: Ledger, begin: Begin) -> None:
     begin()
-    assert not ledger.end_run("run", "done"), "it lives"
-    ledger.end_lease("run")
     assert ledger.end_run("run", "done")
+    assert not ledger.is_alive("run")
     run = ledger.run("run")
     assert run is not None
     assert run.outcome == "done"
@@ -152,7 +151,8 @@ def test_an_unknown_attempt_is_posted_once_more_too_unless_it_was_ever_accepted(
     attempt = attempt_in(State.UNKNOWN)
     again = ledger.count_post(attempt.task_uuid, posts=1)
     assert again is not None
-    assert (again.posts, again.state) == (2, State.UNKNOWN)
+    assert (again.posts, again.state) == (2, State.SUBMITTED)  # nobody settles what may be leaving now
+    assert ledger.settle(attempt.task_uuid, charged=Charged.NO) is None
     assert ledger.count_post(attempt.task_uuid, posts=1) is None
     accepted = attempt_in(State.ACCEPTED, key="other")
     ledger.move(accepted.task_uuid, State.UNKNOWN)
@@ -172,33 +172,64 @@ def test_a_person_settles_what_nobody_could_tell(
     cost_usd = None if cost is None else Decimal(cost)
     settled = ledger.settle(attempt.task_uuid, charged=charged, cost_usd=cost_usd)
     assert settled is not None
-    became = State.SUCCEEDED if charged is Charged.YES else State.FAILED
-    assert settled.state is (became if state is State.UNKNOWN else state)
+    is_over = state is State.UNKNOWN and charged is Charged.NO
+    assert settled.state is (State.FAILED if is_over else state)
     assert ledger.totals("run") == Totals(Decimal(0), Decimal(spent), Decimal(0))
-    assert ledger.settle(attempt.task_uuid, charged=charged) is None
+    if state is not State.UNKNOWN or is_over:
+        assert ledger.settle(attempt.task_uuid, charged=charged) is None
 
 
-def test_what_is_settled_as_charged_keeps_its_take_from_being_bought_again(
+def test_what_is_settled_as_charged_is_neither_posted_nor_bought_again(
     ledger: Ledger, attempt_in: AttemptIn, want: Want
 ) -> None:
     attempt = attempt_in(State.UNKNOWN)
     settled = ledger.settle(attempt.task_uuid, charged=Charged.YES)
     assert settled is not None
-    assert (settled.error, settled.result) == (None, None)
+    assert ledger.count_post(attempt.task_uuid, posts=1) is None
     assert ledger.reserve("run", [want(attempt.content_key)]) == [settled]
 
 
-def test_a_charge_that_a_person_said_may_be_taken_back_until_the_clip_is_there(
+def test_what_a_person_said_may_be_said_otherwise_until_the_provider_says_something(
+    ledger: Ledger, attempt_in: AttemptIn
+) -> None:
+    attempt = attempt_in(State.UNKNOWN)
+    for cost in ("0.30", "0.31"):
+        ledger.settle(attempt.task_uuid, charged=Charged.YES, cost_usd=Decimal(cost))
+        assert ledger.totals("run").spent_usd == Decimal(cost)
+    taken_back = ledger.settle(attempt.task_uuid, charged=Charged.NO)
+    assert taken_back is not None
+    assert (taken_back.state, taken_back.charged, taken_back.cost_usd) == (State.FAILED, Charged.NO, None)
+    assert taken_back.error_code == SETTLED_AS_FREE
+    assert ledger.totals("run").held_usd == 0
+    seen = attempt_in(State.SUCCEEDED, key="other", result={"videoURL": "https://x.test/a.mp4"})
+    assert ledger.settle(seen.task_uuid, charged=Charged.NO) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "charged", "spent"),
+    [
+        (ProviderFailed("it failed", charged=Charged.NO, cost_usd=Decimal(0)), Charged.NO, "0"),
+        (ProviderFailed("it failed"), Charged.YES, "0.30"),
+    ],
+)
+def test_the_providers_word_counts_more_than_a_persons(
+    *, ledger: Ledger, attempt_in: AttemptIn, error: ProviderFailed, charged: Charged, spent: str
+) -> None:
+    attempt = attempt_in(State.UNKNOWN)
+    ledger.settle(attempt.task_uuid, charged=Charged.YES, cost_usd=Decimal("0.30"))
+    ended = ledger.move(attempt.task_uuid, State.FAILED, error=error)
+    assert ended is not None
+    assert (ended.charged, ledger.totals("run").held_usd) == (charged, Decimal(spent))
+
+
+def test_a_settled_attempt_that_is_in_work_after_all_holds_its_price_again(
     ledger: Ledger, attempt_in: AttemptIn
 ) -> None:
     attempt = attempt_in(State.UNKNOWN)
     ledger.settle(attempt.task_uuid, charged=Charged.YES, cost_usd=Decimal("0.30"))
-    taken_back = ledger.settle(attempt.task_uuid, charged=Charged.NO)
-    assert taken_back is not None
-    assert (taken_back.state, taken_back.charged, taken_back.cost_usd) == (State.FAILED, Charged.NO, None)
-    assert ledger.totals("run").held_usd == 0
-    seen = attempt_in(State.SUCCEEDED, key="other", result={"videoURL": "https://x.test/a.mp4"})
-    assert ledger.settle(seen.task_uuid, charged=Charged.NO) is None
+    accepted = ledger.move(attempt.task_uuid, State.ACCEPTED)
+    assert accepted is not None
+    assert (accepted.charged, accepted.cost_usd, accepted.totals.reserved_usd) == (None, None, Decimal("0.42"))
 
 
 @pytest.mark.parametrize("charged", [Charged.YES, Charged.NO])
@@ -206,7 +237,7 @@ def test_nobody_settles_what_a_living_run_works_on(ledger: Ledger, attempt_in: A
     attempt = attempt_in(State.UNKNOWN)
     ledger.hold_lease("studio/1", 60, run_id="studio")
     ledger.take_wheel(attempt.task_uuid, "studio/1", run_id="studio")
-    with pytest.raises(BadInput, match="run studio is working on this attempt") as refused:
+    with pytest.raises(BadInput, match="studio is working on this attempt") as refused:
         ledger.settle(attempt.task_uuid, charged=charged)
     assert (refused.value.exit_code, refused.value.task_uuid) == (2, attempt.task_uuid)
     ledger.end_lease("studio/1")

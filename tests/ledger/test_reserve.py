@@ -133,7 +133,6 @@ def test_a_run_that_was_never_begun_or_has_ended_reserves_nothing(ledger: Ledger
     with pytest.raises(LedgerError, match="never begun"):
         ledger.reserve("nobody", [want()])
     run = begin()
-    ledger.end_lease(run)
     ledger.end_run(run, "done")
     with pytest.raises(LedgerError, match="finished"):
         ledger.reserve(run, [want()])
