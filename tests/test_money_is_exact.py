@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.runware.messages import read_reply
+from tasks.runware.messages import parse_reply
 
 ROOT = Path(__file__).parents[1]
 # The emulator puts its prices on the wire as JSON numbers, as the provider does; whoever reads them makes no float.
@@ -62,7 +62,7 @@ def test_it_finds_what_it_looks_for() -> None:
 
 def test_what_the_wire_calls_a_number_is_read_to_the_last_digit() -> None:
     exact = "0.1000000000000000055511151231257827"
-    (result,) = read_reply(
+    (result,) = parse_reply(
         200, f'{{"data": [{{"taskUUID": "a", "videoURL": "https://x.test/a.mp4", "cost": {exact}}}]}}'.encode()
     ).results_of("a")
     assert result.cost_usd == Decimal(exact)
