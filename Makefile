@@ -9,10 +9,10 @@ SDK_STAMP := $(SDK)/.setup-stamp
 DEMO   := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-sdk test-speed test-crash ui ui-stop lint format lock clean
+.PHONY: help setup demo test test-sdk test-speed test-crash test-machines ui ui-stop lint format lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv and install everything, hash-checked
 
@@ -32,7 +32,7 @@ demo: setup ## render the demo storyboard on the embedded emulator: free, no key
 	$(BIN)/shotchain render configs/storyboards/demo.yaml --provider emulator --output $(DEMO)/film.mp4
 
 test: setup $(SDK_STAMP) ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not speed and not crash"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not speed and not crash and not machines"
 
 test-sdk: setup $(SDK_STAMP) ## let Runware's own client speak to the emulator
 	$(BIN)/python -m pytest -m "not speed" tests/sdk
@@ -42,6 +42,9 @@ test-speed: setup $(SDK_STAMP) ## measure the wall clock against the critical pa
 
 test-crash: setup ## kill runs at every step and resume them: half an hour on two cores
 	$(BIN)/python -m pytest -n 2 -m crash tests/crash
+
+test-machines: setup ## films on two machines and what they share, while either is killed: some minutes
+	$(BIN)/python -m pytest -m machines tests/machines
 
 ui: setup ## start Prefect with UI, worker and deployments on this machine (PORT=4200), in the background
 	@$(BIN)/python -m flows.local_ui start $(if $(PORT),--port $(PORT))
@@ -58,9 +61,15 @@ format: setup ## rewrite the code in the house style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: ## re-lock requirements/ (needs uv)
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/dev.txt
-	echo 'runware-sdk>=1.8,<2' | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/sdk.txt
+LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-clean: ## remove both virtual environments, caches and the demo's output
-	rm -rf $(VENV) $(SDK) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+lock: ## re-lock requirements/ and what the image is made from (needs uv)
+	uv pip compile pyproject.toml --group dev $(LOCK) -o requirements/dev.txt
+	echo 'runware-sdk>=1.8,<2' | uv pip compile - $(LOCK) -o requirements/sdk.txt
+# The image has the versions that the tests ran with, and none of the tests' own packages.
+	uv pip compile pyproject.toml --extra s3 --extra postgres --constraint requirements/dev.txt $(LOCK) -o docker/requirements.txt
+	echo 'hatchling>=1.27' | uv pip compile - --constraint requirements/dev.txt $(LOCK) -o docker/build-requirements.txt
+
+clean: ## remove both virtual environments, caches, the demo's output, and what `make ui` keeps
+	-@$(MAKE) --no-print-directory ui-stop
+	rm -rf $(VENV) $(SDK) $(DEMO) .ui .mypy_cache .ruff_cache .pytest_cache .hypothesis

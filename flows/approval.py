@@ -1,10 +1,13 @@
-"""Asks whether a run may spend its sum: a deployed run pauses and shows a form, and each answer is written down."""
+"""Asks whether a run may spend its sum: a deployed run pauses and shows a form, and each answer is written down.
+
+What is asked about, and approved, is what the run and its resumptions spend in all: what is spent already is in it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import getpass
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Literal
 from uuid import uuid4
@@ -15,16 +18,19 @@ from prefect.input import RunInput
 from prefect.runtime import deployment
 from pydantic import Field, ValidationError
 
-from flows.events import MoneyEvent, tell
+from flows.events import MoneyEvent, tell, tell_refused
+from flows.shortfall import advise_savings, held_usd, refuse_without_room
 from flows.terms import Terms
-from tasks.clips.gate import refuse_unpinned
+from tasks.clips.gate import refuse_unpinned, still_to_buy_usd
 from tasks.clips.store import ClipStore
-from tasks.errors import ApprovalNeeded
+from tasks.errors import ApprovalNeeded, OverBudget
 from tasks.ledger import Answer, BudgetState, Ledger, open_ledger
 from tasks.plan.model import Plan, usd
 from tasks.settings import Settings, parse_usd
+from tasks.storyboard.inputs import InputFacts
+from tasks.storyboard.model import Storyboard
 
-__all__ = ["ApprovalForm", "approve"]
+__all__ = ["ApprovalForm", "approve", "as_cell", "ask_on_page", "user"]
 
 _POLL_S = 2
 
@@ -35,19 +41,36 @@ class ApprovalForm(RunInput):
     answer: Literal["approve", "reject"] = Field(description="Whether the sum may be spent.")
     new_limit_usd: str | None = Field(
         default=None,
-        description="What this run may spend in all, in dollars; empty for the sum that is asked for.",
+        description="Another limit, in dollars: of the run in all, or of the budget that ran out. Empty: as asked for.",
         pattern=r"^(\$?[0-9]{1,9}(\.[0-9]{1,6})?)?$",
     )
     note: str = Field(default="", description="Kept in the ledger with the answer.", max_length=2000)
+    name: str = Field(default="", description="Who you are; Prefect does not tell.", max_length=200)
+
+    @property
+    def limit_usd(self) -> Decimal | None:
+        """The other limit, if there is one."""
+        return parse_usd(self.new_limit_usd, "new_limit_usd")
+
+    @property
+    def who(self) -> str:
+        """Whoever answered, as they say."""
+        return " ".join(self.name.split()) or "prefect"
 
 
 async def approve(
-    settings: Settings, plan: Plan, terms: Terms, *, run_id: str, told: str | None, timeout_s: int
+    settings: Settings,
+    plan: Plan,
+    terms: Terms,
+    *,
+    run_id: str,
+    told: str | None,
+    timeout_s: int,
+    made_of: tuple[Storyboard, Mapping[str, InputFacts]] | None = None,
 ) -> Terms:
     """Have a person approve what the terms do not let pass, where one can be asked: in a deployed run.
 
-    Elsewhere the gate refuses it, since only there it is known what other runs have paid for already. A yes counts for
-    all resumptions of the run.
+    Elsewhere the gate refuses it. A yes counts for all resumptions of the run.
 
     Args:
         settings: Whose store and ledger.
@@ -56,100 +79,153 @@ async def approve(
         run_id: The run.
         told: How a yes was given before the run began (`terminal`, `--yes`), if one was.
         timeout_s: How many seconds an answer is waited for.
+        made_of: The whole plan's storyboard and its inputs, for what would make it cheaper.
 
     Returns:
-        The terms, with what was approved.
+        The terms, with what was approved, now or before.
 
     Raises:
         UnpinnedInput: An input cannot be read, so there is nothing to approve.
+        OverBudget: A budget has no room for it, whoever approves; nobody was asked.
         ApprovalNeeded: The answer is no, or there is none; nothing was spent.
         StorageUnreachable: The store or the ledger does not answer.
     """
     reused = await ClipStore(settings.work, settings.cache).has(plan.content_keys)
-    to_pay_usd = plan.to_pay_usd(reused)
-    if to_pay_usd == 0 or (told is None and (terms.approved_usd is None or to_pay_usd <= terms.approved_usd)):
+    if plan.to_pay_usd(reused) == 0:
         return terms
-    refuse_unpinned(plan)
     ledger = await asyncio.to_thread(open_ledger, settings.ledger)
     try:
-        return await _answered(ledger, plan, terms, reused, to_pay_usd, run_id=run_id, told=told, timeout_s=timeout_s)
+        question = _Question(ledger, plan, reused, run_id, timeout_s)
+        return await question.put(terms, told, made_of)
     finally:
         ledger.close()
 
 
-async def _answered(
-    ledger: Ledger,
-    plan: Plan,
-    terms: Terms,
-    reused: Collection[str],
-    to_pay_usd: Decimal,
-    *,
-    run_id: str,
-    told: str | None,
-    timeout_s: int,
-) -> Terms:
-    async def write_down(answer: Answer, sum_usd: Decimal, how: str, form: ApprovalForm | None = None) -> None:
-        await asyncio.to_thread(
-            ledger.record_approval,
-            run_id,
-            provider=plan.provider,
-            fingerprint=plan.fingerprint,
-            sum_usd=sum_usd,
-            answer=answer,
-            who=_who(),
-            how=how,
-            limit_usd=None if form is None else _limit(form),
-            note="" if form is None else form.note,
-        )
+class _Question:
+    """Whether one run may spend what one plan still costs."""
 
-    if told is not None:
-        await write_down(Answer.APPROVED, to_pay_usd if terms.approved_usd is None else terms.approved_usd, told)
-        return terms
-    before = await asyncio.to_thread(ledger.approved_sum, plan.provider, plan.fingerprint, run_id)
-    if before is not None and before >= to_pay_usd:
-        given = await asyncio.to_thread(ledger.approvals, run_id)
-        limits = [it.limit_usd for it in given if it.answer is Answer.APPROVED and it.fingerprint == plan.fingerprint]
-        return terms.approved(before, limits[-1])
-    if not deployment.id:
-        return terms
-    states = await asyncio.to_thread(ledger.budget_states, plan.provider, budgets=terms.limits.standing)
+    def __init__(self, ledger: Ledger, plan: Plan, reused: Collection[str], run_id: str, timeout_s: int) -> None:
+        self._ledger = ledger
+        self._plan = plan
+        self._reused = reused
+        self._run_id = run_id
+        self._timeout_s = timeout_s
 
-    def say(event: MoneyEvent, note: str = "") -> None:
-        names = [state.name for state in states]
+    async def put(
+        self, terms: Terms, told: str | None, made_of: tuple[Storyboard, Mapping[str, InputFacts]] | None
+    ) -> Terms:
+        """See `approve`."""
+        plan, run_id = self._plan, self._run_id
+        new_usd = await asyncio.to_thread(still_to_buy_usd, plan, self._reused, self._ledger, run_id)
+        spent_usd = await asyncio.to_thread(held_usd, self._ledger, run_id)
+        total_usd = spent_usd + new_usd
+        terms = await asyncio.to_thread(self._as_granted, terms)
+        if new_usd == 0 or (told is None and (terms.approved_usd is None or total_usd <= terms.approved_usd)):
+            return terms
+        refuse_unpinned(plan)
+        if told is not None:
+            sum_usd = total_usd if terms.approved_usd is None else terms.approved_usd
+            await self._write_down(Answer.APPROVED, sum_usd, user(), told)
+            self._say(MoneyEvent.GIVEN, sum_usd)
+            return terms
+        if not deployment.id:
+            return terms
+        states = await asyncio.to_thread(self._ledger.budget_states, plan.provider, budgets=terms.limits.standing)
+        try:
+            refuse_without_room(states, new_usd, run_id=run_id, run_usd=terms.limits.run_usd, held_usd=spent_usd)
+        except OverBudget as error:
+            if made_of is not None:
+                await asyncio.to_thread(advise_savings, error, plan, *made_of, self._reused)
+            tell_refused(error, run_id=run_id, provider=plan.provider)
+            raise
+        return await self._ask(terms, states, spent_usd, new_usd)
+
+    def _as_granted(self, terms: Terms) -> Terms:
+        """The terms with what was granted to this run before it was started again."""
+        given = self._ledger.approvals(self._run_id)
+        yes = [it for it in given if it.answer is Answer.APPROVED and it.fingerprint == self._plan.fingerprint]
+        limits_usd = [it.limit_usd for it in yes if it.limit_usd is not None]
+        granted_usd = self._ledger.approved_sum(self._plan.provider, self._plan.fingerprint, self._run_id)
+        if granted_usd is None:
+            return terms
+        if limits_usd:
+            # By the latest word; a sum that was approved after it is within what that person could see.
+            return terms.raised(max(limits_usd[-1], granted_usd))
+        return terms if terms.approved_usd is None else terms.approved(max(granted_usd, terms.approved_usd))
+
+    async def _ask(self, terms: Terms, states: Collection[BudgetState], spent_usd: Decimal, new_usd: Decimal) -> Terms:
+        total_usd, names = spent_usd + new_usd, [state.name for state in states]
+        self._say(MoneyEvent.REQUESTED, new_usd, names)
+        description = _description(self._plan, self._reused, new_usd, spent_usd, terms, states)
+        try:
+            form = await ask_on_page(description, self._timeout_s)
+        except FlowPauseTimeout as error:
+            await self._write_down(Answer.TIMED_OUT, total_usd, "prefect", "prefect")
+            self._say(MoneyEvent.DENIED, new_usd, names, "nobody answered in time")
+            raise _refused(new_usd, f"was not approved within {self._timeout_s} s") from error
+        who = "prefect" if form is None else form.who
+        if form is None or form.answer != "approve":
+            await self._write_down(Answer.REJECTED, total_usd, who, "prefect", form)
+            self._say(MoneyEvent.DENIED, new_usd, names, form.note if form is not None else "")
+            raise _refused(new_usd, "was not approved")
+        await self._write_down(Answer.APPROVED, total_usd, who, "prefect", form)
+        self._say(MoneyEvent.GIVEN, new_usd, names, form.note)
+        return terms.approved(total_usd, form.limit_usd)
+
+    def _say(self, event: MoneyEvent, sum_usd: Decimal, budgets: Collection[str] = (), note: str = "") -> None:
         tell(
             event,
-            run_id=run_id,
-            provider=plan.provider,
-            budgets=names,
-            storyboard=plan.title,
-            sum_usd=to_pay_usd,
+            run_id=self._run_id,
+            provider=self._plan.provider,
+            budgets=budgets,
+            storyboard=self._plan.title,
+            sum_usd=sum_usd,
             note=note or None,
         )
 
-    say(MoneyEvent.REQUESTED)
-    try:
-        form = await _ask(_description(plan, reused, to_pay_usd, terms, states), timeout_s)
-    except FlowPauseTimeout as error:
-        await write_down(Answer.TIMED_OUT, to_pay_usd, "prefect")
-        say(MoneyEvent.DENIED, "nobody answered in time")
-        raise _refused(to_pay_usd, f"was not approved within {timeout_s} s") from error
-    if form is None or form.answer != "approve":
-        await write_down(Answer.REJECTED, to_pay_usd, "prefect", form)
-        say(MoneyEvent.DENIED, form.note if form is not None else "")
-        raise _refused(to_pay_usd, "was not approved")
-    await write_down(Answer.APPROVED, to_pay_usd, "prefect", form)
-    say(MoneyEvent.GIVEN, form.note)
-    return terms.approved(to_pay_usd, _limit(form))
+    async def _write_down(
+        self, answer: Answer, sum_usd: Decimal, who: str, how: str, form: ApprovalForm | None = None
+    ) -> None:
+        await asyncio.to_thread(
+            self._ledger.record_approval,
+            self._run_id,
+            provider=self._plan.provider,
+            fingerprint=self._plan.fingerprint,
+            sum_usd=sum_usd,
+            answer=answer,
+            who=who,
+            how=how,
+            limit_usd=None if form is None else form.limit_usd,
+            note="" if form is None else form.note,
+        )
 
 
-async def _ask(description: str, timeout_s: int) -> ApprovalForm | None:
-    """The form as it was sent; None where the run was set running past it, which says nothing about the money."""
+async def ask_on_page(description: str, timeout_s: int) -> ApprovalForm | None:
+    """Pause the flow run and show the form; None where the run was set running past it, which is no yes.
+
+    Args:
+        description: What is asked, as Markdown.
+        timeout_s: How many seconds an answer is waited for.
+
+    Raises:
+        FlowPauseTimeout: Nobody answered.
+    """
     form = ApprovalForm.with_initial_data(description=description)
     try:
         # A key of its own: Prefect lets a pause whose key it knows pass at once, without an answer.
         return await apause_flow_run(form, timeout=timeout_s, poll_interval=_POLL_S, key=f"approval-{uuid4().hex}")
     except ValidationError:
         return None
+
+
+def user() -> str:
+    """Whoever started this process; nobody in particular where a worker did."""
+    if deployment.id:
+        return "prefect"
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container may run as a user that has no name
+        return "unknown"
 
 
 def _refused(sum_usd: Decimal, how: str) -> ApprovalNeeded:
@@ -160,27 +236,19 @@ def _refused(sum_usd: Decimal, how: str) -> ApprovalNeeded:
     )
 
 
-def _limit(form: ApprovalForm) -> Decimal | None:
-    return parse_usd(form.new_limit_usd, "new_limit_usd")
-
-
-def _who() -> str:
-    """Whoever started the run at a terminal. Who answered a form, Prefect does not tell."""
-    if deployment.id:
-        return "prefect"
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container may run as a user that has no name
-        return "unknown"
-
-
 def _description(
-    plan: Plan, reused: Collection[str], to_pay_usd: Decimal, terms: Terms, states: Collection[BudgetState]
+    plan: Plan,
+    reused: Collection[str],
+    new_usd: Decimal,
+    spent_usd: Decimal,
+    terms: Terms,
+    states: Collection[BudgetState],
 ) -> str:
     """The question, as Markdown: each shot with its price, the total, and what room the budgets have."""
     free_usd = terms.approved_usd or Decimal(0)
+    before = f", beside ${usd(spent_usd)} that it holds or has spent" if spent_usd else ""
     lines = [
-        f"**{_plain(plan.title)}** would spend **${usd(to_pay_usd)}**; up to ${usd(free_usd)} needs no approval.",
+        f"**{as_cell(plan.title)}** would spend **${usd(new_usd)}**{before}; up to ${usd(free_usd)} needs no approval.",
         "",
         "| shot | takes | reused | to pay |",
         "|---|---|---|---|",
@@ -190,9 +258,10 @@ def _description(
         known = sum(take.content_key in reused for take in shot.takes)
         new = {take.content_key for take in shot.takes} - counted
         counted |= new  # takes of one key are one clip, and paid for once
-        lines.append(f"| {_plain(shot.id)} | {len(shot.takes)} | {known} | ${usd(shot.price_usd * len(new))} |")
-    limits = [("this run", "forever", terms.limits.run_usd, terms.limits.run_usd)]
-    limits += [(_plain(state.name), str(state.period), state.limit_usd, state.room_usd) for state in states]
+        lines.append(f"| {as_cell(shot.id)} | {len(shot.takes)} | {known} | ${usd(shot.price_usd * len(new))} |")
+    own_usd = terms.limits.run_usd
+    limits = [("this run", "forever", own_usd, None if own_usd is None else own_usd - spent_usd)]
+    limits += [(as_cell(state.name), str(state.period), state.limit_usd, state.room_usd) for state in states]
     rows = [
         f"| {name} | {period} | ${usd(limit)} | ${usd(room)} |"
         for name, period, limit, room in limits
@@ -203,6 +272,6 @@ def _description(
     return "\n".join(lines)
 
 
-def _plain(text: str) -> str:
+def as_cell(text: str) -> str:
     """Text of a user as one cell of a table, whatever is in it."""
     return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -1,6 +1,7 @@
 """What the Prefect server does by itself: tell a person, mark dead runs as crashed, run crashed ones again.
 
-All of it is about runs with the tag `shotchain`, which every deployment of prefect.yaml has.
+What is about states concerns runs with the tag `shotchain`, which every deployment of prefect.yaml has. What is about
+money goes by our own events, of whatever run.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
-__all__ = ["MOST_STARTS", "RERUN_AFTER_S", "SILENT_S", "TAG", "notifications", "rescues"]
+from flows.events import MoneyEvent
+
+__all__ = ["MONEY", "MOST_STARTS", "RERUN_AFTER_S", "SILENT_S", "TAG", "notifications", "rescues"]
 
 TAG = "shotchain"
 # Three of Prefect's heartbeats (180 s), and a little; a machine that only stalled is not taken for dead.
@@ -23,10 +26,19 @@ RERUN_AFTER_S = 60
 # A run that crashed so often is left to a person.
 MOST_STARTS = 3
 
+# What a person should hear of: somebody has to raise a budget, look at a bill, or answer.
+MONEY = (MoneyEvent.REFUSED, MoneyEvent.OVERRUN, MoneyEvent.REQUESTED)
+
 _RUN = "prefect.flow-run."
 _ENDINGS = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused", "Suspended", "AwaitingRetry")
 _STORY = (
     "{{ flow.name }} · {{ flow_run.name }} is {{ flow_run.state.name }}: {{ flow_run.state.message }}\n\n"
+    "{{ flow_run|ui_url }}"
+)
+
+_MONEY_STORY = (
+    "{{ flow.name }} · {{ flow_run.name }}: {{ event.event }}\n\n"
+    "{% for name, value in event.payload.items() %}{{ name }}: {{ value }}\n{% endfor %}\n"
     "{{ flow_run|ui_url }}"
 )
 
@@ -87,6 +99,24 @@ def notifications(block: UUID) -> list[AutomationCore]:
     return [
         _notice("shotchain: tell of failures", {"Failed", "Crashed"}, "failed", block),
         _notice("shotchain: tell of approvals wanted", {"Paused", "Suspended"}, "waits for approval", block),
+        AutomationCore(
+            name="shotchain: tell of money",
+            description="A budget had no room or holds more than its limit, or somebody is asked for a sum.",
+            trigger=EventTrigger(
+                match=_runs(),
+                expect={str(event) for event in MONEY},
+                posture=Posture.Reactive,
+                threshold=1,
+                within=timedelta(0),
+            ),
+            actions=[
+                SendNotification(
+                    block_document_id=block,
+                    subject="shotchain: {{ event.event }} of {{ flow_run.name }}",
+                    body=_MONEY_STORY,
+                )
+            ],
+        ),
     ]
 
 

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from cyclopts import App, CycloptsError, Group
 
+from flows.commands.batch import batch
 from flows.commands.bootstrap import bootstrap
 from flows.commands.emulator import emulator
 from flows.commands.ledger import ledger
@@ -39,7 +40,7 @@ app = App(
 )
 app.meta.group_parameters = Group("Options")
 # Their modules import what they need when they are called, so that none waits for another's.
-for command in (plan, render, takes, retake, recover, emulator, ledger, settle, schema, bootstrap):
+for command in (plan, render, batch, takes, retake, recover, emulator, ledger, settle, schema, bootstrap):
     app.command(command)
 app.command(store)
 

@@ -29,6 +29,7 @@ __all__ = [
     "print_outcome",
     "print_plan",
     "print_savings",
+    "set_aside",
     "watching",
 ]
 
@@ -43,6 +44,7 @@ _STYLES = {
     Stage.RETRYING: "yellow",
 }
 _NOTES = 3
+_shown: list[Live] = []  # the one board of this process, while it is on the terminal
 _FILM = {
     Stage.JOINING: "joining the clips",
     Stage.PUBLISHING: "publishing the film",
@@ -102,8 +104,8 @@ class _Board:
         line.stage, line.message = event.stage, event.message
         line.began_s = line.began_s or now
         line.cost_usd += event.cost_usd or 0
-        if event.stage in _ENDS:
-            line.ended_s = line.ended_s or now
+        # What had failed for want of money may go on.
+        line.ended_s = (line.ended_s or now) if event.stage in _ENDS else None
 
     def __rich__(self) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -156,8 +158,12 @@ def watching(console: Console, plan: Plan) -> Iterator[Observer]:
     """
     if console.is_terminal:
         board = _Board(plan, console)
-        with Live(board, console=console, refresh_per_second=8):
-            yield board.tell
+        with Live(board, console=console, refresh_per_second=8) as live:
+            _shown.append(live)
+            try:
+                yield board.tell
+            finally:
+                _shown.remove(live)
         return
     told = _plain(console)
     gone = False
@@ -172,6 +178,19 @@ def watching(console: Console, plan: Plan) -> Iterator[Observer]:
             gone = True
 
     yield tell
+
+
+@contextmanager
+def set_aside() -> Iterator[None]:
+    """Take what is shown of a run off the terminal for the block, so that something can be asked there."""
+    live = _shown[-1] if _shown else None
+    if live is not None:
+        live.stop()
+    try:
+        yield
+    finally:
+        if live is not None and live in _shown:
+            live.start(refresh=True)
 
 
 def _plain(console: Console) -> Observer:

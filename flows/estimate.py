@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from prefect import flow
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
-from pydantic import Field
 
 from flows.display import minutes
+from flows.page import leave_plan
+from flows.parameters import InFlight, Retries
 from flows.pricing import Priced, parse_clip_seconds, price
+from flows.shared import run_environment
 from tasks.plan.catalog import input_formats
 from tasks.plan.estimate import Estimate
 from tasks.plan.model import usd
@@ -30,9 +32,9 @@ async def estimate(
     ledger: str | None = None,
     budget_usd: str | None = None,
     budgets: str | None = None,
-    tags: dict[str, str] | None = None,
-    max_in_flight: Annotated[int, Field(ge=1, le=1000)] = 8,
-    retries: Annotated[int | None, Field(ge=0, le=10)] = None,
+    tags: dict[str, str] = {},  # noqa: B006 -- read only; a form shows it as it is
+    max_in_flight: InFlight = 8,
+    retries: Retries = None,
     clip_seconds: str | None = None,
 ) -> dict[str, Any]:
     """Plan and price a storyboard: modes, dependencies, frames, prices, the worst case and the time it takes.
@@ -40,7 +42,7 @@ async def estimate(
     Leaves the plan and the estimate as table artifacts, and a picture of the graph as a markdown artifact.
 
     Args:
-        storyboard: Path or URL of the storyboard (YAML or JSON).
+        storyboard: Path or URL of the storyboard (YAML or JSON), or the storyboard itself, typed in here.
         provider: Whose prices and whose clips.
         base_url: Another address of the Runware API, version path included.
         work: The clip store, for what is reused: a folder or any fsspec URL; by default one a user.
@@ -64,12 +66,14 @@ async def estimate(
         retries=retries,
         budgets=budgets,
         needs_key=False,
+        environ=await run_environment(),
     )
     budget = parse_usd(budget_usd, "budget_usd")
     clip_s = parse_clip_seconds(clip_seconds, "clip_seconds")
     boards = await read(storyboard, settings.cache, input_formats())
     plan = await plan_film(boards, settings.identity)
     priced = await price(plan.value, *boards.value, settings, budget_usd=budget, tags=tags, clip_s=clip_s)
+    await leave_plan(priced.plan, priced.reused)
     await _leave_artifacts(priced)
     return priced.as_dict()
 

@@ -1,9 +1,9 @@
 """What automations can react to: events of a run's money, told to Prefect.
 
-    shotchain.budget.reserved      the gate has reserved what the run is to make
-    shotchain.budget.refused       a budget had no room
+    shotchain.budget.reserved      the gate has reserved what the run is to make, or after a raise what is missing
+    shotchain.budget.refused       a budget had no room, before anything was sent or midway
     shotchain.budget.overrun       a budget holds more than its limit, since clips cost more than their price
-    shotchain.approval.requested   a person is asked
+    shotchain.approval.requested   a person is asked for an approval, or for a raise
     shotchain.approval.given       and said yes, now or before
     shotchain.approval.denied      and said no, or nothing
 
@@ -23,10 +23,11 @@ from urllib.parse import quote
 from prefect.context import FlowRunContext
 from prefect.events import emit_event
 
+from tasks.errors import OverBudget, ShotchainError
 from tasks.plan.model import usd
 from tasks.redaction import redact
 
-__all__ = ["Emit", "MoneyEvent", "tell"]
+__all__ = ["Emit", "MoneyEvent", "tell", "tell_refused"]
 
 _log = logging.getLogger("shotchain.events")
 
@@ -84,6 +85,29 @@ def tell(
         )
     except Exception as error:  # noqa: BLE001  # whoever watches the money must not be able to stop the work
         _log.warning("the event %s could not be told: %s", event, redact(str(error)))
+
+
+def tell_refused(error: ShotchainError, *, run_id: str, provider: str, emit: Emit | None = None) -> None:
+    """Tell that a reservation was refused; the payload has the sums, and whose limit it was.
+
+    Args:
+        error: Why.
+        run_id: The flow run.
+        provider: Whose dollars.
+        emit: See `tell`.
+    """
+    if isinstance(error, OverBudget):
+        facts: dict[str, Decimal | str | None] = {
+            "scope": error.scope,
+            "shot": error.shot,
+            "needed_usd": error.needed_usd,
+            "held_usd": error.held_usd,
+            "limit_usd": error.limit_usd,
+        }
+        budgets = [error.budget] if error.budget else []
+    else:
+        facts, budgets = {"scope": "approval", "needed_usd": error.cost_usd}, []
+    tell(MoneyEvent.REFUSED, run_id=run_id, provider=provider, budgets=budgets, emit=emit, **facts)
 
 
 def _told(payload: Mapping[str, Decimal | str | None]) -> dict[str, str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from decimal import Decimal
 
-from prefect.artifacts import acreate_table_artifact
-
-from flows.events import MoneyEvent, tell
+from flows.events import MoneyEvent, tell, tell_refused
+from flows.page.words import plain
+from flows.page.writer import careful_artifacts
 from flows.studio import Studio
 from tasks.clips.gate import Reserved
 from tasks.clips.task import reserve
@@ -17,11 +16,8 @@ from tasks.errors import OverBudget
 from tasks.handed import Handed
 from tasks.ledger import BudgetState
 from tasks.plan.model import Plan, usd
-from tasks.redaction import redact
 
 __all__ = ["reserve_plan", "show_budgets"]
-
-_log = logging.getLogger("shotchain.money")
 
 
 async def reserve_plan(studio: Studio, planned: Handed[Plan], approved_usd: Decimal | None) -> Handed[Reserved]:
@@ -30,16 +26,7 @@ async def reserve_plan(studio: Studio, planned: Handed[Plan], approved_usd: Deci
     try:
         reserved = await reserve(planned, studio.store, studio.ledger, studio.run_id, approved_usd)
     except OverBudget as error:
-        tell(
-            MoneyEvent.REFUSED,
-            run_id=studio.run_id,
-            provider=provider,
-            budgets=[error.budget] if error.budget else [],
-            scope=error.scope,
-            needed_usd=error.needed_usd,
-            held_usd=error.held_usd,
-            limit_usd=error.limit_usd,
-        )
+        tell_refused(error, run_id=studio.run_id, provider=provider)
         raise
     states = await _states(studio, provider)
     tell(
@@ -67,13 +54,11 @@ async def show_budgets(studio: Studio, plan: Plan) -> None:
                 held_usd=state.held_usd,
                 overrun_usd=state.overrun_usd,
             )
-    if not states:
-        return
-    try:
-        await acreate_table_artifact(
-            key="shotchain-budgets",
-            description=f"What the budgets of **{plan.title}** hold after this run",
-            table=[
+    if artifacts := careful_artifacts():
+        await artifacts.table(
+            "shotchain-budgets",
+            f"What the budgets of **{plain(plan.title)}** hold after this run",
+            [
                 {
                     "budget": "this run" if state.scope == "run" else state.name,
                     "period": str(state.period),
@@ -87,8 +72,6 @@ async def show_budgets(studio: Studio, plan: Plan) -> None:
                 for state in states
             ],
         )
-    except Exception as error:  # noqa: BLE001  # a table that cannot be shown must not fail a film
-        _log.warning("the table of budgets could not be shown: %s", redact(str(error)))
 
 
 async def _states(studio: Studio, provider: str) -> Sequence[BudgetState]:

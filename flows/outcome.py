@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flows.shortfall import Shortfall
+from tasks.clips.gate import lacks_money
 from tasks.clips.generate import Taken
-from tasks.errors import Incomplete, ShotchainError
+from tasks.errors import Incomplete, NeedFailed, OutcomeUnknown, ShotchainError
 from tasks.handed import Handed
 from tasks.ledger import Totals
 from tasks.plan.model import Plan, PlannedShot, usd
@@ -27,6 +29,7 @@ class Made:
     parts: dict[str, Handed[Conformed]] = field(default_factory=dict)
     slates: dict[str, Handed[Conformed]] = field(default_factory=dict)
     failures: dict[str, ShotchainError] = field(default_factory=dict)
+    shortfall: Shortfall | None = None
 
     def selected(self, shot: PlannedShot) -> Taken:
         """The take that the film shows."""
@@ -47,6 +50,26 @@ class Made:
         """The others."""
         whole = {shot.id for shot in self.whole()}
         return [shot for shot in self.plan.shots if shot.id not in whole]
+
+    @property
+    def ran_out(self) -> ShotchainError | None:
+        """Why nothing more was submitted, if money was why."""
+        return next((error for error in self._in_film_order() if lacks_money(error)), None)
+
+    def unpaid(self) -> list[str]:
+        """The shots that failed for want of money alone, or because they need one of those, and may be made with it."""
+        found: set[str] = set()
+        for shot_id, error in self.failures.items():
+            if lacks_money(error) or isinstance(error, OutcomeUnknown):
+                found.add(shot_id)
+        waiting = [shot for shot in self.plan.shots if isinstance(self.failures.get(shot.id), NeedFailed)]
+        while more := {
+            shot.id
+            for shot in waiting
+            if shot.id not in found and not {need for need in shot.depends_on if need in self.failures} - found
+        }:
+            found |= more
+        return [shot.id for shot in self.plan.shots if shot.id in found]
 
     def warnings(self) -> list[str]:
         """What the plan warned of, and where clips are not what it expected."""
@@ -81,12 +104,14 @@ class Made:
             film = "; the film is not"
         else:
             film = "; the film is whole" if whole == count else "; the film shows slates in place of the others"
-        return Incomplete(
-            made + film,
-            advice="Run the same command again when what is named below is mended: what is made costs nothing more.",
-            failures=list(self._in_film_order()),
-            summary={**self.summary(totals), **published},
-        )
+        summary = {**self.summary(totals), **published}
+        message = made + film
+        advice = "Run the same command again when what is named below is mended: what is made costs nothing more."
+        if self.shortfall is not None:
+            message = f"money ran out: {self.shortfall.refused.message}; {message}; {self.shortfall.says}"
+            advice = self.shortfall.advice
+            summary["to_finish"] = self.shortfall.as_dict()
+        return Incomplete(message, advice=advice, failures=list(self._in_film_order()), summary=summary)
 
     def _in_film_order(self) -> Iterator[ShotchainError]:
         order = [*(shot.id for shot in self.plan.shots), ""]

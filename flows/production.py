@@ -11,7 +11,8 @@ from typing import Any
 from flows.memory import remember
 from flows.money import reserve_plan, show_budgets
 from flows.outcome import Made
-from flows.shooting import make_shots
+from flows.page import page_of_run
+from flows.running_out import Refill, make_within
 from flows.studio import Studio
 from tasks.clips.generate import Taken
 from tasks.errors import BadInput, ShotchainError
@@ -36,6 +37,7 @@ async def produce(
     approved_usd: Decimal | None = None,
     *,
     placeholder: bool = False,
+    refill: Refill | None = None,
 ) -> dict[str, Any]:
     """Make and publish the film.
 
@@ -45,6 +47,7 @@ async def produce(
         targets: Where it goes.
         approved_usd: What may be spent without asking; None for all of the budget.
         placeholder: Whether a film is made even where shots are missing, with slates in their places.
+        refill: Whether more money is asked for when it runs out midway; by default it is not.
 
     Returns:
         The outcome in numbers: `output`, `manifest`, `shots`, `generated`, `reused`, `failed`, `cost_usd`, `frames`,
@@ -59,7 +62,7 @@ async def produce(
     plan = planned.value
     reserved = await reserve_plan(studio, planned, approved_usd)
     await remember(studio, plan, reserved.value)
-    made = await make_shots(studio, plan, reserved)
+    made = await make_within(studio, plan, reserved, refill)
     await show_budgets(studio, plan)
     totals = await asyncio.to_thread(studio.ledger.totals, studio.run_id)
     if made.failures:
@@ -68,7 +71,12 @@ async def produce(
 
 
 async def produce_takes(
-    studio: Studio, planned: Handed[Plan], only: Collection[str], approved_usd: Decimal | None = None
+    studio: Studio,
+    planned: Handed[Plan],
+    only: Collection[str],
+    approved_usd: Decimal | None = None,
+    *,
+    refill: Refill | None = None,
 ) -> dict[str, Any]:
     """Make the takes of some shots, and no film.
 
@@ -84,7 +92,8 @@ async def produce_takes(
     at_hand = await _at_hand(studio, plan, part)
     reserved = await reserve_plan(studio, Handed(part), approved_usd)
     await remember(studio, plan, reserved.value, only)
-    made = await make_shots(studio, part, reserved, at_hand=at_hand, is_conforming=False)
+    made = await make_within(studio, part, reserved, refill, at_hand=at_hand, is_conforming=False)
+    await show_budgets(studio, part)
     totals = await asyncio.to_thread(studio.ledger.totals, studio.run_id)
     if made.failures:
         raise made.incomplete(totals, {})
@@ -179,9 +188,12 @@ async def _publish(
         timings=_timings(studio, attempts),
         warnings=warnings,
         failures={shot: error for shot, error in made.failures.items() if shot},
+        to_finish=None if made.shortfall is None else made.shortfall.as_dict(),
     )
     studio.observe(Event(Stage.PUBLISHING))
     await publish_film(checked, film, Handed(manifest), Handed(targets), studio.scratch)
+    if page := page_of_run():
+        page.published(manifest, targets)
     studio.observe(Event(Stage.DONE))
     told = {"provider": plan.provider, "manifest": targets.manifest.shown, "warnings": manifest["warnings"]}
     if checked is None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from prefect import flow
 from prefect.artifacts import acreate_table_artifact
 from pydantic import Field
 
+from flows.history import ledger_if_there
 from flows.reconcile import as_rows, raise_unclear, reconcile, summary_of, sums_of
+from flows.shared import run_environment
+from tasks.clips.recover import Recovered
+from tasks.ledger import LIVE
 from tasks.plan.model import usd
 from tasks.progress import observer
-from tasks.settings import resolve_settings
+from tasks.settings import Settings, resolve_settings
 
 __all__ = ["recover"]
 
@@ -41,9 +47,15 @@ async def recover(
 
     Raises:
         Incomplete: Something about an attempt, or its money, is not clear yet. What could be had is kept.
+        KeyRefused: There is something to ask about, and no key to ask with.
     """
-    settings = resolve_settings(provider=provider, base_url=base_url, work=work, ledger=ledger)
-    recovered = await reconcile(settings, wait_s=wait_s, observe=observer())
+    environ = await run_environment()
+    settle = partial(resolve_settings, provider=provider, base_url=base_url, work=work, ledger=ledger, environ=environ)
+    settings = settle(needs_key=False)
+    recovered: list[Recovered] = []
+    if bool(settings.api_key) or await asyncio.to_thread(_has_unfinished, settings):
+        settings = settle(needs_key=True)
+        recovered = await reconcile(settings, wait_s=wait_s, observe=observer())
     sums = ", ".join(f"${usd(amount)} {name.removesuffix('_usd')}" for name, amount in sums_of(recovered).items())
     await acreate_table_artifact(
         key="shotchain-recovery",
@@ -52,3 +64,9 @@ async def recover(
     )
     raise_unclear(settings.identity, recovered)
     return summary_of(settings.identity, recovered)
+
+
+def _has_unfinished(settings: Settings) -> bool:
+    """Whether there is anything to ask about: by a schedule, this runs also where nothing was ever bought."""
+    with ledger_if_there(settings.ledger) as ledger:
+        return ledger is not None and bool(ledger.attempts(provider=settings.identity, states=LIVE))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from prefect import flow
 from prefect.runtime import deployment, flow_run
-from pydantic import Field
 
 from flows.approval import approve
+from flows.batch_budget import under_batch
+from flows.page import introduce, open_page
+from flows.parameters import ApprovalTimeout, InFlight, Retries
 from flows.production import produce, produce_takes
+from flows.running_out import Refill
+from flows.shared import run_environment
 from flows.studio import open_studio
 from flows.terms import terms_of
 from tasks.errors import ApprovalNeeded
@@ -20,15 +24,15 @@ from tasks.plan.task import plan_film
 from tasks.progress import observer
 from tasks.publish.targets import targets_of
 from tasks.settings import parse_usd, resolve_settings
+from tasks.storyboard.read import name_of
 from tasks.storyboard.task import read
 
 __all__ = ["render"]
 
 
 def _run_name() -> str:
-    """A run is found by its storyboard's name."""
-    name = str(flow_run.parameters["storyboard"]).partition("?")[0].rstrip("/").rsplit("/", 1)[-1]
-    return name.rsplit(".", 1)[0] or name
+    """A run is found by its storyboard's name, or by the title that is typed in."""
+    return name_of(str(flow_run.parameters["storyboard"]))
 
 
 def _deployment_tag() -> dict[str, str]:
@@ -46,14 +50,16 @@ async def render(
     budget_usd: str | None = None,
     shot_budget_usd: str | None = None,
     budgets: str | None = None,
-    tags: dict[str, str] | None = None,
+    tags: dict[str, str] = {},  # noqa: B006 -- read only; a form shows it as it is
+    batch_budget_usd: str | None = None,
     approve_above_usd: str | None = None,
     approved: bool = False,
     approved_usd: str | None = None,
     approved_plan: str | None = None,
-    approval_timeout_s: Annotated[int, Field(ge=1, le=31_536_000)] = 86_400,
-    max_in_flight: Annotated[int, Field(ge=1, le=1000)] = 8,
-    retries: Annotated[int | None, Field(ge=0, le=10)] = None,
+    approval_timeout_s: ApprovalTimeout = 86_400,
+    on_empty: Literal["fail", "pause"] | None = None,
+    max_in_flight: InFlight = 8,
+    retries: Retries = None,
     work: str | None = None,
     ledger: str | None = None,
     rebuy_lost: bool = False,
@@ -68,7 +74,7 @@ async def render(
     happened, it goes on where it stopped.
 
     Args:
-        storyboard: Path or URL of the storyboard (YAML or JSON).
+        storyboard: Path or URL of the storyboard (YAML or JSON), or the storyboard itself, typed in here.
         output: Where the film goes: a name ending in .mp4, or a folder; any fsspec URL.
         provider: Who generates: Runware, for money, or the embedded emulator, for free.
         base_url: Another address of the Runware API, version path included.
@@ -76,11 +82,14 @@ async def render(
         shot_budget_usd: At most so many dollars for any one shot of it.
         budgets: The file of standing budgets; by default SHOTCHAIN_BUDGETS, else none.
         tags: What standing budgets match, such as client: acme; added to the storyboard's own.
+        batch_budget_usd: Dollars that all runs with the same tag `batch` may spend together; given by a batch.
         approve_above_usd: More dollars than these are spent only if approved.
         approved: Approve whatever the budget allows.
         approved_usd: A sum that was approved before the run began, for the plan that approved_plan names.
         approved_plan: Fingerprint of the plan that was approved; another plan is asked about again.
         approval_timeout_s: How many seconds a paused run waits for an answer; without one nothing is spent.
+        on_empty: Where money runs out midway, fail with the sum to finish, or pause and ask for a raise; by default
+            SHOTCHAIN_ON_EMPTY, else fail.
         max_in_flight: At most so many clips at the provider at once.
         retries: Further attempts a take after failures that may pass; by default the storyboard's, else 2.
         work: The clip store: a folder or any fsspec URL; by default one a user.
@@ -104,6 +113,8 @@ async def render(
         retries=retries,
         nsfw=nsfw,
         pictures=pictures,
+        on_empty=on_empty,
+        environ=await run_environment(),
     )
     approved_sum = parse_usd(approved_usd, "approved_usd")
     targets = targets_of(output)
@@ -120,28 +131,43 @@ async def render(
     run_id = str(flow_run.get_id() or uuid.uuid4())
     terms = terms_of(
         settings,
-        {**boards.value[0].tags, **(tags or {}), **_deployment_tag()},
+        # A batch says which deployment its renders belong to: its own.
+        {**boards.value[0].tags, **_deployment_tag(), **tags},
         budget_usd=budget_usd,
         shot_budget_usd=shot_budget_usd,
         approve_above_usd=approve_above_usd,
         approved=approved,
     )
+    terms = under_batch(terms, batch_budget_usd)
     told = None
     if approved_sum is not None and approved_plan:
         terms, told = terms.approved(approved_sum), "terminal"
     elif approved:
         told = "--yes"
     asked = plan.value if only is None else plan.value.part(only)
-    terms = await approve(settings, asked, terms, run_id=run_id, told=told, timeout_s=approval_timeout_s)
-    async with open_studio(
+    await introduce(settings, asked)
+    terms = await approve(
         settings,
-        plan.value,
-        boards.value[1],
+        asked,
+        terms,
         run_id=run_id,
-        terms=terms,
-        rebuy_lost=rebuy_lost,
-        observe=observer(),
-    ) as studio:
+        told=told,
+        timeout_s=approval_timeout_s,
+        made_of=boards.value if only is None else None,
+    )
+    refill = Refill(settings.on_empty, terms, approval_timeout_s)
+    async with (
+        open_page(asked, observer()) as page,
+        open_studio(
+            settings,
+            plan.value,
+            boards.value[1],
+            run_id=run_id,
+            terms=terms,
+            rebuy_lost=rebuy_lost,
+            observe=page.observe,
+        ) as studio,
+    ):
         if only is not None:
-            return await produce_takes(studio, plan, only, terms.approved_usd)
-        return await produce(studio, plan, targets, terms.approved_usd, placeholder=placeholder)
+            return await produce_takes(studio, plan, only, terms.approved_usd, refill=refill)
+        return await produce(studio, plan, targets, terms.approved_usd, placeholder=placeholder, refill=refill)

@@ -169,6 +169,7 @@ def prefect_session(cache: Path) -> Iterator[None]:
         PREFECT_API_KEY,
         PREFECT_API_URL,
         PREFECT_LOGGING_TO_API_ENABLED,
+        PREFECT_SERVER_UI_ENABLED,
         temporary_settings,
     )
 
@@ -193,8 +194,13 @@ def prefect_session(cache: Path) -> Iterator[None]:
         server.wait()
         # A server that dies in the middle is told once, by us.
         logging.getLogger("prefect._internal").setLevel(logging.CRITICAL)
-        # Nobody can read the log of a server that is about to go.
-        with temporary_settings({PREFECT_API_URL: server.api_url, PREFECT_LOGGING_TO_API_ENABLED: False}):
+        # Nobody can read the log of a server that is about to go, or look at its pages.
+        private = {
+            PREFECT_API_URL: server.api_url,
+            PREFECT_LOGGING_TO_API_ENABLED: False,
+            PREFECT_SERVER_UI_ENABLED: False,
+        }
+        with temporary_settings(private):
             yield
             _deliver_events()
     finally:

@@ -5,6 +5,7 @@ Each of it is optional. Where it is missing, a run goes by its own environment, 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -14,7 +15,8 @@ import httpx
 from prefect.blocks.core import Block
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError, concurrency
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import MissingContextError, ObjectNotFound
+from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_API_URL
 from pydantic import Field, SecretStr
 
@@ -27,6 +29,7 @@ __all__ = [
     "VARIABLES",
     "RunwareCredentials",
     "credentials_key",
+    "run_environment",
     "shared_environment",
     "shared_slot",
 ]
@@ -42,6 +45,8 @@ VARIABLES = {
     "runware_base_url": "RUNWARE_BASE_URL",
 }
 
+# Set in each process that a worker, or `serve`, starts for a run.
+_STARTED_FOR = "PREFECT__FLOW_RUN_ID"
 _logger = logging.getLogger(__name__)
 _without: set[str] = set()  # addresses of servers that were found to have no such limit
 
@@ -95,6 +100,29 @@ def shared_environment(environ: Mapping[str, str] | None = None) -> dict[str, st
     return found
 
 
+async def run_environment() -> Mapping[str, str] | None:
+    """The environment by which a run goes, for `resolve_settings(environ=...)`; None for the process's own.
+
+    In a process that a worker started, that is completed by what the server keeps for all. A command has priced and
+    shown its run by its own environment, and keeps to that. What neither has is said in one line of the run's log.
+
+    Raises:
+        PrefectUnreachable: The configured server does not answer.
+    """
+    if not os.environ.get(_STARTED_FOR):
+        return None
+    found = await asyncio.to_thread(shared_environment)
+    lacking = [name for name in ("RUNWARE_API_KEY", *VARIABLES.values()) if not found.get(name, "").strip()]
+    lacking = [name for name in lacking if name != "RUNWARE_BASE_URL"]  # the official one is meant
+    if lacking:
+        _say(
+            logging.INFO,
+            f"Neither set here nor kept on the Prefect server: {', '.join(lacking)}. The run goes without, or by the "
+            "defaults of this machine; `shotchain bootstrap` keeps them for all.",
+        )
+    return found
+
+
 @asynccontextmanager
 async def shared_slot() -> AsyncIterator[None]:
     """Hold one of the places at the provider that all machines share, for the block; wait for one if none is free.
@@ -119,11 +147,19 @@ async def _tell_why(error: ConcurrencySlotAcquisitionError, address: str) -> Non
             await client.read_global_concurrency_limit_by_name(LIMIT)
     except ObjectNotFound:
         _without.add(address)
-        _logger.info("There is no limit '%s' that machines share; `shotchain bootstrap` makes it.", LIMIT)
+        _say(logging.INFO, f"There is no limit '{LIMIT}' that machines share; `shotchain bootstrap` makes it.")
     except (httpx.HTTPError, RuntimeError):
-        _logger.warning("The shared limit '%s' cannot be asked for; this clip goes without: %s", LIMIT, error)
+        _say(logging.WARNING, f"The shared limit '{LIMIT}' cannot be asked for; this clip goes without: {error}")
     else:
-        _logger.warning("No place of the shared limit '%s' could be had; this clip goes without: %s", LIMIT, error)
+        _say(logging.WARNING, f"No place of the shared limit '{LIMIT}' could be had; this clip goes without: {error}")
+
+
+def _say(level: int, text: str) -> None:
+    """In the run's log, where there is a run."""
+    try:
+        get_run_logger().log(level, text)
+    except MissingContextError:
+        _logger.log(level, text)
 
 
 def _key(client: SyncPrefectClient) -> str | None:

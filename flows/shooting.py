@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from flows.outcome import Made
+from flows.page import page_of_run
 from flows.studio import Studio
 from tasks.clips.gate import Reserved
 from tasks.clips.generate import Taken
@@ -30,6 +31,7 @@ async def make_shots(
     *,
     at_hand: Mapping[str, Handed[Taken]] | None = None,
     is_conforming: bool = True,
+    so_far: Made | None = None,
 ) -> Made:
     """Have all takes of a plan made.
 
@@ -39,18 +41,26 @@ async def make_shots(
         reserved: What the gate held.
         at_hand: Selected takes of shots that the plan's shots need and that are not among them.
         is_conforming: Whether the selected takes are brought to the film's layout too.
+        so_far: What was made of the plan before, to go on with; it is what is given back.
 
     Returns:
         What there is, and what failed.
     """
-    made = Made(plan, is_conforming)
+    made = so_far or Made(plan, is_conforming)
+    if page := page_of_run():
+        page.follow(made)
     loop = asyncio.get_running_loop()
     selected: dict[str, asyncio.Future[Handed[Taken]]] = {shot.id: loop.create_future() for shot in plan.shots}
     for shot_id, taken in (at_hand or {}).items():
         selected[shot_id] = loop.create_future()
         selected[shot_id].set_result(taken)
+    for shot in plan.shots:
+        if (shot.id, shot.select) in made.taken:
+            selected[shot.id].set_result(made.taken[shot.id, shot.select])
 
     async def one_take(shot: PlannedShot, take: PlannedTake, upstream: dict[str, Handed[Taken]]) -> None:
+        if (shot.id, take.number) in made.taken:
+            return
         taken = await generate(studio.generator, Handed(shot), Handed(take), reserved, upstream)
         made.taken[shot.id, take.number] = taken
         if take.number == shot.select:
@@ -71,7 +81,7 @@ async def make_shots(
     async def one_part(shot: PlannedShot, selected_take: asyncio.Future[None]) -> None:
         await asyncio.wait([selected_take])
         taken = made.taken.get((shot.id, shot.select))
-        if taken is not None and is_conforming:
+        if taken is not None and is_conforming and shot.id not in made.parts:
             made.parts[shot.id] = await conform_shot(Handed(plan), Handed(shot), taken, studio.conformed)
             studio.observe(Event(Stage.CONFORMED, shot.id))
 

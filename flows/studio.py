@@ -48,6 +48,20 @@ class Studio:
     observe: Observer
     started_at: datetime
 
+    async def begin(self, plan: Plan, terms: Terms) -> None:
+        """Write down the run with its limits, or its limits anew."""
+        await in_ledger(
+            self.ledger.begin_run,
+            run_id=self.run_id,
+            provider=self.settings.identity,
+            account=self.settings.account,
+            storyboard=plan.title,
+            budget_usd=terms.run_usd,
+            shot_budget_usd=terms.limits.shot_usd,
+            budgets=terms.limits.standing,
+            tags=terms.tags,
+        )
+
     @property
     def conformed(self) -> Path:
         """Local folder of conformed clips, kept for the next run."""
@@ -112,20 +126,11 @@ async def open_studio(
         stack.callback(heartbeat.close)
         # Before it begins: another process that ends the same run now sees that it goes on here.
         await in_ledger(heartbeat.start)
-        await asyncio.to_thread(
-            ledger.begin_run,
-            run_id=run_id,
-            provider=settings.identity,
-            account=settings.account,
-            storyboard=plan.title,
-            budget_usd=terms.run_usd,
-            shot_budget_usd=terms.limits.shot_usd,
-            budgets=terms.limits.standing,
-            tags=terms.tags,
-        )
+        studio = Studio(settings, run_id, ledger, store, generator, scratch, observe, datetime.now(UTC))
+        await studio.begin(plan, terms)
         outcome = "stopped"
         try:
-            yield Studio(settings, run_id, ledger, store, generator, scratch, observe, datetime.now(UTC))
+            yield studio
             outcome = "done"
         except Exception as error:
             outcome = type(error).__name__
@@ -133,7 +138,7 @@ async def open_studio(
         finally:
             heartbeat.close()
             try:
-                ledger.end_run(run_id, outcome)
+                ledger.end_run(run_id, outcome, holder=holder)
             except ShotchainError as error:
                 # It hides no result and no other error; the end of the lease gives back what is reserved.
                 observe(Event(Stage.NOTE, message=f"the run's end could not be written down: {error.message}"))

@@ -35,6 +35,11 @@ class Terms:
             return replace(self, approved_usd=sum_usd)
         return replace(self, limits=replace(self.limits, run_usd=limit_usd), approved_usd=limit_usd)
 
+    def raised(self, run_usd: Decimal) -> Terms:
+        """The terms once the run's own limit was raised, by somebody who may; what was to be approved is by that."""
+        approved_usd = None if self.approved_usd is None else max(self.approved_usd, run_usd)
+        return replace(self, limits=replace(self.limits, run_usd=run_usd), approved_usd=approved_usd)
+
 
 def terms_of(
     settings: Settings,

@@ -7,6 +7,7 @@
     SHOTCHAIN_BUDGETS   the file of standing budgets
     SHOTCHAIN_CACHE     local folder for what can be made again
     SHOTCHAIN_CACHE_GB  how many gigabytes of it are kept from run to run
+    SHOTCHAIN_ON_EMPTY  what a run does whose money runs out midway: fail, or pause for a raise
 
 Defaults are per user, not per folder, so that the same shot is paid once wherever it is rendered from.
 """
@@ -26,7 +27,7 @@ import platformdirs
 from tasks.errors import KeyRefused, SettingsError
 from tasks.redaction import fingerprint, redact
 
-__all__ = ["OFFICIAL_BASE_URL", "Nsfw", "Pictures", "Provider", "Settings", "parse_usd", "resolve_settings"]
+__all__ = ["OFFICIAL_BASE_URL", "Nsfw", "OnEmpty", "Pictures", "Provider", "Settings", "parse_usd", "resolve_settings"]
 
 OFFICIAL_BASE_URL = "https://api.runware.ai/v1"
 _PORTS = {"http": 80, "https": 443}
@@ -35,6 +36,7 @@ _MOST_USD = Decimal(1_000_000_000)
 Provider: TypeAlias = Literal["runware", "emulator"]
 Nsfw: TypeAlias = Literal["keep", "fail"]
 Pictures: TypeAlias = Literal["inline", "upload"]
+OnEmpty: TypeAlias = Literal["fail", "pause"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Settings:
     lease_s: float = 60.0
     cache_gb: float = 20.0
     budgets: str | None = None
+    on_empty: OnEmpty = "fail"
 
     def __repr__(self) -> str:
         return f"Settings(provider={self.provider!r}, base_url={redact(self.base_url)!r}, work={redact(self.work)!r})"
@@ -82,6 +85,7 @@ def resolve_settings(
     retries: int | None = None,
     nsfw: str = "keep",
     pictures: str = "inline",
+    on_empty: str | None = None,
     needs_key: bool = True,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
@@ -97,6 +101,7 @@ def resolve_settings(
         retries: At most so many further attempts a take; None leaves it to the storyboard.
         nsfw: What to do with a clip that the provider flags: `keep` it, with a warning, or `fail` its shot.
         pictures: How local pictures travel: `inline` in each request, or `upload`ed once and named by UUID.
+        on_empty: What a run does whose money runs out midway: `fail`, or `pause` and ask for a raise.
         needs_key: Whether anything will be sent; planning needs no key.
         environ: The environment; the process's own if not given.
 
@@ -115,6 +120,9 @@ def resolve_settings(
         raise SettingsError(f"no way '{nsfw}' to treat flagged clips", advice="Accepted: keep, fail.")
     if pictures not in {"inline", "upload"}:
         raise SettingsError(f"pictures cannot travel '{pictures}'", advice="Accepted: inline, upload.")
+    on_empty = on_empty or env.get("SHOTCHAIN_ON_EMPTY", "").strip() or "fail"
+    if on_empty not in {"fail", "pause"}:
+        raise SettingsError(f"on-empty '{on_empty}' is no answer to an empty budget", advice="Accepted: fail, pause.")
     embedded = provider == "emulator" and not base_url
     address = base_url or (None if embedded else env.get("RUNWARE_BASE_URL")) or OFFICIAL_BASE_URL
     _check_address(address)
@@ -158,6 +166,7 @@ def resolve_settings(
         lease_s=_seconds(env, "SHOTCHAIN_LEASE_S", 60.0, least_s=1),
         cache_gb=_number(env, "SHOTCHAIN_CACHE_GB", 20.0, most=1_000_000, of="gigabytes"),
         budgets=budgets or env.get("SHOTCHAIN_BUDGETS") or None,
+        on_empty="pause" if on_empty == "pause" else "fail",
     )
 
 

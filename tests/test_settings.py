@@ -17,6 +17,20 @@ from tasks.settings import OFFICIAL_BASE_URL, parse_usd, resolve_settings
 KEY = "rw-5ecret-key"
 
 
+@pytest.mark.parametrize(
+    ("said", "flag", "on_empty"), [("", None, "fail"), ("pause", None, "pause"), ("pause", "fail", "fail")]
+)
+def test_what_an_empty_budget_does_is_said_by_the_flag_then_by_the_environment(
+    said: str, flag: str | None, on_empty: str
+) -> None:
+    assert resolve({"SHOTCHAIN_ON_EMPTY": said}, on_empty=flag).on_empty == on_empty
+
+
+def test_no_other_answer_to_an_empty_budget_is_accepted() -> None:
+    with pytest.raises(SettingsError, match="on-empty 'borrow'"):
+        resolve({"SHOTCHAIN_ON_EMPTY": "borrow"})
+
+
 def resolve(environ: dict[str, str] | None = None, **flags: Any) -> Any:
     return resolve_settings(environ={"RUNWARE_API_KEY": KEY, **(environ or {})}, **flags)
 

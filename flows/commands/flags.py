@@ -15,6 +15,7 @@ __all__ = [
     "Budgets",
     "Json",
     "LedgerUrl",
+    "OnEmpty",
     "Output",
     "Provider",
     "RunFlags",
@@ -38,6 +39,10 @@ LedgerUrl: TypeAlias = Annotated[str | None, Parameter(help="The ledger: a file 
 Budgets: TypeAlias = Annotated[str | None, Parameter(help="The file of standing budgets (YAML).")]
 Tags: TypeAlias = Annotated[
     list[str] | None, Parameter(name="--tag", negative="", help="NAME=VALUE, which standing budgets match; repeatable.")
+]
+OnEmpty: TypeAlias = Annotated[
+    Literal["fail", "pause"] | None,
+    Parameter(help="Where money runs out midway: fail with the sum to finish (default), or ask for a raise."),
 ]
 Json: TypeAlias = Annotated[bool, Parameter(negative="", help="Print one JSON object on stdout, logs on stderr.")]
 

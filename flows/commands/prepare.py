@@ -6,18 +6,22 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.commands.flags import RunFlags, parse_tags
 from flows.commands.output import console
 from tasks.clips.store import ClipStore
-from tasks.errors import ApprovalNeeded
+from tasks.errors import ApprovalNeeded, OverBudget
 from tasks.plan.build import build_plan
 from tasks.plan.catalog import input_formats
 from tasks.plan.model import Plan, usd
 from tasks.settings import Settings
-from tasks.storyboard.inputs import inspect_inputs
+from tasks.storyboard.inputs import InputFacts, inspect_inputs
+from tasks.storyboard.model import Storyboard
 from tasks.storyboard.read import read_storyboard
+
+if TYPE_CHECKING:
+    from flows.terms import Terms  # the ledger's database comes with it
 
 __all__ = ["Prepared", "approve", "prepare"]
 
@@ -31,6 +35,7 @@ class Prepared:
     to_pay_usd: Decimal
     settings: Settings
     tags: Mapping[str, str]
+    made_of: tuple[Storyboard, Mapping[str, InputFacts]] | None = None
 
 
 async def prepare(storyboard: str, settings: Settings, *, text: str | None = None) -> Prepared:
@@ -44,7 +49,7 @@ async def prepare(storyboard: str, settings: Settings, *, text: str | None = Non
     facts = await inspect_inputs(board, settings.cache, formats=input_formats())
     planned = build_plan(board, facts, settings.identity)
     reused = await ClipStore(settings.work, settings.cache).has(planned.content_keys)
-    return Prepared(planned, reused, planned.to_pay_usd(reused), settings, board.tags)
+    return Prepared(planned, reused, planned.to_pay_usd(reused), settings, board.tags, (board, facts))
 
 
 def approve(prepared: Prepared, flags: RunFlags) -> dict[str, Any]:
@@ -55,6 +60,7 @@ def approve(prepared: Prepared, flags: RunFlags) -> dict[str, Any]:
 
     Raises:
         UnpinnedInput: An input cannot be read, so there is nothing to approve.
+        OverBudget: A budget has no room for it, whoever approves; nobody was asked.
         ApprovalNeeded: Nobody can be asked, or the answer is no.
     """
     from tasks.clips.gate import refuse_unpinned  # it brings the ledger's database along
@@ -72,9 +78,29 @@ def approve(prepared: Prepared, flags: RunFlags) -> dict[str, Any]:
     )
     if terms.approved_usd is None or prepared.to_pay_usd <= terms.approved_usd:
         return {}
+    _refuse_without_room(prepared, terms)
     _ask(prepared)
     # A yes is to this sum for this plan, and to no more.
     return {"approved_usd": str(prepared.to_pay_usd), "approved_plan": prepared.plan.fingerprint}
+
+
+def _refuse_without_room(prepared: Prepared, terms: Terms) -> None:
+    """Refuse what no yes could let pass, with what would make it cheaper, before anybody is asked."""
+    from flows.shortfall import advise_savings, refuse_without_room
+    from tasks.clips.gate import still_to_buy_usd
+    from tasks.ledger import open_ledger
+
+    plan, limits = prepared.plan, terms.limits
+    with open_ledger(prepared.settings.ledger) as ledger:
+        # What other runs have under way already is not paid for again.
+        needed_usd = still_to_buy_usd(plan, prepared.reused, ledger, "")
+        states = ledger.budget_states(plan.provider, budgets=limits.standing)
+    try:
+        refuse_without_room(states, needed_usd, run_id="", run_usd=limits.run_usd, held_usd=Decimal(0))
+    except OverBudget as error:
+        if prepared.made_of is not None:
+            advise_savings(error, plan, *prepared.made_of, prepared.reused)
+        raise
 
 
 def _ask(prepared: Prepared) -> None:

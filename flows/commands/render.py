@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.commands.flags import Json, Output, RunFlags, StoryboardFile
+from flows.commands.flags import Json, OnEmpty, Output, RunFlags, StoryboardFile
 from flows.commands.output import console, print_json
 
 __all__ = ["render"]
@@ -25,14 +24,16 @@ def render(
     placeholder: Annotated[
         bool, Parameter(negative="", help="Make a film even where shots are missing, with slates in their places.")
     ] = False,
+    on_empty: OnEmpty = None,
     json: Json = False,
 ) -> None:
     """Render a storyboard to a film. Run again after whatever happened: what is paid is not paid again."""
     from flows.commands.prepare import approve, prepare
     from tasks.publish.targets import targets_of
+    from tasks.storyboard.read import name_of
 
     settings = flags.settings()
-    output = output if output is not None else f"{Path(storyboard.rsplit('/', 1)[-1]).stem}.mp4"
+    output = output if output is not None else f"{name_of(storyboard).replace('/', '-')}.mp4"
     targets_of(output).check()
     prepared = asyncio.run(prepare(storyboard, settings))
     approved = approve(prepared, flags)
@@ -42,6 +43,7 @@ def render(
         "storyboard": storyboard,
         "output": output,
         "placeholder": placeholder,
+        "on_empty": on_empty,
         **flags.parameters(),
         **approved,
     }

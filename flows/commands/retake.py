@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from flows.commands.flags import Json, RunFlags, StoryboardFile
+from flows.commands.flags import Json, OnEmpty, RunFlags, StoryboardFile
 from flows.commands.output import console, print_json
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def retake(
     *shots: Annotated[str, Parameter(help="The shots of which one more take is wanted.")],
     select: Annotated[bool, Parameter(negative="", help="Select the new take, once it is made.")] = False,
     flags: RunFlags = _DEFAULTS,
+    on_empty: OnEmpty = None,
     json: Json = False,
 ) -> None:
     """Make one more take of some shots, and nothing else: no other shot, no film.
@@ -66,6 +67,7 @@ def retake(
         "storyboard": storyboard,
         "output": f"{Path(storyboard.rsplit('/', 1)[-1]).stem}.mp4",
         "only": only,
+        "on_empty": on_empty,
         **flags.parameters(),
         **approved,
     }

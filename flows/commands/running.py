@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from decimal import Decimal
 from typing import Any
 
 import httpx
 
+from flows.asking import Terminal, ask_at
 from flows.commands.output import console
 from flows.commands.prepare import Prepared
-from flows.display import watching
+from flows.display import set_aside, watching
 from flows.server import prefect_session
 from flows.stoppable import Stopped, run_stoppable
 from tasks.clips.store import ClipStore
@@ -42,6 +44,7 @@ def run_render(settings: Settings, prepared: Prepared, parameters: dict[str, Any
 
         async def run() -> dict[str, Any]:
             watch(observe)
+            ask_at(_terminal())
             outcome: dict[str, Any] = await render_flow(**parameters)
             return outcome
 
@@ -56,6 +59,15 @@ def run_render(settings: Settings, prepared: Prepared, parameters: dict[str, Any
                 f"the Prefect server went away during the run: {error}",
                 advice="What is paid is kept, and a film that was published is whole. Run the same command again.",
             ) from error
+
+
+def _terminal() -> Terminal | None:
+    """Where a person may be asked while a run is under way; None where nobody sits."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    from rich.text import Text
+
+    return Terminal(lambda question: console(stderr=True).input(Text(question)), set_aside)
 
 
 def _left_soon(settings: Settings, prepared: Prepared) -> str:

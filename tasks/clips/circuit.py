@@ -32,6 +32,11 @@ class Circuit:
         """Whether nothing more may be sent."""
         return self._open is not None
 
+    def close(self) -> None:
+        """Let the run send again, after what had opened it was mended."""
+        self._open = None
+        self._failures = 0
+
     def trip(self, error: ShotchainError) -> None:
         """Open it, for the reason that `error` gives."""
         self._open = self._open or error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -10,9 +11,10 @@ from tasks.clips.writing import in_ledger
 from tasks.errors import ApprovalNeeded, OverBudget, ShotchainError, UnpinnedInput
 from tasks.ledger import Attempt, State, Wanted
 from tasks.ledger.ledger import Ledger
+from tasks.ledger.states import LIVE, PAID
 from tasks.plan.model import Plan, PlannedShot, PlannedTake
 
-__all__ = ["Reserved", "open_gate", "past_limit", "refuse_unpinned", "wanted_take"]
+__all__ = ["Reserved", "lacks_money", "open_gate", "past_limit", "refuse_unpinned", "still_to_buy_usd", "wanted_take"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,39 @@ async def open_gate(
         await in_ledger(ledger.release_unsubmitted, run_id)
         raise _not_approved(reserved.held_usd, approved_usd)
     return reserved
+
+
+def still_to_buy_usd(plan: Plan, reused: Collection[str], ledger: Ledger, run_id: str) -> Decimal:
+    """Dollars that the gate would hold for a plan in this moment, with what it holds for this run and has not sent.
+
+    What is under way already, and what was paid for, costs nothing; nor does what another living run has reserved.
+
+    Args:
+        plan: What is to be made.
+        reused: Content keys of the clips that are in the store.
+        ledger: Is only asked.
+        run_id: The run that would pay.
+    """
+    prices_usd = {
+        take.content_key: shot.price_usd
+        for shot in plan.shots
+        for take in shot.takes
+        if take.content_key not in reused and not _is_had(ledger, plan.provider, take.content_key, run_id)
+    }
+    return sum(prices_usd.values(), Decimal(0))
+
+
+def _is_had(ledger: Ledger, provider: str, key: str, run_id: str) -> bool:
+    known = ledger.attempts(provider=provider, content_key=key, states=LIVE | PAID)
+    return any(
+        attempt.state is not State.RESERVED or (attempt.run_id != run_id and ledger.is_alive(attempt.run_id))
+        for attempt in known
+    )
+
+
+def lacks_money(error: BaseException) -> bool:
+    """Whether the whole run has no money left, by a budget or by what was approved; one shot's own limit is its own."""
+    return isinstance(error, ApprovalNeeded) or (isinstance(error, OverBudget) and error.scope != "shot")
 
 
 def past_limit(error: OverBudget, approved_usd: Decimal | None) -> ShotchainError:

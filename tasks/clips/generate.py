@@ -14,7 +14,7 @@ from typing import Any
 from tasks.clips.attempt import Driver, Order
 from tasks.clips.circuit import Circuit
 from tasks.clips.fetch import Fetcher, Stills
-from tasks.clips.gate import past_limit, wanted_take
+from tasks.clips.gate import lacks_money, past_limit, wanted_take
 from tasks.clips.inputs import Inputs
 from tasks.clips.recall import recorded_error
 from tasks.clips.slots import Slots
@@ -26,13 +26,14 @@ from tasks.errors import (
     ClipDamaged,
     ClipLost,
     ContentRefused,
+    OutcomeUnknown,
     OverBudget,
     ProviderUnreachable,
     ShotchainError,
 )
 from tasks.ledger import Attempt, State
 from tasks.ledger.ledger import Ledger
-from tasks.ledger.states import OVER, PAID
+from tasks.ledger.states import OVER, PAID, SETTLED_AS_FREE
 from tasks.plan.model import Input, Plan, PlannedShot, PlannedTake
 from tasks.plan.request import fill_inputs
 from tasks.progress import Event, Observer, Stage
@@ -56,6 +57,9 @@ class Taken:
 
 class Generator:
     """Makes clips for one run of one plan.
+
+    Once a reservation is refused midway, because the run's budget, a standing one or the approved sum has no room, this
+    run submits nothing more; what is at the provider is still waited for. A shot's own limit stops that shot alone.
 
     Args:
         plan: What is to be made.
@@ -110,6 +114,7 @@ class Generator:
         self._observe = observer
         self._nsfw = nsfw
         self._approved_usd = approved_usd
+        self._circuit = circuit or Circuit()
         self._pauses = pauses or Pauses()
         self._wheel = Wheel(ledger, holder or run_id, run_id, pauses=self._pauses)
         self._fetcher = Fetcher(
@@ -154,6 +159,22 @@ class Generator:
             self._slots.waive(take.content_key)
             await self._give_back(take.content_key)
 
+    def go_on(self, approved_usd: Decimal | None) -> None:
+        """Submit again, after money had run out and a limit was raised.
+
+        Takes that failed for want of money, or of which nothing could be learnt, may be had now; others stay failed.
+
+        Args:
+            approved_usd: What the run may spend without asking from now on, if that is what limits it.
+        """
+        self._approved_usd = approved_usd
+        self._failed = {
+            key: error
+            for key, error in self._failed.items()
+            if not (lacks_money(error) or isinstance(error, OutcomeUnknown))
+        }
+        self._circuit.close()
+
     async def _take(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
         key = take.content_key
         if key in self._failed:
@@ -186,7 +207,7 @@ class Generator:
         if record is None or await in_ledger(self._ledger.paid, provider, key) is not None:
             return None
         live = await in_ledger(self._ledger.live, provider, key)
-        if live is not None and live.state is not State.RESERVED:
+        if live is not None and live.state is not State.RESERVED and live.charged is None:
             return None  # it was paid for anew already
         try:
             clip = await self._fetcher.regain(record, shot=shot.id, take=take.number, stills=self._stills(shot, take))
@@ -214,7 +235,8 @@ class Generator:
             try:
                 taken = await self._turn(attempt, order, shot, take)
             except (ClipLost, ClipDamaged) as error:
-                if not self._rebuy_lost or replaces is not None or attempt.state not in PAID:
+                is_paid = attempt.state in PAID or attempt.charged is Charged.YES
+                if not self._rebuy_lost or replaces is not None or not is_paid:
                     raise
                 again = await self._replace(attempt, error, shot, take)
                 if again is not None:
@@ -236,7 +258,8 @@ class Generator:
         taken: Taken | None = None
         try:
             if attempt.state is State.SUCCEEDED:
-                if (held := await self._wheel.take(attempt)) is not None:
+                held = await self._wheel.take(attempt)
+                if held is not None and held.state is attempt.state:
                     taken = await self._fetch_paid(held, shot, take)
             elif (driven := await self._drive(attempt, order, shot, take)) is not None:
                 taken = await self._fetch_paid(driven, shot, take)
@@ -272,8 +295,10 @@ class Generator:
         current = await in_ledger(self._ledger.attempt, attempt.task_uuid)
         if current is None or current.state not in OVER:
             raise error
-        if current.state is State.RELEASED and (current.posts == 0 or current.run_id != self._run_id):
-            # It was given up untried here: by another run, or because this one had been taken for dead.
+        given_up = current.state is State.RELEASED and (current.posts == 0 or current.run_id != self._run_id)
+        if given_up or current.error_code == SETTLED_AS_FREE:
+            # It was given up untried here, by another run, or because this one had been taken for dead; or a person
+            # said meanwhile that it came to nothing.
             return await self._reserve(shot, take, replaces), tries
         if not error.transient or isinstance(error, ProviderUnreachable) or tries >= self._retries:
             raise error
@@ -283,7 +308,7 @@ class Generator:
         try:
             return await in_ledger(self._ledger.retry, self._run_id, current, shot.price_usd), tries
         except OverBudget as refused:
-            raise past_limit(refused, self._approved_usd) from error
+            raise self._ran_out(refused) from error
 
     def _wait_for_another(self, shot: PlannedShot, take: PlannedTake) -> None:
         self._slots.waive(take.content_key)  # whoever watches needs no place
@@ -329,8 +354,8 @@ class Generator:
         try:
             if held.state is not attempt.state or await self._store.find(take.content_key) is not None:
                 return None
-            if held.state is State.SUCCEEDED:
-                facts: dict[str, Any] = {"expect": {State.SUCCEEDED}, "error": error}
+            if held.state is not State.STORED:
+                facts: dict[str, Any] = {"expect": {held.state}, "error": error}
                 if await in_ledger(self._ledger.move, held.task_uuid, State.FAILED, **facts) is None:
                     return None
             self._tell(Stage.RETRYING, shot, take, message=f"{error.message}; paying for it once more, as asked")
@@ -343,7 +368,14 @@ class Generator:
         try:
             return (await in_ledger(self._ledger.reserve, self._run_id, [wanted]))[0]
         except OverBudget as error:
-            raise past_limit(error, self._approved_usd) from error
+            raise self._ran_out(error) from error
+
+    def _ran_out(self, refused: OverBudget) -> ShotchainError:
+        """What a refused reservation means, which ends this run's submissions unless it is about one shot alone."""
+        error = past_limit(refused, self._approved_usd)
+        if refused.scope != "shot":
+            self._circuit.trip(error)
+        return error
 
     async def _build(self, shot: PlannedShot, clips: Mapping[str, Clip]) -> Mapping[str, Any]:
         if not shot.inputs:

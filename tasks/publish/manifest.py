@@ -19,9 +19,9 @@ from tasks.redaction import redact
 from tasks.sequence.timeline import Cut
 from tasks.sequence.verify import FilmFacts
 
-__all__ = ["Timings", "build_manifest"]
+__all__ = ["FORMAT", "Timings", "build_manifest"]
 
-_FORMAT = "shotchain-manifest/1"
+FORMAT = "shotchain-manifest/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ def build_manifest(
     timings: Timings,
     warnings: Sequence[str],
     failures: Mapping[str, ShotchainError] = MappingProxyType({}),
+    to_finish: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """All of it, JSON-ready: dollars as decimal strings, times in UTC, no secret and no picture data.
 
@@ -62,13 +63,14 @@ def build_manifest(
         timings: When what happened.
         warnings: For people.
         failures: By shot, why it is missing; a film shows a slate in its place.
+        to_finish: Where money ran out, what the missing shots cost, and what the budgets lack for that.
     """
     made = {(taken.shot, taken.take): taken for taken in takes}
     by_key: dict[str, list[Attempt]] = {}
     for attempt in attempts:
         by_key.setdefault(attempt.content_key, []).append(attempt)
     manifest = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "run_id": run_id,
         "title": plan.title,
         "provider": plan.provider,
@@ -77,6 +79,7 @@ def build_manifest(
         "film": None if film is None else _film(film, film_name),
         "cost_usd": usd(totals.spent_usd),
         "unknown_usd": usd(totals.unknown_usd),
+        "to_finish": None if to_finish is None else dict(to_finish),
         "shots": [
             {
                 "id": shot.id,

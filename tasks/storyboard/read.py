@@ -18,12 +18,13 @@ from tasks.storyboard.resolve import resolve
 from tasks.storyboard.uris import has_scheme, local_path, scheme_of
 from tasks.storyboard.yaml_lines import parse_yaml
 
-__all__ = ["MAX_BYTES", "load_text", "parse_text", "read_storyboard", "speaks_json"]
+__all__ = ["MAX_BYTES", "is_typed", "load_text", "name_of", "parse_text", "read_storyboard", "speaks_json"]
 
 MAX_BYTES = 2_000_000
 """Size that a storyboard file may have. Pictures belong beside it, not in it."""
 
 _ACCEPTED_FILE = "a storyboard in YAML or JSON"
+_TYPED = "storyboard"
 
 
 def read_storyboard(source: str | Path, *, text: str | None = None) -> Storyboard:
@@ -31,7 +32,8 @@ def read_storyboard(source: str | Path, *, text: str | None = None) -> Storyboar
 
     Args:
         source: A local path, or the URI of a file in any storage (`s3://…`, `https://…`, `memory://…`).
-            Relative paths in the storyboard start from its folder.
+            Relative paths in the storyboard start from its folder. Or the storyboard itself, as it is typed into a
+            form (see `is_typed`), which has no folder: paths in it are absolute.
         text: The storyboard itself, if it is already at hand; `source` then only says what paths are relative
             to and what to call the file in messages, and need not exist.
 
@@ -40,6 +42,9 @@ def read_storyboard(source: str | Path, *, text: str | None = None) -> Storyboar
         StorageUnreachable: The file cannot be read for a reason that is not in the storyboard.
     """
     where = str(source)
+    typed = text is None and isinstance(source, str) and is_typed(source)
+    if typed:
+        text, where = where, _TYPED
     file = redact(where)
     if text is None:
         text = load_text(where)
@@ -47,11 +52,29 @@ def read_storyboard(source: str | Path, *, text: str | None = None) -> Storyboar
         raise _refused(file, f"the storyboard is larger than {MAX_BYTES // 1_000_000} MB")
     located = parse_text(text, where)
     checked = check_document(located, file)
-    storyboard, problems = resolve(checked, where, file)
+    storyboard, problems = resolve(checked, where, file, has_folder=not typed)
     found = list(dict.fromkeys((*checked.problems, *problems)))
     if storyboard is None or found:
         raise StoryboardError(sorted(found, key=lambda problem: problem.line or 0))
     return storyboard
+
+
+def is_typed(source: str) -> bool:
+    """Whether a source is the storyboard itself, and not where it is: it has lines, or begins with a brace."""
+    return "\n" in source.strip() or source.lstrip().startswith("{")
+
+
+def name_of(source: str) -> str:
+    """What a storyboard is called before it is read: its file's name without suffix, or the title that is typed in."""
+    if is_typed(source):
+        try:
+            data = parse_text(source, _TYPED).data
+        except StoryboardError:
+            return _TYPED  # reading it will say what is wrong
+        title = data.get("title") if isinstance(data, dict) else None
+        return " ".join(title.split()) or _TYPED if isinstance(title, str) else _TYPED
+    name = (source.partition("?")[0] if has_scheme(source) else source).rstrip("/").rsplit("/", 1)[-1]
+    return name.rsplit(".", 1)[0] or name or _TYPED
 
 
 def _refused(file: str, message: str, line: int | None = None, accepted: str | None = None) -> StoryboardError:

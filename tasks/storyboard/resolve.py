@@ -43,13 +43,16 @@ _MANY_FILES = 1000
 _SHOT_KEYS = keys_of(ShotDefaults)
 
 
-def resolve(checked: Checked, source: str, file: str) -> tuple[Storyboard | None, tuple[Problem, ...]]:
+def resolve(
+    checked: Checked, source: str, file: str, *, has_folder: bool = True
+) -> tuple[Storyboard | None, tuple[Problem, ...]]:
     """Resolve a checked file.
 
     Args:
         checked: What `check_document` made of it.
         source: Path or URI that the file was read from; relative paths start from its folder.
         file: Its name for messages.
+        has_folder: Whether there is a folder that relative paths start from.
 
     Returns:
         The storyboard and the problems found here. The storyboard is to be used only if there are no problems
@@ -57,7 +60,7 @@ def resolve(checked: Checked, source: str, file: str) -> tuple[Storyboard | None
     """
     if checked.document is None:
         return None, ()
-    resolution = _Resolution(checked, checked.document, source, file)
+    resolution = _Resolution(checked, checked.document, source, file, has_folder=has_folder)
     storyboard = resolution.storyboard()
     return storyboard, tuple(dict.fromkeys(resolution.problems))
 
@@ -86,10 +89,12 @@ class _Draft:
 
 
 class _Resolution:
-    def __init__(self, checked: Checked, document: StoryboardDocument, source: str, file: str) -> None:
+    def __init__(
+        self, checked: Checked, document: StoryboardDocument, source: str, file: str, *, has_folder: bool
+    ) -> None:
         self._checked = checked
         self._document = document
-        self._base = Base.of(source)
+        self._base = Base.of(source) if has_folder else Base(None)
         self._source = source
         self._file = file
         self._lines = checked.lines

@@ -117,7 +117,7 @@ def check_uri(uri: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The folder that relative paths of a storyboard start from: a local one, or the URI of a remote one."""
+    """The folder that relative paths of a storyboard start from: a local one, the URI of a remote one, or neither."""
 
     folder: Path | None
     remote: str = ""
@@ -136,10 +136,16 @@ class Base:
         return cls((path if path.is_dir() else path.parent).absolute())
 
     def uri(self, path: str) -> str:
-        """The absolute URI of a path in the storyboard. Links and `..` are followed: one file, one URI."""
+        """The absolute URI of a path in the storyboard. Links and `..` are followed: one file, one URI.
+
+        Raises:
+            ValueError: The path is relative, and there is no folder.
+        """
         if self.folder is not None or path.startswith("/"):
             # Not `Path.resolve`, which raises on a link that leads to itself.
             return Path(os.path.realpath((self.folder or Path()) / path)).as_uri()
+        if not self.remote:
+            raise ValueError("a storyboard that is typed in has no folder, so its paths must be absolute, or URIs")
         start = self.remote.index("://") + 3
         # Joined below a leading slash, `..` cannot climb above the host or the bucket.
         host, _, folder = self.remote[start:].partition("/")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import given, settings
@@ -122,3 +123,45 @@ class TestAnnounced:
         slots, order = Slots(2, patience_s=30), list[int]()
         slots.expect([1, 2])
         await asyncio.wait_for(enter(slots, 1, order), 5)
+
+
+async def test_a_place_here_waits_for_one_that_machines_share() -> None:
+    shared = asyncio.Semaphore(1)
+    held: list[int] = []
+
+    @asynccontextmanager
+    async def one_for_all() -> AsyncIterator[None]:
+        async with shared:
+            held.append(1)
+            yield
+            held.pop()
+
+    slots = Slots(3, shared=one_for_all)
+
+    async def enter_and_look(priority: int) -> None:
+        async with slots.take(priority):
+            assert held == [1]
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*[enter_and_look(priority) for priority in range(5)])
+    assert held == []
+
+
+async def test_whoever_is_cancelled_while_waiting_for_a_shared_place_gives_back_its_own() -> None:
+    shared = asyncio.Lock()
+    await shared.acquire()
+
+    @asynccontextmanager
+    async def never() -> AsyncIterator[None]:
+        async with shared:
+            yield
+
+    slots, order = Slots(1, shared=never), list[int]()
+    waiting = asyncio.create_task(enter(slots, 1, order))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    shared.release()
+    await asyncio.wait_for(enter(slots, 2, order), 1)
+    assert order == [2]

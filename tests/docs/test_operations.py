@@ -86,6 +86,46 @@ def test_the_page_says_what_bootstrap_does() -> None:
     assert "after three starts" in PAGE
 
 
+# -- deployments -----------------------------------------------------------------------------------------------------
+
+
+def test_the_page_has_every_deployment_with_its_schedule_and_its_limit() -> None:
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    table = re.findall(r"^\| `(\w+/[\w-]+)` \| [^|]+ \| ([^|]+) \| ([^|]+) \|$", PAGE, re.MULTILINE)
+    told = {name: (schedule, limit) for name, schedule, limit in table}
+
+    assert set(told) == {f"{item['entrypoint'].rsplit('.', 1)[-1]}/{item['name']}" for item in deployments}
+    for item in deployments:
+        schedule, limit = told[f"{item['entrypoint'].rsplit('.', 1)[-1]}/{item['name']}"]
+        assert bool(item.get("schedules")) == (schedule != "–"), item["name"]
+        assert ("switched off" in schedule) == any(it.get("active") is False for it in item.get("schedules", ()))
+        asked = item.get("concurrency_limit")
+        way = {"ENQUEUE": "others wait", "CANCEL_NEW": "a second is cancelled"}
+        assert limit == (f"{asked['limit']}, {way[asked['collision_strategy']]}" if asked else "any"), item["name"]
+
+
+def test_the_automation_that_is_shown_starts_a_batch() -> None:
+    from prefect.events.actions import RunDeployment
+    from prefect.events.schemas.automations import AutomationCore, EventTrigger
+    from prefect.server.utilities.user_templates import validate_user_template
+    from prefect.utilities.callables import parameter_schema
+
+    from flows.batch import batch
+
+    (shown,) = re.findall(r"^```yaml automation\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    automation = AutomationCore.model_validate(yaml.safe_load(shown))
+    (action,) = automation.actions
+    assert isinstance(automation.trigger, EventTrigger)
+    assert isinstance(action, RunDeployment)
+    assert all(name in PAGE.split("```sh")[1].split("```")[0] for name in automation.trigger.expect)
+    schema = parameter_schema(batch.fn).model_dump()
+    given = action.parameters or {}
+    assert set(schema["required"]) <= set(given) <= set(schema["properties"])
+    for value in given.values():
+        if isinstance(value, dict):
+            validate_user_template(value["template"])
+
+
 # -- environment -----------------------------------------------------------------------------------------------------
 
 

@@ -1,16 +1,32 @@
-"""prefect.yaml deploys without a question, and a worker makes the same film as the command line."""
+"""prefect.yaml deploys without a question; workers make the same films as the command line, batches too."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
+from prefect import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import State as RunState
+from prefect.client.schemas.sorting import FlowRunSort
 
+from flows.batch_runs import Workers, ended_of
+from tasks.emulator.server import EmulatorServer
+from tasks.emulator.settings import EmulatorSettings
+from tasks.ledger import State, open_ledger
 from tests.flows.conftest import Home, Shotchain
 
 ROOT = Path(__file__).parents[2]
@@ -20,23 +36,21 @@ shots:
   - {id: lake, prompt: A calm lake at dawn, duration: 1}
   - {id: ripples, prompt: The lake ripples, duration: 1, boundary: continue}
 """
+ONE = "title: {0}\nshots: [{{id: {0}, prompt: 'A calm lake, seen by {0}', duration: 1}}]\n"
+
+Prefect = Callable[..., str]
 
 
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+@pytest.fixture(scope="module")
+def prefect(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Prefect:
+    """Runs Prefect's command line against a server that has the deployments."""
+    home = str(tmp_path_factory.mktemp("prefect-home"))
 
-
-@pytest.mark.timeout(180)
-def test_a_deployed_run_leaves_the_same_film_as_the_command_line(
-    home: Home, shotchain: Shotchain, prefect_server: str
-) -> None:
-    environment = {**os.environ, "PREFECT_API_URL": prefect_server, "PREFECT_HOME": str(home.folder / "prefect")}
-
-    def prefect(*arguments: str) -> str:
+    def run(*arguments: str) -> str:
         done = subprocess.run(
             [str(PREFECT), "--no-prompt", *arguments],
             cwd=ROOT,
-            env=environment,
+            env={**os.environ, "PREFECT_API_URL": prefect_server, "PREFECT_HOME": home},
             capture_output=True,
             text=True,
             timeout=120,
@@ -46,26 +60,222 @@ def test_a_deployed_run_leaves_the_same_film_as_the_command_line(
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    prefect("work-pool", "create", "--overwrite", "--type", "process", "shotchain")
-    prefect("deploy", "--all")
-    found = httpx.post(f"{prefect_server}/deployments/filter", json={}).json()
-    deployed = {item["entrypoint"]: item for item in found}
-    assert deployed.keys() == {"flows.render.render", "flows.estimate.estimate", "flows.recover.recover"}
-    schema = deployed["flows.render.render"]["parameter_openapi_schema"]
-    assert schema["required"] == ["storyboard", "output"]
-    assert all(item.get("description") for item in schema["properties"].values())
+    run("work-pool", "create", "--overwrite", "--type", "process", "shotchain")
+    run("deploy", "--all")
+    return run
 
+
+@contextmanager
+def worker(server: str, home: Home) -> Iterator[None]:
+    """A worker, for as long as the block lasts."""
+    environment = {**os.environ, "PREFECT_API_URL": server, "PREFECT_HOME": str(home.folder / "prefect")}
+    with (home.folder / "worker.log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(PREFECT), "worker", "start", "--pool", "shotchain"], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def runs_of(server: str, parent: str) -> list[dict[str, Any]]:
+    """A flow run and its subflows."""
+    found = httpx.post(f"{server}/flow_runs/filter", json={"flow_runs": {"id": {"any_": [parent]}}}).json()
+    body = {"flow_runs": {"parent_flow_run_id": {"any_": [parent]}}}
+    return [*found, *httpx.post(f"{server}/flow_runs/filter", json=body).json()]
+
+
+def wait_until(said: Callable[[], bool], most_s: float = 120.0) -> None:
+    deadline = time.monotonic() + most_s
+    while not said():
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+
+
+def begin(server: str, name: str, **parameters: Any) -> str:
+    """Start a run of a deployment; gives its id."""
+    deployment = httpx.get(f"{server}/deployments/name/{name}").json()["id"]
+    answer = httpx.post(f"{server}/deployments/{deployment}/create_flow_run", json={"parameters": parameters})
+    answer.raise_for_status()
+    return str(answer.json()["id"])
+
+
+@pytest.mark.timeout(120)
+def test_everything_is_deployed_as_it_is_written(prefect: Prefect, prefect_server: str) -> None:
+    found = {item["name"]: item for item in httpx.post(f"{prefect_server}/deployments/filter", json={}).json()}
+
+    assert {name: item["entrypoint"] for name, item in found.items()} == {
+        "render": "flows.render.render",
+        "previs": "flows.render.render",
+        "estimate": "flows.estimate.estimate",
+        "batch": "flows.batch.batch",
+        "render-nightly": "flows.batch.batch",
+        "recover": "flows.recover.recover",
+    }
+    assert all(item["tags"] == ["shotchain"] and item["work_pool_name"] == "shotchain" for item in found.values())
+    assert all(len(item["description"]) > 40 for item in found.values())
+    assert all(item["job_variables"]["env"]["PREFECT_LOGGING_EXTRA_LOGGERS"] == "shotchain" for item in found.values())
+    schema = found["render"]["parameter_openapi_schema"]
+    assert schema["required"] == ["storyboard", "output"]
+    assert all(item["enforce_parameter_schema"] for item in found.values())
+
+    schedules = {
+        name: [(it["slug"], it["schedule"]["cron"], it["active"]) for it in item["schedules"]]
+        for name, item in found.items()
+        if item["schedules"]
+    }
+    # What spends money by itself is switched on by a person.
+    assert schedules == {
+        "recover": [("quarter-hourly", "*/15 * * * *", True)],
+        "render-nightly": [("nightly", "0 2 * * *", False)],
+    }
+    assert {name: item["parameters"] for name, item in found.items() if item["parameters"]} == {
+        "previs": {"provider": "emulator"},
+        "render-nightly": {"storyboards": "storyboards", "output": "films", "budgets": "configs/budgets.yaml"},
+    }
+    limits = {
+        name: (item["global_concurrency_limit"]["limit"], item["concurrency_options"]["collision_strategy"])
+        for name, item in found.items()
+        if item["global_concurrency_limit"]
+    }
+    assert limits == {
+        "render": (8, "ENQUEUE"),
+        "previs": (8, "ENQUEUE"),
+        "batch": (2, "ENQUEUE"),
+        "render-nightly": (1, "CANCEL_NEW"),
+        "recover": (1, "CANCEL_NEW"),
+    }
+
+
+@pytest.mark.timeout(300)
+def test_a_batch_runs_on_workers_under_one_budget_and_cancels_what_it_began(
+    home: Home, prefect: Prefect, prefect_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNWARE_API_KEY", "key-of-the-tests")
+    boards, films = home.folder / "boards", home.folder / "films"
+    boards.mkdir()
+    for name in ("dawn", "dusk"):
+        (boards / f"{name}.yaml").write_text(ONE.format(name))
+    with (
+        EmulatorServer(EmulatorSettings(latency_s=0.0)) as quick,
+        EmulatorServer(EmulatorSettings(latency_s=60.0)) as slow,
+    ):
+        told = {"storyboards": str(boards), "output": str(films), "budget_usd": "0.42", "base_url": quick.base_url}
+        batch = begin(prefect_server, "batch/batch", **told)
+        left = begin(prefect_server, "batch/batch", **{**told, "base_url": slow.base_url, "budget_usd": "2.00"})
+
+        def over(run_id: str) -> bool:
+            return all(run["state"]["type"] in {"FAILED", "CANCELLED"} for run in runs_of(prefect_server, run_id)[:1])
+
+        with worker(prefect_server, home):
+            wait_until(lambda: httpx.get(f"{slow.origin}/_emulator/books").json()["counts"]["videoInference"] == 2)
+            wait_until(lambda: over(batch))
+            cancelling = {"state": {"type": "CANCELLING"}}
+            httpx.post(f"{prefect_server}/flow_runs/{left}/set_state", json=cancelling).raise_for_status()
+            wait_until(
+                lambda: [run["state"]["type"] for run in runs_of(prefect_server, left)] == ["CANCELLED"] * 3, most_s=90
+            )
+
+    (own, *children) = runs_of(prefect_server, batch)
+    assert own["name"] == f"batch of {boards}"
+    assert {child["name"] for child in children} == {"dawn", "dusk"}
+    assert sorted(child["state"]["type"] for child in children) == ["COMPLETED", "FAILED"]
+    body = {"artifacts": {"key": {"any_": ["shotchain-batch"]}, "flow_run_id": {"any_": [batch]}}}
+    (table,) = httpx.post(f"{prefect_server}/artifacts/filter", json=body).json()
+    assert table["description"] == "2 storyboards: 1 published, 1 refused; $0.42 of $0.42"
+    assert {row["outcome"]: row["frames"] for row in json.loads(table["data"])} == {"published": 25, "refused": "–"}
+    with open_ledger(home.environment["SHOTCHAIN_LEDGER"]) as ledger:
+        states = sorted((attempt.provider, attempt.state) for attempt in ledger.attempts())
+        tags = {run.deployment for run in ledger.runs()}
+    # What was cancelled is still the provider's, and a next run takes it up.
+    assert states == sorted([(quick.origin, State.STORED), *[(slow.origin, State.ACCEPTED)] * 2])
+    assert tags == {"batch/batch"}
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# -- how runs of a batch end -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "code", "error"),
+    [
+        (StateType.COMPLETED, None, 0, None),
+        (StateType.FAILED, "Flow run encountered an exception: OverBudget: this needs $2", 3, "OverBudget"),
+        (StateType.FAILED, "Flow run encountered an exception: Incomplete: 1 of 2\n    Again.", 5, "Incomplete"),
+        (StateType.FAILED, "Flow run encountered an exception: KeyError: 'a'", 1, "KeyError"),
+        (StateType.FAILED, "Flow run encountered an exception: Problem: no error of ours", 1, "Problem"),
+        (StateType.FAILED, "Something else", 1, "Failed"),
+        (StateType.CRASHED, "exited with status code: -9", 1, "Crashed"),
+        (StateType.CANCELLED, None, 5, "Cancelled"),
+    ],
+)
+def test_what_the_state_of_a_run_tells(kind: StateType, message: str | None, code: int, error: str | None) -> None:
+    ended = ended_of(FlowRun(flow_id=uuid4(), state=RunState(type=kind, message=message)))
+
+    assert ended.exit_code == code
+    assert (ended.error or {}).get("type") == error
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("prefect", "on_server")
+async def test_a_run_that_crashed_is_given_time_to_be_started_again() -> None:
+    workers = Workers("render/render", poll_s=0.05, patience_s=2.0)
+    assert await workers.is_there()
+    assert not await Workers("render/nothing").is_there()
+    parameters = {"storyboard": "board.yaml", "output": "film.mp4", "provider": "emulator"}
+    names = [f"{name}-{uuid4().hex}" for name in ("again", "gone")]
+    waiting = [asyncio.create_task(workers.render(name, parameters)) for name in names]
+    async with get_client() as client:
+        found: list[FlowRun] = []
+        for _ in range(100):
+            named = FlowRunFilter(name=FlowRunFilterName(any_=names))
+            found = await client.read_flow_runs(flow_run_filter=named, sort=FlowRunSort.NAME_ASC)
+            if len(found) == 2:
+                break
+            await asyncio.sleep(0.1)
+        again, gone = found
+        for run in (again, gone):
+            await client.set_flow_run_state(run.id, RunState(type=StateType.CRASHED), force=True)
+        await asyncio.sleep(0.5)
+        assert not any(task.done() for task in waiting)
+        await client.set_flow_run_state(again.id, RunState(type=StateType.RUNNING), force=True)
+        await asyncio.sleep(0.5)
+        await client.set_flow_run_state(again.id, RunState(type=StateType.COMPLETED), force=True)
+
+    ends = await asyncio.gather(*waiting)
+    assert [(end.run_id, end.exit_code) for end in ends] == [(str(again.id), 0), (str(gone.id), 1)]
+
+    # Who asks for the same again finds the one that is done, and has anew the one that came to nothing.
+    assert (await workers.render(names[0], parameters)).run_id == str(again.id)
+    anew = asyncio.create_task(workers.render(names[1], parameters))
+    await asyncio.sleep(1)
+    anew.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await anew
+    async with get_client() as client:
+        named = FlowRunFilter(name=FlowRunFilterName(any_=names[1:]))
+        states = [run.state_name for run in await client.read_flow_runs(flow_run_filter=named)]
+    assert sorted(states, key=str) == ["Cancelled", "Crashed"]
+
+
+@pytest.mark.timeout(180)
+def test_a_deployed_run_leaves_the_same_film_as_the_command_line(
+    home: Home, shotchain: Shotchain, prefect: Prefect
+) -> None:
     board, film = home.storyboard(BOARD), home.folder / "deployed" / "film.mp4"
     prefect(
         "deployment",
         "run",
-        "render/render",
+        "render/previs",
         "-p",
         f"storyboard={board}",
         "-p",
         f"output={film}",
-        "-p",
-        "provider=emulator",
     )
     prefect("worker", "start", "--pool", "shotchain", "--run-once")
     assert film.is_file()

@@ -16,7 +16,7 @@ import pytest
 from flows.render import render
 from tasks.emulator.server import EmulatorServer
 from tasks.emulator.settings import EmulatorSettings
-from tasks.errors import ApprovalNeeded, BadInput, Incomplete, OverBudget, UnpinnedInput
+from tasks.errors import ApprovalNeeded, BadInput, Incomplete, OverBudget, StoryboardError, UnpinnedInput
 from tasks.ledger import open_ledger
 from tasks.progress import Event, Stage, watch
 from tests.flows.conftest import Home
@@ -31,6 +31,8 @@ shots:
   - {id: ripples, prompt: The lake ripples, boundary: continue}
   - {id: island, prompt: "An island in the same lake, seen from above", duration: 2}
 """
+
+TYPED = "shots:\n  - {id: a, prompt: A calm lake, duration: 1}"
 
 
 def books(server: EmulatorServer) -> dict[str, Any]:
@@ -130,6 +132,19 @@ async def test_the_graph_of_the_run_has_an_edge_for_each_frame_that_is_handed_on
         artifacts = Counter(item.key for item in await client.read_artifacts())
     assert artifacts["shotchain-plan"]
     assert artifacts["shotchain-bill"]
+
+
+async def test_a_storyboard_may_be_typed_into_the_form_and_names_its_run(home: Home) -> None:
+    from prefect import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+
+    told = await render("title: Typed in\n" + TYPED, str(home.folder / "film.mp4"), provider="emulator")
+    assert (told["frames"], told["cost_usd"]) == (25, "0.42")
+    with pytest.raises(StoryboardError, match="typed in has no folder"):
+        await render(f"{TYPED}\n  - {{id: b, prompt: A hill, first_frame: a/b.png}}", "film.mp4", provider="emulator")
+    async with get_client() as client:
+        named = FlowRunFilter(name=FlowRunFilterName(any_=["Typed in"]))
+        assert len(await client.read_flow_runs(flow_run_filter=named)) == 1
 
 
 async def test_a_budget_without_room_refuses_before_anything_is_sent(home: Home, runware: EmulatorServer) -> None:

@@ -39,6 +39,12 @@ def told(home: Home, run_id: str) -> tuple[str | None, set[State], Decimal]:
         return run.outcome, states, ledger.totals(run_id).held_usd
 
 
+def is_finished(home: Home, run_id: str) -> bool:
+    with open_ledger(str(home.folder / "ledger.db")) as ledger:
+        run = ledger.run(run_id)
+        return run is not None and run.finished_at is not None
+
+
 async def test_what_was_never_sent_is_given_back_at_the_end(home: Home) -> None:
     async def fails() -> None:
         async with opened("run") as studio:
@@ -55,8 +61,10 @@ async def test_of_two_processes_of_one_run_the_last_one_ends_it(home: Home) -> N
     async with opened("run") as second:
         async with opened("run") as first:
             await open_gate(PLAN, first.store, first.ledger, "run")
-        assert told(home, "run") == (None, {State.RESERVED}, PLAN.cost_usd)
+        assert not is_finished(home, "run")
+        assert told(home, "run")[1:] == ({State.RESERVED}, PLAN.cost_usd)
         assert (await open_gate(PLAN, second.store, second.ledger, "run")).held_usd == PLAN.cost_usd
+    assert is_finished(home, "run")
     assert told(home, "run") == ("done", {State.RELEASED}, Decimal(0))
 
 

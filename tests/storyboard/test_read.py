@@ -14,7 +14,7 @@ import pytest
 
 from tasks.errors import StorageUnreachable, StoryboardError
 from tasks.storyboard.model import Boundary, ClipOf, FrameOf, MediaFile
-from tasks.storyboard.read import MAX_BYTES, read_storyboard
+from tasks.storyboard.read import MAX_BYTES, is_typed, name_of, read_storyboard
 
 FULL = """\
 title: Harbour
@@ -203,6 +203,59 @@ def test_text_may_be_relative_to_a_folder(folder: Path) -> None:
     storyboard = read_storyboard(folder, text=minimal(first_frame="pictures/hero.png"))
 
     assert storyboard.shots[0].first_frame == MediaFile((folder / "pictures" / "hero.png").as_uri())
+
+
+# Storyboards that are typed in
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "title: Harbour\nshots:\n  - {id: a, prompt: A lake}",
+        '{"title": "Harbour", "shots": [{"id": "a", "prompt": "A lake"}]}',
+    ],
+)
+def test_a_storyboard_may_be_typed_in(text: str) -> None:
+    storyboard = read_storyboard(text)
+
+    assert is_typed(text)
+    assert (storyboard.title, storyboard.file, storyboard.shots[0].prompt) == ("Harbour", "storyboard", "A lake")
+
+
+def test_what_is_typed_in_has_no_folder(folder: Path) -> None:
+    with pytest.raises(StoryboardError) as caught:
+        read_storyboard(minimal(first_frame="pictures/hero.png"))
+    (problem,) = caught.value.problems
+    assert problem.file == "storyboard"
+    assert "'pictures/hero.png' cannot be used: a storyboard that is typed in has no folder" in problem.message
+
+    there = folder / "pictures" / "hero.png"
+    for written in (str(there), there.as_uri()):
+        storyboard = read_storyboard(minimal(first_frame=written))
+        assert storyboard.shots[0].first_frame == MediaFile(there.as_uri())
+
+
+def test_mistakes_in_what_is_typed_in_have_their_lines() -> None:
+    with pytest.raises(StoryboardError) as caught:
+        read_storyboard("shots:\n  - {id: a, promt: A lake}\n")
+    assert str(caught.value).startswith("storyboard:2: ")
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("boards/harbour.yaml", "harbour"),
+        ("s3://studio/boards/harbour.v2.yaml", "harbour.v2"),
+        ("https://studio.test/harbour.json?signature=1/2.x", "harbour"),
+        (".yaml", ".yaml"),
+        ("title: 'A  harbour'\nshots: []", "A harbour"),
+        ("title: [\nshots: x", "storyboard"),
+        ("title: 3\nshots: []", "storyboard"),
+        ("{}", "storyboard"),
+    ],
+)
+def test_a_storyboard_has_a_name_before_it_is_read(source: str, name: str) -> None:
+    assert name_of(source) == name
 
 
 # Files that are no storyboards

@@ -1,0 +1,233 @@
+"""When money runs out midway: what is in flight is kept, and the run fails with the sum to finish, or asks for it.
+
+Nothing more is submitted from the moment in which a reservation is refused (`tasks.clips.generate`). Once all that was
+under way has ended, a run of `on_empty: pause` asks for a raise: on its page if it is deployed, at the terminal that
+began it otherwise. After a yes it goes on and makes only what is missing. It may run out again, and ask again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from prefect.exceptions import FlowPauseTimeout
+from prefect.runtime import deployment
+
+from flows.approval import as_cell, ask_on_page, user
+from flows.asking import Terminal, terminal
+from flows.events import MoneyEvent, tell, tell_refused
+from flows.money import reserve_plan
+from flows.outcome import Made
+from flows.shooting import make_shots
+from flows.shortfall import Shortfall, held_usd, short_of
+from flows.studio import Studio
+from flows.terms import Terms
+from tasks.clips.gate import Reserved
+from tasks.clips.generate import Taken
+from tasks.clips.writing import in_ledger
+from tasks.errors import OverBudget, SettingsError, ShotchainError, Unreachable
+from tasks.handed import Handed
+from tasks.ledger import Answer
+from tasks.plan.model import Plan, usd
+from tasks.settings import OnEmpty, parse_usd
+
+__all__ = ["Refill", "make_within"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refill:
+    """Whether a run that has no money left asks for more: what it may spend so far, and how many seconds it waits."""
+
+    on_empty: OnEmpty
+    terms: Terms
+    timeout_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What somebody said. `limit_usd` is a limit of their own for the budget that was asked about."""
+
+    answer: Answer
+    who: str
+    how: str
+    limit_usd: Decimal | None = None
+    note: str = ""
+
+
+async def make_within(
+    studio: Studio,
+    plan: Plan,
+    reserved: Handed[Reserved],
+    refill: Refill | None = None,
+    *,
+    at_hand: Mapping[str, Handed[Taken]] | None = None,
+    is_conforming: bool = True,
+) -> Made:
+    """Have all takes of a plan made, as `flows.shooting.make_shots`; where money runs out, ask for more of it.
+
+    Args:
+        studio: What the run works with.
+        plan: What is to be made.
+        reserved: What the gate held.
+        refill: Whether, and how, it asks; by default it does not.
+        at_hand: See `make_shots`.
+        is_conforming: See `make_shots`.
+
+    Returns:
+        What there is, and what failed; with the `shortfall`, where money ran out and there was no more.
+    """
+    made: Made | None = None
+    while True:
+        made = await make_shots(studio, plan, reserved, at_hand=at_hand, is_conforming=is_conforming, so_far=made)
+        for error in made.failures.values():
+            if isinstance(error, OverBudget) and error.scope == "shot":
+                tell_refused(error, run_id=studio.run_id, provider=plan.provider)
+        refused = made.ran_out
+        if refused is None:
+            return made
+        tell_refused(refused, run_id=studio.run_id, provider=plan.provider)
+        more = await _more(studio, made, refused, refill)
+        if more is None:
+            return made
+        reserved, refill = more
+        studio.generator.go_on(refill.terms.approved_usd)
+        made.failures.clear()
+        made.shortfall = None
+
+
+async def _more(
+    studio: Studio, made: Made, refused: ShotchainError, refill: Refill | None
+) -> tuple[Handed[Reserved], Refill] | None:
+    """Ask until there is room for what is missing; what was reserved then, or None after a no."""
+    plan, failed = made.plan, [shot.id for shot in made.plan.shots if shot.id in made.failures]
+    again = made.unpaid()
+    # While the provider cannot be reached, or refuses the key, money mends nothing.
+    is_asking = bool(again) and not any(isinstance(error, Unreachable) for error in made.failures.values())
+    while True:
+        made.shortfall = await _short(studio, plan, refused, failed)
+        if not is_asking or refill is None or refill.on_empty != "pause":
+            return None
+        wanted = await _short(studio, plan, refused, again)
+        if not wanted.finish_usd:
+            return None
+        if wanted.lacks:
+            terms = await _raised(studio, plan, wanted, refill)
+            if terms is None:
+                return None
+            refill = Refill(refill.on_empty, terms, refill.timeout_s)
+        try:
+            return await reserve_plan(studio, Handed(plan.part(again)), None), refill
+        except OverBudget as error:
+            refused = error  # another run was faster, or the new limit is not enough
+
+
+async def _short(studio: Studio, plan: Plan, refused: ShotchainError, shots: Sequence[str]) -> Shortfall:
+    reused = await studio.store.has(plan.content_keys)
+    return await asyncio.to_thread(short_of, refused, plan, shots, reused, studio.ledger, studio.run_id)
+
+
+async def _raised(studio: Studio, plan: Plan, short: Shortfall, refill: Refill) -> Terms | None:
+    """Ask for a raise, write down the answer, and raise what lacks room; the terms then, or None after a no."""
+    place = terminal()
+    if not deployment.id and place is None:
+        return None  # nobody can be asked
+    total_usd = short.finish_usd + await in_ledger(held_usd, studio.ledger, studio.run_id)
+
+    def say(event: MoneyEvent, note: str = "") -> None:
+        tell(
+            event,
+            run_id=studio.run_id,
+            provider=plan.provider,
+            budgets=[lack.state.name for lack in short.lacks if lack.state.scope == "standing"],
+            storyboard=plan.title,
+            sum_usd=short.finish_usd,
+            note=note or None,
+        )
+
+    say(MoneyEvent.REQUESTED)
+    if deployment.id or place is None:
+        reply = await _on_page(plan, short, refill.timeout_s)
+    else:
+        reply = await _at_terminal(place, short, refill.timeout_s)
+    new_usd = {lack.state.name: lack.to_usd for lack in short.lacks}
+    if reply.limit_usd is not None:
+        new_usd[short.lacks[0].state.name] = reply.limit_usd
+    own_usd = next((new_usd[lack.state.name] for lack in short.lacks if lack.state.scope == "run"), None)
+    is_yes = reply.answer is Answer.APPROVED
+    await in_ledger(
+        studio.ledger.record_approval,
+        studio.run_id,
+        provider=plan.provider,
+        fingerprint=plan.fingerprint,
+        sum_usd=total_usd,
+        answer=reply.answer,
+        who=reply.who,
+        how=reply.how,
+        limit_usd=own_usd if is_yes else None,
+        note=reply.note,
+    )
+    if not is_yes:
+        say(MoneyEvent.DENIED, reply.note or ("nobody answered in time" if reply.answer is Answer.TIMED_OUT else ""))
+        return None
+    say(MoneyEvent.GIVEN, reply.note)
+    terms = refill.terms
+    # Meanwhile others may have raised a standing budget, or its period may have ended: that is not undone.
+    still = (await _short(studio, plan, short.refused, short.shots)).lacks
+    for name in [lack.state.name for lack in still if lack.state.scope == "standing"]:
+        if name in new_usd:
+            await in_ledger(studio.ledger.raise_budget, plan.provider, name, new_usd[name])
+    if own_usd is not None:
+        terms = terms.raised(own_usd)
+        await studio.begin(plan, terms)
+    return terms
+
+
+async def _on_page(plan: Plan, short: Shortfall, timeout_s: int) -> _Reply:
+    try:
+        form = await ask_on_page(_description(plan, short), timeout_s)
+    except FlowPauseTimeout:
+        return _Reply(Answer.TIMED_OUT, "prefect", "prefect")
+    if form is None:
+        return _Reply(Answer.REJECTED, "prefect", "prefect")
+    answer = Answer.APPROVED if form.answer == "approve" else Answer.REJECTED
+    return _Reply(answer, form.who, "prefect", form.limit_usd, form.note)
+
+
+async def _at_terminal(place: Terminal, short: Shortfall, timeout_s: int) -> _Reply:
+    raises = ", ".join(f"{lack.name} from ${usd(lack.state.limit_usd)} to ${usd(lack.to_usd)}" for lack in short.lacks)
+    question = f"{short.refused.message}; {short.says}.\nRaise {raises}? [y/N, or another limit in dollars] "
+    line = await place.ask(question, timeout_s)
+    who = user()
+    if line is None:
+        return _Reply(Answer.TIMED_OUT, who, "terminal")
+    if line.lower() in {"y", "yes"}:
+        return _Reply(Answer.APPROVED, who, "terminal")
+    try:
+        limit_usd = parse_usd(line, "the limit")
+    except SettingsError:
+        limit_usd = None
+    return _Reply(Answer.REJECTED if limit_usd is None else Answer.APPROVED, who, "terminal", limit_usd)
+
+
+def _description(plan: Plan, short: Shortfall) -> str:
+    """The question, as Markdown: what is missing, the sum to finish, and which budgets would be raised to what."""
+    shots = ", ".join(as_cell(shot) for shot in short.shots)
+    return "\n".join(
+        [
+            f"**{as_cell(plan.title)}** has run out of money: {as_cell(short.refused.message)}.",
+            "",
+            f"What was under way is kept. To finish, **${usd(short.finish_usd)}** more would be spent, for: {shots}.",
+            "",
+            "| budget | period | limit | held | approving raises it to |",
+            "|---|---|---|---|---|",
+            *(
+                f"| {as_cell(lack.name)} | {lack.state.period} | ${usd(lack.state.limit_usd)} | "
+                f"${usd(lack.state.held_usd)} | ${usd(lack.to_usd)} |"
+                for lack in short.lacks
+            ),
+            "",
+            f"A new limit that you give is that of {as_cell(short.lacks[0].name)}.",
+        ]
+    )

@@ -1,0 +1,98 @@
+"""A film that is published is known again, as long as its storyboard says the same of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.plan.build import build_plan
+from tasks.plan.model import Plan
+from tasks.publish.manifest import FORMAT
+from tasks.publish.published import is_published, read_manifest
+from tasks.publish.targets import Targets, targets_of
+from tasks.storyboard.read import read_storyboard
+
+BOARD = "title: Harbour\nshots: [{id: a, prompt: A lake, duration: 2, takes: 2}, {id: b, prompt: A hill}]"
+
+
+def plan_of(text: str = BOARD, provider: str = "emulator") -> Plan:
+    return build_plan(read_storyboard(text), {}, provider)
+
+
+@pytest.fixture
+def targets(tmp_path: Path) -> Targets:
+    return targets_of(str(tmp_path / "harbour.mp4"))
+
+
+def put(targets: Targets, made_from: Plan, **other: Any) -> None:
+    targets.film.put_bytes(b"a film")
+    film = {"file": "harbour.mp4", "size_bytes": 6}
+    told = {"format": FORMAT, "complete": True, "film": film, "plan": made_from.as_dict(), **other}
+    targets.manifest.put_bytes(json.dumps(told).encode())
+
+
+def test_the_same_storyboard_makes_the_same_film(targets: Targets) -> None:
+    put(targets, plan_of(), run_id="night")
+
+    told = is_published(targets, plan_of())
+    assert told is not None
+    assert told["run_id"] == "night"
+
+
+def test_neither_its_place_nor_its_price_is_part_of_the_film(targets: Targets) -> None:
+    plan = plan_of()
+    put(targets, plan)
+    dearer = tuple(replace(shot, price_usd=Decimal("9.99")) for shot in plan.shots)
+
+    assert is_published(targets, replace(plan, file="elsewhere.yaml", warnings=("beware",), shots=dearer)) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BOARD.replace("Harbour", "Port"),
+        BOARD.replace("A lake", "A pond"),
+        BOARD.replace("duration: 2", "duration: 3"),
+        BOARD.replace("takes: 2", "takes: 2, select: 2"),
+        BOARD.replace("title", "fps: 30\ntitle"),
+        BOARD.replace("title", "size: 720x1280\ntitle"),
+        BOARD.replace("A hill}", "A hill, boundary: continue}"),
+    ],
+)
+def test_any_other_change_makes_another_film(targets: Targets, text: str) -> None:
+    put(targets, plan_of())
+
+    assert is_published(targets, plan_of(text)) is None
+
+
+def test_a_placeholder_film_is_not_the_paid_one(targets: Targets) -> None:
+    put(targets, plan_of())
+
+    assert is_published(targets, plan_of(provider="runware")) is None
+
+
+@pytest.mark.parametrize("other", [{"complete": False}, {"film": None}, {"format": "other"}, {"plan": None}])
+def test_what_is_not_a_whole_film_counts_for_nothing(targets: Targets, other: dict[str, Any]) -> None:
+    put(targets, plan_of(), **other)
+
+    assert is_published(targets, plan_of()) is None
+
+
+def test_a_film_that_is_gone_or_of_another_run_counts_for_nothing(targets: Targets) -> None:
+    put(targets, plan_of())
+    targets.film.put_bytes(b"another film")
+    assert is_published(targets, plan_of()) is None
+    targets.film.remove()
+    assert is_published(targets, plan_of()) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
+def test_a_manifest_that_cannot_be_read_is_none(targets: Targets, content: bytes) -> None:
+    targets.manifest.put_bytes(content)
+
+    assert read_manifest(targets) is None
