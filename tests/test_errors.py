@@ -18,6 +18,7 @@ from tasks.errors import (
     OutcomeUnknown,
     OverBudget,
     Problem,
+    ProviderFailed,
     ShotchainError,
     StoryboardError,
 )
@@ -76,6 +77,12 @@ def test_every_error_is_json(kind: type[ShotchainError]) -> None:
     fields = json.loads(json.dumps(error.as_dict()))
     assert fields["type"] == kind.__name__
     assert (fields["transient"], fields["charged"]) == (error.transient, error.charged)
+
+
+def test_what_a_provider_says_is_json_too_though_its_numbers_were_read_exactly() -> None:
+    details = {"code": "odd", "cost": Decimal("0.42"), "parts": [{"cost": Decimal("0.1")}]}
+    fields = ProviderFailed("it failed", details=details).as_dict()
+    assert json.loads(json.dumps(fields))["details"] == {"code": "odd", "cost": "0.42", "parts": [{"cost": "0.1"}]}
 
 
 def test_an_error_says_where_and_what_to_do() -> None:

@@ -201,11 +201,13 @@ class Driver:
     async def _pause_after(
         self, failure: RateLimited | ProviderUnreachable, turn: int, attempt: Attempt, order: Order, *, doubtful: bool
     ) -> None:
-        """Wait before the same request goes again. Whoever is stopped here, with nothing sent, gives it back."""
+        """Wait before the same request goes again. Who is stopped here, with nothing sent, gives it back."""
         asked_s = failure.retry_after_s if isinstance(failure, RateLimited) else None
         try:
             await self._pauses.backoff(turn, first_s=1.0, most_s=30.0, asked_s=asked_s)
-        except asyncio.CancelledError:
+            if not doubtful:
+                self._circuit.check(order.shot)  # the run may send no more by now
+        except (asyncio.CancelledError, ShotchainError):
             if not doubtful:
                 await self._end(attempt, State.RELEASED, failure, order, at_post=True)
             raise

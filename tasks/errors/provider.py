@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tasks.errors.base import ShotchainError
@@ -53,9 +54,12 @@ class ProviderError(ShotchainError):
 
     def as_dict(self) -> dict[str, Any]:
         fields = super().as_dict()
-        for name in ("code", "parameter", "details"):
+        for name in ("code", "parameter"):
             if getattr(self, name) is not None:
                 fields[name] = getattr(self, name)
+        if self.details is not None:
+            # Its numbers were read exactly, as `Decimal`, for which JSON has no word.
+            fields["details"] = json.loads(json.dumps(self.details, default=str))
         return fields
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
 
+from tasks.clips.gate import open_gate
 from tasks.errors import (
     Charged,
     ContentRefused,
@@ -25,7 +27,8 @@ from tasks.errors import (
     ShotchainError,
 )
 from tasks.ledger import State
-from tests.clips.house import KEY, House, drive, left_by_a_crash, until
+from tasks.plan.model import Plan
+from tests.clips.house import KEY, House, drive, left_by_a_crash, make_plan, until
 from tests.runware.provider import (
     PRICE_USD,
     Provider,
@@ -36,6 +39,7 @@ from tests.runware.provider import (
 )
 
 S = State
+NewHouse = Callable[[Plan], House]
 
 
 class TestRefusals:
@@ -96,6 +100,27 @@ class TestRefusals:
 
 
 class TestBusyProvider:
+    async def test_what_waits_to_be_posted_again_is_given_back_once_the_run_may_send_no_more(
+        self, new_house: NewHouse, provider: Provider
+    ) -> None:
+        house = new_house(make_plan("a tram", "a ferry"))
+        asked: list[str] = []
+
+        def first_is_busy(server: Provider, task: dict[str, Any], request: httpx.Request) -> httpx.Response:
+            asked.append(task["taskUUID"])
+            is_first = task["taskUUID"] == asked[0]
+            answer: httpx.Response = (busy() if is_first else refuse("insufficientCredits", 402))(server, task, request)
+            return answer
+
+        provider.submissions = deque([first_is_busy] * 20)
+        async with house.run(provider) as run:
+            await open_gate(run.plan, run.store, run.ledger, "run")
+            shots = [run.generator.take(shot, shot.takes[0], {}) for shot in run.plan.shots]
+            errors = await asyncio.gather(*shots, return_exceptions=True)
+        assert [type(error) for error in errors] == [NoCredit, NoCredit]
+        assert asked[-1] != asked[0], "nothing is posted after the refusal"
+        assert sorted(house.states()) == [S.REFUSED, S.RELEASED]
+
     async def test_a_busy_provider_gets_the_same_uuid_again(self, house: House, provider: Provider) -> None:
         provider.submissions = deque([busy(), busy(429, "1"), unreachable, busy(503), refuse("rateLimitExceeded", 429)])
         async with house.run(provider) as run:
