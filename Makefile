@@ -6,10 +6,12 @@ STAMP  := $(VENV)/.setup-stamp
 # Runware's own client, against which the emulator is tested. It lives apart: its older package has its import name.
 SDK       := .venv-sdk
 SDK_STAMP := $(SDK)/.setup-stamp
+# What lets a test use the browser. It adds to the tests' own environment, and changes nothing that is there.
+UI_STAMP  := $(VENV)/.ui-stamp
 DEMO   := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-sdk test-speed test-crash test-machines ui ui-stop lint format lock clean
+.PHONY: help setup demo test test-server test-sdk test-speed test-crash test-machines test-ui chromium ui ui-stop lint format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +34,10 @@ demo: setup ## render the demo storyboard on the embedded emulator: free, no key
 	$(BIN)/shotchain render configs/storyboards/demo.yaml --provider emulator --output $(DEMO)/film.mp4
 
 test: setup $(SDK_STAMP) ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not speed and not crash and not machines"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not speed and not crash and not machines and not ui and not server"
+
+test-server: setup ## run deployments on servers and workers of Prefect's that the tests start
+	$(BIN)/python -m pytest -m server tests/flows
 
 test-sdk: setup $(SDK_STAMP) ## let Runware's own client speak to the emulator
 	$(BIN)/python -m pytest -m "not speed" tests/sdk
@@ -45,6 +50,22 @@ test-crash: setup ## kill runs at every step and resume them: half an hour on tw
 
 test-machines: setup ## films on two machines and what they share, while either is killed: some minutes
 	$(BIN)/python -m pytest -m machines tests/machines
+
+test-ui: chromium $(UI_STAMP) ## let a browser (Chromium) use Prefect's UI: its forms, and the page of a run
+	$(BIN)/python -m pytest tests/ui
+
+$(UI_STAMP): requirements/ui.txt $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/ui.txt
+	@touch $@
+
+chromium:
+	@command -v "$${CHROMIUM:-chromium}" > /dev/null || { \
+	  test -z "$$CHROMIUM" && test "$$(id -u)" = 0 && command -v apt-get > /dev/null && apt-get update -qq \
+	    && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium; \
+	} || { \
+	  echo "make test-ui needs Chromium: install your system's package, or name a browser: CHROMIUM=/opt/chrome/chrome" >&2; \
+	  exit 1; \
+	}
 
 ui: setup ## start Prefect with UI, worker and deployments on this machine (PORT=4200), in the background
 	@$(BIN)/python -m flows.local_ui start $(if $(PORT),--port $(PORT))
@@ -66,10 +87,11 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-ann
 lock: ## re-lock requirements/ and what the image is made from (needs uv)
 	uv pip compile pyproject.toml --group dev $(LOCK) -o requirements/dev.txt
 	echo 'runware-sdk>=1.8,<2' | uv pip compile - $(LOCK) -o requirements/sdk.txt
+	echo 'playwright>=1.5' | uv pip compile - --constraint requirements/dev.txt $(LOCK) -o requirements/ui.txt
 # The image has the versions that the tests ran with, and none of the tests' own packages.
 	uv pip compile pyproject.toml --extra s3 --extra postgres --constraint requirements/dev.txt $(LOCK) -o docker/requirements.txt
 	echo 'hatchling>=1.27' | uv pip compile - --constraint requirements/dev.txt $(LOCK) -o docker/build-requirements.txt
 
 clean: ## remove both virtual environments, caches, the demo's output, and what `make ui` keeps
 	-@$(MAKE) --no-print-directory ui-stop
-	rm -rf $(VENV) $(SDK) $(DEMO) .ui .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(SDK) $(DEMO) .ui tests/ui/output .mypy_cache .ruff_cache .pytest_cache .hypothesis

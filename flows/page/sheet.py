@@ -19,8 +19,10 @@ MOST_CHARS: Final = 300_000
 
 _MOST_PICTURE: Final = 8_000
 _WORDS: Final = 2_000
-_ROW: Final = 120
+_ROW: Final = 122
 _LONGEST_NAME: Final = 40
+# A line without words, so that pictures with and without a name below them stand at one height.
+_NO_NAME: Final = "\N{NO-BREAK SPACE}"
 # Pictures a shot, their width in pixels, and the characters that such a picture needs to be worth looking at.
 _SIZES: Final = ((2, 160, 3_600), (2, 112, 2_200), (2, 80, 1_600), (1, 80, 1_600))
 
@@ -57,7 +59,8 @@ def sheet_of(title: str, shots: Sequence[str], pictures: Mapping[str, Sequence[s
     Args:
         title: Of the film.
         shots: Their ids, in the order of the film.
-        pictures: The data URIs of each that there are pictures of; the others have a dash.
+        pictures: The data URIs of each that there are pictures of; the others have a dash. The name is below the
+            first: in a column of its own the UI puts it below the row, where it could be of either shot.
         layout: For so many shots.
     """
     ends = ("first frame", "last frame")[: layout.pictures]
@@ -66,12 +69,13 @@ def sheet_of(title: str, shots: Sequence[str], pictures: Mapping[str, Sequence[s
         lines += [f"{len(layout.shots)} of {len(shots)} shots, the first frame of each; more would not fit.", ""]
     elif layout.pictures == 1:
         lines += ["The first frame of each shot; more would not fit.", ""]
-    lines += [f"| shot | {' | '.join(ends)} |", f"|---|{'---|' * len(ends)}"]
+    lines += [f"| {' | '.join(ends)} |", f"|{'---|' * len(ends)}"]
     for index, shot in enumerate(shots):
         if index in layout.shots:
             found = pictures.get(shot, ())
-            cells = [f"![{end}]({uri})" for end, uri in zip(ends, found, strict=True)] if found else ["–"] * len(ends)
-            lines.append(f"| {_name(shot)} | {' | '.join(cells)} |")
+            shown = [f"![{end}]({uri})" for end, uri in zip(ends, found, strict=True)] if found else ["–"] * len(ends)
+            words = (_name(shot), _NO_NAME)
+            lines.append(f"| {' | '.join(f'{it} {word}' for it, word in zip(shown, words, strict=False))} |")
     return "\n".join(lines) + "\n"
 
 

@@ -25,6 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.xdist_group("prefect"))  # one server for all of them
+            if "own_server" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.server)
             item.add_marker(
                 pytest.mark.filterwarnings(
                     "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"

@@ -102,6 +102,7 @@ def begin(server: str, name: str, **parameters: Any) -> str:
     return str(answer.json()["id"])
 
 
+@pytest.mark.server
 @pytest.mark.timeout(120)
 def test_everything_is_deployed_as_it_is_written(prefect: Prefect, prefect_server: str) -> None:
     found = {item["name"]: item for item in httpx.post(f"{prefect_server}/deployments/filter", json={}).json()}
@@ -149,6 +150,7 @@ def test_everything_is_deployed_as_it_is_written(prefect: Prefect, prefect_serve
     }
 
 
+@pytest.mark.server
 @pytest.mark.timeout(300)
 def test_a_batch_runs_on_workers_under_one_budget_and_cancels_what_it_began(
     home: Home, prefect: Prefect, prefect_server: str, monkeypatch: pytest.MonkeyPatch
@@ -221,6 +223,7 @@ def test_what_the_state_of_a_run_tells(kind: StateType, message: str | None, cod
     assert (ended.error or {}).get("type") == error
 
 
+@pytest.mark.server
 @pytest.mark.timeout(120)
 @pytest.mark.usefixtures("prefect", "on_server")
 async def test_a_run_that_crashed_is_given_time_to_be_started_again() -> None:

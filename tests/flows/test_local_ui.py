@@ -30,6 +30,7 @@ def do(home: Home, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.server
 @pytest.mark.timeout(180)
 def test_starting_twice_starts_once_and_stopping_ends_it(home: Home) -> None:
     ui = LocalUi(home.folder / "ui", ROOT)

@@ -67,10 +67,10 @@ def test_a_shot_without_pictures_has_a_dash() -> None:
     assert sheet.splitlines() == [
         "## A \\*film\\*",
         "",
-        "| shot | first frame | last frame |",
-        "|---|---|---|",
-        "| a | ![first frame](data:x) | ![last frame](data:y) |",
-        "| b | – | – |",
+        "| first frame | last frame |",
+        "|---|---|",
+        "| ![first frame](data:x) a | ![last frame](data:y) \N{NO-BREAK SPACE} |",
+        "| – b | – \N{NO-BREAK SPACE} |",
     ]
 
 

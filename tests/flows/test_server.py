@@ -35,6 +35,7 @@ def answers(api_url: str) -> bool:
         return False
 
 
+@pytest.mark.server
 def test_a_second_server_starts_from_a_prepared_database(tmp_path: Path) -> None:
     for _ in range(2):
         server = TemporaryServer(tmp_path)

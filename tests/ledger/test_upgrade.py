@@ -135,7 +135,7 @@ def test_an_old_ledger_on_postgresql_arrives_at_the_same_tables(postgres: Postgr
         assert {attempt.state for attempt in ledger.attempts()} == set(State)
         (run,) = ledger.runs()
         assert (run.run_id, run.tags, run.deployment, run.shot_budget_usd) == ("old", {}, None, None)
-        assert ledger.budget_states("emulator", "old")[0].spent_usd == Decimal("0.41") * 4
+        assert ledger.budget_states("emulator", "old")[0].spent_usd == Decimal("0.41") * 5  # and `unknown`, as charged
     engine = create_engine(url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
