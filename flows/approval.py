@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Literal
 from uuid import uuid4
@@ -24,7 +25,7 @@ from flows.terms import Terms
 from tasks.clips.gate import refuse_unpinned, still_to_buy_usd
 from tasks.clips.store import ClipStore
 from tasks.errors import ApprovalNeeded, OverBudget
-from tasks.ledger import Answer, BudgetState, Ledger, open_ledger
+from tasks.ledger import Answer, BudgetState, Ledger, State, open_ledger
 from tasks.plan.model import Plan, usd
 from tasks.settings import Settings, parse_usd
 from tasks.storyboard.inputs import InputFacts
@@ -130,7 +131,7 @@ class _Question:
             return terms
         if not deployment.id:
             return terms
-        states = await asyncio.to_thread(self._ledger.budget_states, plan.provider, budgets=terms.limits.standing)
+        states = await asyncio.to_thread(self._states, terms)
         try:
             refuse_without_room(states, new_usd, run_id=run_id, run_usd=terms.limits.run_usd, held_usd=spent_usd)
         except OverBudget as error:
@@ -139,6 +140,14 @@ class _Question:
             tell_refused(error, run_id=run_id, provider=plan.provider)
             raise
         return await self._ask(terms, states, spent_usd, new_usd)
+
+    def _states(self, terms: Terms) -> list[BudgetState]:
+        """The standing budgets, less what dead runs had reserved, and this one itself before it was started again."""
+        self._ledger.release_lapsed()
+        unsent = self._ledger.attempts(run_id=self._run_id, states={State.RESERVED})
+        own_usd = sum((attempt.reserved_usd for attempt in unsent), Decimal(0))
+        states = self._ledger.budget_states(self._plan.provider, budgets=terms.limits.standing)
+        return [replace(state, reserved_usd=max(Decimal(0), state.reserved_usd - own_usd)) for state in states]
 
     def _as_granted(self, terms: Terms) -> Terms:
         """The terms with what was granted to this run before it was started again."""
@@ -168,7 +177,8 @@ class _Question:
             await self._write_down(Answer.REJECTED, total_usd, who, "prefect", form)
             self._say(MoneyEvent.DENIED, new_usd, names, form.note if form is not None else "")
             raise _refused(new_usd, "was not approved")
-        await self._write_down(Answer.APPROVED, total_usd, who, "prefect", form)
+        granted_usd = total_usd if form.limit_usd is None else min(total_usd, form.limit_usd)
+        await self._write_down(Answer.APPROVED, granted_usd, who, "prefect", form)
         self._say(MoneyEvent.GIVEN, new_usd, names, form.note)
         return terms.approved(total_usd, form.limit_usd)
 

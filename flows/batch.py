@@ -193,13 +193,13 @@ async def _one(item: Surveyed, renders: Renders, parameters: Mapping[str, Any], 
         "exit_code": 0,
         "run_id": None,
     }
-    if item.manifest is not None:
-        row |= {"frames": item.manifest["film"].get("frames"), "output": board.targets.film.shown}
-        return _tell(row)
     if item.error is not None:
         code = item.error.exit_code
         return _tell(row | {"outcome": OUTCOMES[code], "error": redact(item.error.as_dict()), "exit_code": code})
     try:
+        if item.manifest is not None:
+            row |= {"frames": item.manifest["film"].get("frames"), "output": board.targets.film.shown}
+            return _tell(row | await asyncio.to_thread(_earlier, item.manifest, parameters["tags"][TAG], settings))
         ended = await renders.render(board.name, {**parameters, "storyboard": board.source, "output": board.output})
         row |= await asyncio.to_thread(_found, item, ended, settings)
     except ShotchainError as error:
@@ -210,6 +210,18 @@ async def _one(item: Surveyed, renders: Renders, parameters: Mapping[str, Any], 
         told = {"type": type(error).__name__, "message": redact(str(error))}
         row |= {"outcome": OUTCOMES[1], "error": told, "exit_code": 1}
     return _tell(row)
+
+
+def _earlier(manifest: Mapping[str, Any], batch_id: str, settings: Settings) -> dict[str, Any]:
+    """What an earlier start of this very batch has published, and paid for it; nothing if it was there before."""
+    if flow_run.run_count <= 1:
+        return {}
+    run_id = str(manifest.get("run_id"))
+    with ledger_if_there(settings.ledger) as ledger:
+        run = None if ledger is None else ledger.run(run_id)
+        if ledger is None or run is None or run.tags.get(TAG) != batch_id:
+            return {}
+        return {"outcome": OUTCOMES[0], "cost_usd": usd(ledger.totals(run_id).spent_usd), "run_id": run_id}
 
 
 def _found(item: Surveyed, ended: Ended, settings: Settings) -> dict[str, Any]:
@@ -245,10 +257,16 @@ def _cost(ended: Ended, settings: Settings, manifest: Mapping[str, Any] | None) 
 def _tell(row: dict[str, Any]) -> dict[str, Any]:
     said = f"{row['name']}: {row['outcome']}"
     if row["error"] is not None:
-        said += f": {row['error']['message']}"
+        said += f": {_why(row['error'])}"
     get_run_logger().info(said)
     observer()(Event(Stage.NOTE, message=said))
     return row
+
+
+def _why(error: Mapping[str, Any]) -> str:
+    """An error in a line; where it is about a line of the storyboard, with that."""
+    line = error.get("line")
+    return str(error["message"]) if line is None else f"line {line}: {error['message']}"
 
 
 def _summary(run_id: str, rows: Sequence[dict[str, Any]], budget_usd: str | None) -> dict[str, Any]:
@@ -291,7 +309,7 @@ async def _leave_artifact(told: Mapping[str, Any]) -> None:
                 "frames": "–" if row["frames"] is None else row["frames"],
                 "cost": f"${row['cost_usd']}",
                 "output": row["output"] or "–",
-                "error": "" if row["error"] is None else row["error"]["message"],
+                "error": "" if row["error"] is None else _why(row["error"]),
             }
             for row in told["storyboards"]
         ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 
 from flows.events import MoneyEvent, tell, tell_refused
@@ -20,11 +20,13 @@ from tasks.plan.model import Plan, usd
 __all__ = ["reserve_plan", "show_budgets"]
 
 
-async def reserve_plan(studio: Studio, planned: Handed[Plan], approved_usd: Decimal | None) -> Handed[Reserved]:
+async def reserve_plan(
+    studio: Studio, planned: Handed[Plan], approved_usd: Decimal | None, *, forgone: Collection[str] = ()
+) -> Handed[Reserved]:
     """Open the gate, and tell what came of it; see `tasks.clips.gate.open_gate`."""
     provider = planned.value.provider
     try:
-        reserved = await reserve(planned, studio.store, studio.ledger, studio.run_id, approved_usd)
+        reserved = await reserve(planned, studio.store, studio.ledger, studio.run_id, approved_usd, forgone)
     except OverBudget as error:
         tell_refused(error, run_id=studio.run_id, provider=provider)
         raise

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
+import httpx
 from prefect.exceptions import FlowPauseTimeout
 from prefect.runtime import deployment
 
@@ -31,9 +32,12 @@ from tasks.errors import OverBudget, SettingsError, ShotchainError, Unreachable
 from tasks.handed import Handed
 from tasks.ledger import Answer
 from tasks.plan.model import Plan, usd
+from tasks.redaction import redact
 from tasks.settings import OnEmpty, parse_usd
 
 __all__ = ["Refill", "make_within"]
+
+_IDLE_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,9 @@ async def make_within(
         What there is, and what failed; with the `shortfall`, where money ran out and there was no more.
     """
     made: Made | None = None
+    rounds = 0
     while True:
+        before = 0 if made is None else len(made.taken)
         made = await make_shots(studio, plan, reserved, at_hand=at_hand, is_conforming=is_conforming, so_far=made)
         for error in made.failures.values():
             if isinstance(error, OverBudget) and error.scope == "shot":
@@ -91,7 +97,10 @@ async def make_within(
         more = await _more(studio, made, refused, refill)
         if more is None:
             return made
-        reserved, refill = more
+        reserved, was_asked, refill = more[0], more[1] is not refill, more[1]
+        rounds = 0 if was_asked or len(made.taken) > before else rounds + 1
+        if rounds == _IDLE_ROUNDS:
+            return made  # what ran out has room, and runs out all the same: whatever that is, money does not mend it
         studio.generator.go_on(refill.terms.approved_usd)
         made.failures.clear()
         made.shortfall = None
@@ -110,21 +119,22 @@ async def _more(
         if not is_asking or refill is None or refill.on_empty != "pause":
             return None
         wanted = await _short(studio, plan, refused, again)
-        if not wanted.finish_usd:
-            return None
         if wanted.lacks:
             terms = await _raised(studio, plan, wanted, refill)
             if terms is None:
                 return None
             refill = Refill(refill.on_empty, terms, refill.timeout_s)
         try:
-            return await reserve_plan(studio, Handed(plan.part(again)), None), refill
+            part, hopeless = Handed(plan.part(again)), studio.generator.hopeless
+            return await reserve_plan(studio, part, None, forgone=hopeless), refill
         except OverBudget as error:
             refused = error  # another run was faster, or the new limit is not enough
 
 
 async def _short(studio: Studio, plan: Plan, refused: ShotchainError, shots: Sequence[str]) -> Shortfall:
-    reused = await studio.store.has(plan.content_keys)
+    # A dead run's money is free, and what failed for another reason is not bought with any.
+    await in_ledger(studio.ledger.release_lapsed)
+    reused = {*await studio.store.has(plan.content_keys), *studio.generator.hopeless}
     return await asyncio.to_thread(short_of, refused, plan, shots, reused, studio.ledger, studio.run_id)
 
 
@@ -151,9 +161,16 @@ async def _raised(studio: Studio, plan: Plan, short: Shortfall, refill: Refill) 
         reply = await _on_page(plan, short, refill.timeout_s)
     else:
         reply = await _at_terminal(place, short, refill.timeout_s)
+    asked = short.lacks[0]
+    if reply.answer is Answer.APPROVED and reply.limit_usd is not None:
+        said = f"{asked.name}: ${usd(reply.limit_usd)}"
+        if reply.limit_usd <= asked.state.limit_usd:
+            reply = replace(reply, answer=Answer.REJECTED, note=f"{said} is no raise. {reply.note}".strip())
+        else:
+            reply = replace(reply, note=f"{said}. {reply.note}".strip())
     new_usd = {lack.state.name: lack.to_usd for lack in short.lacks}
     if reply.limit_usd is not None:
-        new_usd[short.lacks[0].state.name] = reply.limit_usd
+        new_usd[asked.state.name] = reply.limit_usd
     own_usd = next((new_usd[lack.state.name] for lack in short.lacks if lack.state.scope == "run"), None)
     is_yes = reply.answer is Answer.APPROVED
     await in_ledger(
@@ -161,7 +178,7 @@ async def _raised(studio: Studio, plan: Plan, short: Shortfall, refill: Refill) 
         studio.run_id,
         provider=plan.provider,
         fingerprint=plan.fingerprint,
-        sum_usd=total_usd,
+        sum_usd=total_usd if own_usd is None or not is_yes else min(total_usd, own_usd),
         answer=reply.answer,
         who=reply.who,
         how=reply.how,
@@ -177,10 +194,11 @@ async def _raised(studio: Studio, plan: Plan, short: Shortfall, refill: Refill) 
     still = (await _short(studio, plan, short.refused, short.shots)).lacks
     for name in [lack.state.name for lack in still if lack.state.scope == "standing"]:
         if name in new_usd:
-            await in_ledger(studio.ledger.raise_budget, plan.provider, name, new_usd[name])
+            await in_ledger(studio.ledger.raise_budget, plan.provider, name, new_usd[name], may_lower=False)
     if own_usd is not None:
         terms = terms.raised(own_usd)
-        await studio.begin(plan, terms)
+        # Nothing is said anew of the standing budgets: others may have had a later word on those.
+        await in_ledger(studio.ledger.set_run_budget, studio.run_id, terms.run_usd)
     return terms
 
 
@@ -189,6 +207,8 @@ async def _on_page(plan: Plan, short: Shortfall, timeout_s: int) -> _Reply:
         form = await ask_on_page(_description(plan, short), timeout_s)
     except FlowPauseTimeout:
         return _Reply(Answer.TIMED_OUT, "prefect", "prefect")
+    except httpx.HTTPError as error:  # after all the retries of its client
+        return _Reply(Answer.TIMED_OUT, "prefect", "prefect", note=f"Prefect does not answer: {redact(str(error))}")
     if form is None:
         return _Reply(Answer.REJECTED, "prefect", "prefect")
     answer = Answer.APPROVED if form.answer == "approve" else Answer.REJECTED
@@ -197,7 +217,8 @@ async def _on_page(plan: Plan, short: Shortfall, timeout_s: int) -> _Reply:
 
 async def _at_terminal(place: Terminal, short: Shortfall, timeout_s: int) -> _Reply:
     raises = ", ".join(f"{lack.name} from ${usd(lack.state.limit_usd)} to ${usd(lack.to_usd)}" for lack in short.lacks)
-    question = f"{short.refused.message}; {short.says}.\nRaise {raises}? [y/N, or another limit in dollars] "
+    which = f"[y/N, or another limit of {short.lacks[0].name}]"
+    question = f"{short.refused.message}; {short.says}.\nRaise {raises}? {which} "
     line = await place.ask(question, timeout_s)
     who = user()
     if line is None:

@@ -47,6 +47,8 @@ VARIABLES = {
 
 # Set in each process that a worker, or `serve`, starts for a run.
 _STARTED_FOR = "PREFECT__FLOW_RUN_ID"
+# A shot goes on after so long, even if the server has not heard that its place is free.
+_GIVE_BACK_S = 5.0
 _logger = logging.getLogger(__name__)
 _without: set[str] = set()  # addresses of servers that were found to have no such limit
 
@@ -128,17 +130,30 @@ async def shared_slot() -> AsyncIterator[None]:
     """Hold one of the places at the provider that all machines share, for the block; wait for one if none is free.
 
     Nothing is held, and that is said once, where the server has no such limit. The limit spares the provider; it does
-    not guard money. So a server that does not answer keeps no shot from going on, and what is paid for is not killed
-    when the place cannot be held any longer.
+    not guard money. So a server that does not answer keeps no shot from going on, neither at its beginning nor at its
+    end, and what is paid for is not killed when the place cannot be held any longer.
     """
-    async with AsyncExitStack() as held:
-        address = str(PREFECT_API_URL.value() or "")
-        if address and address not in _without:
-            try:
-                await held.enter_async_context(concurrency(LIMIT, strict=True, raise_on_lease_renewal_failure=False))
-            except ConcurrencySlotAcquisitionError as error:
-                await _tell_why(error, address)
+    held = AsyncExitStack()
+    address = str(PREFECT_API_URL.value() or "")
+    if address and address not in _without:
+        try:
+            await held.enter_async_context(concurrency(LIMIT, strict=True, raise_on_lease_renewal_failure=False))
+        except ConcurrencySlotAcquisitionError as error:
+            await _tell_why(error, address)
+    try:
         yield
+    finally:
+        await _give_back(held)
+
+
+async def _give_back(held: AsyncExitStack) -> None:
+    """Let others have the place. Where the server does not hear of it, its lease ends by itself."""
+    try:
+        async with asyncio.timeout(_GIVE_BACK_S):
+            await held.aclose()
+    except (httpx.HTTPError, RuntimeError, TimeoutError) as error:
+        why = str(error) or f"no answer in {_GIVE_BACK_S:.0f} s"
+        _say(logging.WARNING, f"A place of the shared limit '{LIMIT}' is free again only when its lease ends: {why}")
 
 
 async def _tell_why(error: ConcurrencySlotAcquisitionError, address: str) -> None:

@@ -7,12 +7,12 @@ while others are still being generated. A shot that fails stops only the shots t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from flows.outcome import Made
 from flows.page import page_of_run
 from flows.studio import Studio
-from tasks.clips.gate import Reserved
+from tasks.clips.gate import Reserved, lacks_money
 from tasks.clips.generate import Taken
 from tasks.clips.task import generate
 from tasks.errors import NeedFailed, ShotchainError
@@ -75,8 +75,9 @@ async def make_shots(
                 raise NeedFailed(f"not begun, since it takes a frame of '{need}'", shot=shot.id) from error
         takes = [asyncio.ensure_future(one_take(shot, take, upstream)) for take in shot.takes]
         conformed = asyncio.ensure_future(one_part(shot, takes[shot.select - 1]))
-        # One take that fails does not stop the others: they may be paid for already.
-        await _settled([*takes, conformed])
+        # One take that fails does not stop the others: they may be paid for already. That money ran out is what stops
+        # the run, so it is told before what became of another take.
+        await _settled([*takes, conformed], first=lacks_money)
 
     async def one_part(shot: PlannedShot, selected_take: asyncio.Future[None]) -> None:
         await asyncio.wait([selected_take])
@@ -109,8 +110,13 @@ async def make_shots(
     return made
 
 
-async def _settled(tasks: Sequence[asyncio.Future[None]]) -> None:
-    """Wait for all to end, then raise the first error there was; end them all if this is cancelled."""
+async def _settled(
+    tasks: Sequence[asyncio.Future[None]], first: Callable[[BaseException], bool] = lambda _: False
+) -> None:
+    """Wait for all to end, then raise an error of those there were, rather one that is to be told `first`.
+
+    All are ended if this is cancelled.
+    """
     if not tasks:
         return
     try:
@@ -120,5 +126,5 @@ async def _settled(tasks: Sequence[asyncio.Future[None]]) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         raise
-    for task in tasks:
+    for task in sorted(tasks, key=lambda task: not ((error := task.exception()) is not None and first(error))):
         task.result()

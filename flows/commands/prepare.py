@@ -92,6 +92,7 @@ def _refuse_without_room(prepared: Prepared, terms: Terms) -> None:
 
     plan, limits = prepared.plan, terms.limits
     with open_ledger(prepared.settings.ledger) as ledger:
+        ledger.release_lapsed()  # what a dead run had reserved takes nobody's room
         # What other runs have under way already is not paid for again.
         needed_usd = still_to_buy_usd(plan, prepared.reused, ledger, "")
         states = ledger.budget_states(plan.provider, budgets=limits.standing)

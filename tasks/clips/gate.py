@@ -63,7 +63,12 @@ def wanted_take(plan: Plan, shot: PlannedShot, take: PlannedTake, replaces: str 
 
 
 async def open_gate(
-    plan: Plan, store: ClipStore, ledger: Ledger, run_id: str, approved_usd: Decimal | None = None
+    plan: Plan,
+    store: ClipStore,
+    ledger: Ledger,
+    run_id: str,
+    approved_usd: Decimal | None = None,
+    forgone: Collection[str] = (),
 ) -> Reserved:
     """Reserve the whole plan, less what is in the store, in one transaction.
 
@@ -73,6 +78,7 @@ async def open_gate(
         ledger: Where the money is held.
         run_id: The run that pays.
         approved_usd: What may be spent without asking; None for whatever the budget allows.
+        forgone: Content keys for which nothing is reserved, whatever the plan says.
 
     Raises:
         UnpinnedInput: An input could not be read.
@@ -82,7 +88,8 @@ async def open_gate(
     refuse_unpinned(plan)
     takes = [(shot, take) for shot in plan.shots for take in shot.takes]
     reused = await store.has(plan.content_keys)
-    wanted = [wanted_take(plan, shot, take) for shot, take in takes if take.content_key not in reused]
+    without = {*reused, *forgone}
+    wanted = [wanted_take(plan, shot, take) for shot, take in takes if take.content_key not in without]
     try:
         attempts = await in_ledger(ledger.reserve, run_id, wanted) if wanted else []
     except OverBudget as error:

@@ -159,6 +159,11 @@ class Generator:
             self._slots.waive(take.content_key)
             await self._give_back(take.content_key)
 
+    @property
+    def hopeless(self) -> frozenset[str]:
+        """Content keys of what this run cannot have, however much money there is."""
+        return frozenset(key for key, error in self._failed.items() if not lacks_money(error))
+
     def go_on(self, approved_usd: Decimal | None) -> None:
         """Submit again, after money had run out and a limit was raised.
 
@@ -178,6 +183,7 @@ class Generator:
     async def _take(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
         key = take.content_key
         if key in self._failed:
+            await self._give_back(key)
             error = copy.copy(self._failed[key])
             error.shot = shot.id
             raise error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 
 from prefect import task
@@ -20,10 +20,15 @@ __all__ = ["generate", "reserve"]
 
 @task(name="reserve", task_run_name="reserve", cache_policy=NO_CACHE)
 async def reserve(
-    plan: Handed[Plan], store: ClipStore, ledger: Ledger, run_id: str, approved_usd: Decimal | None
+    plan: Handed[Plan],
+    store: ClipStore,
+    ledger: Ledger,
+    run_id: str,
+    approved_usd: Decimal | None,
+    forgone: Collection[str] = (),
 ) -> Handed[Reserved]:
     """See `open_gate`."""
-    return Handed(await open_gate(plan.value, store, ledger, run_id, approved_usd))
+    return Handed(await open_gate(plan.value, store, ledger, run_id, approved_usd, forgone))
 
 
 @task(name="generate", task_run_name="{shot.value.id} · take {take.value.number}", cache_policy=NO_CACHE)

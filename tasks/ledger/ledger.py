@@ -19,6 +19,7 @@ from tasks.ledger.begin import begin
 from tasks.ledger.correct import correct, settle
 from tasks.ledger.engine import connect
 from tasks.ledger.limits import Limits, StandingBudget
+from tasks.ledger.money import to_micro
 from tasks.ledger.moves import Move, make
 from tasks.ledger.questions import Questions
 from tasks.ledger.records import Answer, Approval, Attempt, Reuse, Wanted
@@ -102,16 +103,39 @@ class Ledger(Questions):
         facts = {"run_id": run_id, "provider": provider, "account": account, "storyboard": storyboard}
         self._database.write(lambda connection: begin(connection, **facts, limits=limits, tags=tags))
 
-    def raise_budget(self, provider: str, name: str, limit_usd: Decimal) -> None:
-        """Set another limit for a standing budget, higher or lower, until its current period ends.
+    def raise_budget(self, provider: str, name: str, limit_usd: Decimal, *, may_lower: bool = True) -> None:
+        """Set another limit for a standing budget until its current period ends.
 
         Once `begin_run` is told something new about the budget, that counts instead.
+
+        Args:
+            provider: The provider's identity.
+            name: The budget.
+            limit_usd: Its limit from now on.
+            may_lower: Whether a limit that is lower than the one in force counts; else nothing is changed.
 
         Raises:
             LedgerError: no run of this provider was ever under such a budget.
             ValueError: the limit is no amount of money, or finer than a micro-dollar.
         """
-        self._database.write(lambda connection: standing.raise_limit(connection, provider, name, limit_usd))
+        self._database.write(
+            lambda connection: standing.raise_limit(connection, provider, name, limit_usd, may_lower=may_lower)
+        )
+
+    def set_run_budget(self, run_id: str, budget_usd: Decimal | None) -> None:
+        """Set what a run and its resumptions may hold and spend together; nothing else about it is said anew.
+
+        Raises:
+            LedgerError: the run was never begun.
+            ValueError: the budget is no amount of money, or finer than a micro-dollar.
+        """
+
+        def change(connection: Connection) -> None:
+            find_run(connection, run_id, lock=True)
+            values = {"budget_micro": None if budget_usd is None else to_micro(budget_usd)}
+            connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
+
+        self._database.write(change)
 
     def reserve(self, run_id: str, wanted: Sequence[Wanted]) -> list[Attempt]:
         """Adopt or reserve an attempt for each wanted take, all in one transaction, or none.

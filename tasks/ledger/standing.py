@@ -79,13 +79,15 @@ def held_of(connection: Connection, budget: Standing) -> Weight:
     return weight_of(weights(connection, where, of=joined).values())
 
 
-def raise_limit(connection: Connection, provider: str, name: str, limit_usd: Decimal) -> None:
+def raise_limit(connection: Connection, provider: str, name: str, limit_usd: Decimal, *, may_lower: bool) -> None:
     """See `Ledger.raise_budget`."""
     found = connection.execute(_rows(provider, [name]).with_for_update()).mappings().first()
     if found is None:
         raise LedgerError(f"the ledger knows no budget '{name}' of provider {provider}")
-    begins = _key(_standing(found, _now(connection)).span)
-    raised = {"raised_micro": to_micro(limit_usd), "raised_period": begins}
+    there, limit_micro = _standing(found, _now(connection)), to_micro(limit_usd)
+    if limit_micro < there.limit_micro and not may_lower:
+        return
+    raised = {"raised_micro": limit_micro, "raised_period": _key(there.span)}
     connection.execute(update(budgets).where(*_this(provider, name)).values(raised))
 
 

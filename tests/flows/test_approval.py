@@ -57,6 +57,7 @@ def end(worker: subprocess.Popen[bytes]) -> None:
     worker.wait(10)
 
 
+@pytest.mark.server
 @pytest.mark.timeout(240)
 def test_only_a_yes_spends_and_every_answer_is_written_down(
     home: Home, prefect_server: str, request: pytest.FixtureRequest

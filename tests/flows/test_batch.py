@@ -100,10 +100,23 @@ async def test_a_bad_storyboard_stops_no_other_and_the_table_tells_of_all(
     assert error.exit_code == 2
     assert outcomes(error.summary) == {"broken": "broken", "dawn": "published"}
     assert error.summary["storyboards"][0]["error"]["problems"][0]["line"] == 1
-    assert any(line.startswith("broken: broken: unknown key 'promt'") for line in said)
+    assert any(line.startswith("broken: broken: line 1: unknown key 'promt'") for line in said)
     table = tables(on_server)[0]
     assert table["description"] == "2 storyboards: 1 broken, 1 published; $0.42"
     assert "unknown key 'promt'" in table["data"]
+
+
+@pytest.mark.usefixtures("on_server")
+async def test_a_batch_that_is_started_again_counts_what_it_had_published(home: Home, boards: Boards) -> None:
+    folder, films = boards("dawn"), str(home.folder / "films")
+    await batch(folder, films, provider="emulator")
+    boards("dusk", broken="shots: []")
+
+    with pytest.raises(Incomplete) as caught:
+        await batch.with_options(retries=1, retry_delay_seconds=0)(folder, films, provider="emulator")
+
+    assert outcomes(caught.value.summary) == {"broken": "broken", "dawn": "unchanged", "dusk": "published"}
+    assert caught.value.summary["cost_usd"] == "0.42"
 
 
 @pytest.mark.usefixtures("on_server")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -245,6 +248,26 @@ async def test_without_the_limit_nothing_is_held_and_that_is_said_once(
     said = [record.message for record in caplog.records if record.name == "flows.shared"]
     assert len(said) == 1
     assert "shotchain bootstrap" in said[0]
+
+
+@pytest.mark.parametrize("answers", ["refuses", "is silent"])
+async def test_a_server_that_goes_away_meanwhile_stops_no_shot(
+    server: str, answers: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bootstrap(Wanted())
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and says nothing
+        port = 9 if answers == "refuses" else silent.getsockname()[1]
+        async with AsyncExitStack() as slot:
+            # By another name of the same server: where one was found to have no limit, none is asked for again.
+            with temporary_settings({PREFECT_API_URL: server.replace("127.0.0.1", "localhost")}):
+                await slot.enter_async_context(shared_slot())
+            began = time.monotonic()
+            with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}):
+                await slot.aclose()
+
+    assert time.monotonic() - began < 15
+    said = [record.message for record in caplog.records if record.name == "flows.shared"]
+    assert answers == "is silent" or any("free again only when its lease ends" in line for line in said)
 
 
 # -- the rules -------------------------------------------------------------------------------------------------------

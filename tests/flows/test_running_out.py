@@ -40,8 +40,8 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Emulator
     monkeypatch.setenv("RUNWARE_API_KEY", "key-of-the-tests")
     opened: list[EmulatorServer] = []
 
-    def start(rule: dict[str, Any], latency_s: float = 0.0) -> EmulatorServer:
-        settings = EmulatorSettings(latency_s=latency_s, faults={"rules": [rule]})
+    def start(*rules: dict[str, Any], latency_s: float = 0.0) -> EmulatorServer:
+        settings = EmulatorSettings(latency_s=latency_s, faults={"rules": list(rules)})
         opened.append(EmulatorServer(settings).__enter__())
         return opened[-1]
 
@@ -190,6 +190,7 @@ async def events_of(api: str, run_id: str, least: int) -> list[str]:
     return [event["event"] for event in sorted(told, key=lambda event: event["occurred"])]
 
 
+@pytest.mark.server
 async def test_a_deployed_run_pauses_for_a_raise_and_goes_on_and_asks_again_when_that_is_not_enough(
     home: Home, emulator: Callable[..., EmulatorServer], on_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,3 +267,48 @@ async def test_a_yes_undoes_no_higher_limit_that_somebody_else_has_set_meanwhile
     with open_ledger(home.environment["SHOTCHAIN_LEDGER"]) as ledger:
         (state,) = ledger.budget_states(ledger.runs()[0].provider)
     assert state.limit_usd == 9
+
+
+async def test_a_limit_that_is_none_higher_is_no_yes_and_lowers_nothing(
+    home: Home, emulator: Callable[..., EmulatorServer]
+) -> None:
+    server = emulator({**LAKE, "times": 1})
+    (home.folder / "budgets.yaml").write_text(STUDIO)
+    ask_at(Terminal(lambda _: "0"))
+    try:
+        with pytest.raises(Incomplete, match="money ran out"):
+            await render(**given(home, server, "Lower", budgets=str(home.folder / "budgets.yaml"), on_empty="pause"))
+    finally:
+        ask_at(None)
+    with open_ledger(home.environment["SHOTCHAIN_LEDGER"]) as ledger:
+        (state,) = ledger.budget_states(ledger.runs()[0].provider)
+        (said,) = ledger.approvals(ledger.runs()[0].run_id)
+    assert (state.limit_usd, said.answer) == (Decimal("1.26"), Answer.REJECTED)
+    assert "the budget 'acme': $0.00 is no raise" in said.note
+
+
+async def test_what_failed_for_another_reason_is_neither_asked_for_nor_held(
+    home: Home, emulator: Callable[..., EmulatorServer]
+) -> None:
+    refused = {**LAKE, "code": "contentPolicyViolation", "nth": 1}
+    server = emulator(refused, {**LAKE, "nth": 2, "times": 1})
+    asked: list[str] = []
+
+    def yes(question: str) -> str:
+        asked.append(question)
+        return "yes"
+
+    board = BOARD.replace("A calm lake, duration: 1", "A calm lake, duration: 1, takes: 2")
+    options = given(home, server, "Takes", budget_usd="1.68", on_empty="pause", max_in_flight=1)
+    options["storyboard"] = str(home.storyboard(board.format(title="Takes")))
+    ask_at(Terminal(yes))
+    try:
+        with pytest.raises(Incomplete) as ended:
+            await asyncio.wait_for(render(**options), 60)
+    finally:
+        ask_at(None)
+    # One take of the lake is refused for good; the other, the hill and the barn are had for what was asked.
+    (question,) = asked
+    assert "from $1.68 to $2.10" in question
+    assert (ended.value.exit_code, ended.value.summary["reserved_usd"]) == (5, "0.00")
+    assert books(server)[0] == ended.value.summary["cost_usd"] == "2.10"

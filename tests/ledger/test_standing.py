@@ -215,3 +215,22 @@ class TestTags:
         run = ledger.run("run")
         assert run is not None
         assert (run.tags, run.deployment, run.shot_budget_usd) == ({"project": "two"}, None, None)
+
+
+def test_a_raise_that_may_not_lower_leaves_a_higher_limit_alone(ledger: Ledger, begin: Begin) -> None:
+    begin(budgets=[StandingBudget("studio", Decimal("1.00"))])
+    ledger.raise_budget("emulator", "studio", Decimal("5.00"))
+    ledger.raise_budget("emulator", "studio", Decimal("2.00"), may_lower=False)
+    assert [state.limit_usd for state in ledger.budget_states("emulator")] == [Decimal("5.00")]
+    ledger.raise_budget("emulator", "studio", Decimal("6.00"), may_lower=False)
+    assert [state.limit_usd for state in ledger.budget_states("emulator")] == [Decimal("6.00")]
+
+
+def test_a_runs_own_limit_is_set_without_another_word_on_standing_budgets(ledger: Ledger, begin: Begin) -> None:
+    begin("early", budget="1.00", budgets=[StandingBudget("studio", Decimal("5.00"))])
+    begin("late", budgets=[StandingBudget("studio", Decimal("1.30"))])
+    ledger.set_run_budget("early", Decimal("1.68"))
+    states = {state.name: state.limit_usd for state in ledger.budget_states("emulator", "early")}
+    assert states == {"early": Decimal("1.68"), "studio": Decimal("1.30")}
+    with pytest.raises(LedgerError, match="never begun"):
+        ledger.set_run_budget("nobody", None)
