@@ -231,6 +231,31 @@ async def test_a_limit_that_was_raised_holds_when_the_run_is_started_again(home:
     assert (await granted(Terms({}, Limits(run_usd=Decimal("1.26")), None))).run_usd == Decimal("1.68")
 
 
+async def test_a_yes_to_less_than_was_asked_holds_too_when_the_run_is_started_again(
+    home: Home, as_deployed: None
+) -> None:
+    before(approved_usd="0.84", spent=2, limit_usd="0.84")
+    with pytest.raises(OverBudget) as caught:
+        await granted(Terms({}, Limits(run_usd=Decimal("5.00")), Decimal(0)))
+    assert caught.value.limit_usd == Decimal("0.84")
+
+
+@pytest.mark.parametrize("holder", ["dead", "run"])
+async def test_what_is_reserved_and_will_not_be_sent_takes_no_room_from_what_is_asked(
+    home: Home, as_deployed: None, on_server: str, holder: str
+) -> None:
+    acme = StandingBudget("acme", Decimal("1.30"))
+    facts: dict[str, Any] = {"provider": "runware", "account": "", "storyboard": "Harbour", "budget_usd": None}
+    with open_ledger(settings().ledger) as ledger:
+        ledger.begin_run(run_id=holder, **facts, budgets=[acme])
+        ledger.reserve(holder, [wanted_take(NOW, shot, shot.takes[0]) for shot in NOW.shots[:2]])
+        if holder == "run":
+            ledger.hold_lease("run/1", 60, run_id="run")
+    asked = flow(name="asked", flow_run_name=f"asked beside what {holder} holds")(granted)
+    with pytest.raises(ApprovalNeeded, match="was not approved within"):  # somebody was asked
+        await asked(ask_above("0", standing="1.30"))
+
+
 @pytest.mark.parametrize(
     ("terms", "scope", "limit_usd"),
     [(ask_above("0", budget_usd="1.25"), "run", "1.25"), (ask_above("0", standing="0.84"), "standing", "0.84")],
