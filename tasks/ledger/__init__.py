@@ -7,7 +7,7 @@
     periods.py   days, weeks and months in a time zone; budget_file.py reads configs/budgets.yaml
     budget.py    whether there is room: the one place that enforces limits
     standing.py  standing budgets in the database: the latest word, the lock, what each holds
-    begin.py     a run is written down with its limits
+    lifetime.py  a run is written down with its limits, and how it ended
     moves.py     one move of one attempt, a compare-and-set
     leases.py    who lives, who drives which attempt, what the dead leave behind
     reserve.py   reserve or adopt, in one transaction

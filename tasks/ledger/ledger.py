@@ -14,18 +14,16 @@ from typing import Any, Self
 from sqlalchemy import Connection, update
 
 from tasks.errors import Charged
-from tasks.ledger import accounts, approvals, leases, plans, standing
-from tasks.ledger.begin import begin
+from tasks.ledger import accounts, approvals, leases, lifetime, plans, standing
 from tasks.ledger.correct import correct, settle
 from tasks.ledger.engine import connect
 from tasks.ledger.limits import Limits, StandingBudget
-from tasks.ledger.money import to_micro
 from tasks.ledger.moves import Move, make
 from tasks.ledger.questions import Questions
 from tasks.ledger.records import Answer, Approval, Attempt, Reuse, Wanted
 from tasks.ledger.reserve import reserve, retry
-from tasks.ledger.rows import find_attempt, find_run, now_us
-from tasks.ledger.schema import attempts, runs
+from tasks.ledger.rows import find_attempt, now_us
+from tasks.ledger.schema import attempts
 from tasks.ledger.states import State
 from tasks.ledger.upgrade import bring_up_to_date
 from tasks.redaction import redact
@@ -101,7 +99,7 @@ class Ledger(Questions):
         tags = dict(tags or {})
         limits = Limits(run_usd=budget_usd, shot_usd=shot_budget_usd, standing=tuple(budgets)).for_tags(tags)
         facts = {"run_id": run_id, "provider": provider, "account": account, "storyboard": storyboard}
-        self._database.write(lambda connection: begin(connection, **facts, limits=limits, tags=tags))
+        self._database.write(lambda connection: lifetime.begin(connection, **facts, limits=limits, tags=tags))
 
     def raise_budget(self, provider: str, name: str, limit_usd: Decimal, *, may_lower: bool = True) -> None:
         """Set another limit for a standing budget until its current period ends.
@@ -129,13 +127,7 @@ class Ledger(Questions):
             LedgerError: the run was never begun.
             ValueError: the budget is no amount of money, or finer than a micro-dollar.
         """
-
-        def change(connection: Connection) -> None:
-            find_run(connection, run_id, lock=True)
-            values = {"budget_micro": None if budget_usd is None else to_micro(budget_usd)}
-            connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
-
-        self._database.write(change)
+        self._database.write(lambda connection: lifetime.set_budget(connection, run_id, budget_usd))
 
     def reserve(self, run_id: str, wanted: Sequence[Wanted]) -> list[Attempt]:
         """Adopt or reserve an attempt for each wanted take, all in one transaction, or none.
@@ -386,16 +378,4 @@ class Ledger(Questions):
         Raises:
             LedgerError: the run was never begun.
         """
-
-        def end(connection: Connection) -> bool:
-            find_run(connection, run_id, lock=True)
-            leases.end(connection, holder or run_id)
-            alone = not leases.is_alive(connection, run_id)
-            values = {"outcome": outcome, **({"finished_at": now_us()} if alone else {})}
-            connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
-            if alone:
-                unsent = (attempts.c.run_id == run_id) & (attempts.c.state == str(State.RESERVED))
-                connection.execute(update(attempts).where(unsent).values(Move(to=State.RELEASED).values(now_us())))
-            return alone
-
-        return self._database.write(end)
+        return self._database.write(lambda connection: lifetime.end(connection, run_id, outcome, holder or run_id))
