@@ -82,7 +82,8 @@ format: setup ## rewrite the code in the house style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+# Extras are kept: pip, checking hashes, does not take a version without extras for one with them.
+LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras
 
 lock: ## re-lock requirements/ and what the image is made from (needs uv)
 	uv pip compile pyproject.toml --group dev $(LOCK) -o requirements/dev.txt

@@ -11,10 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
-from importlib.metadata import version
 from pathlib import Path
-
-import pytest
 
 from tasks.emulator import EmulatorServer, EmulatorSettings
 from tasks.ledger import LIVE, State
@@ -33,9 +30,6 @@ def paid_once(studio: Studio, name: str) -> None:
     assert [attempt.state for attempt in studio.attempts_of(name)] == [State.STORED] * TAKES
 
 
-@pytest.mark.xfail(
-    version("sqlalchemy") >= "2.1", reason="Prefect 3.8 plans no runs with SQLAlchemy 2.1 (bulk inserts)"
-)
 def test_what_has_a_schedule_is_planned_by_the_server(studio: Studio) -> None:
     wanted = {"deployments": {"name": {"any_": ["recover"]}}, "flow_runs": {"state": {"name": {"any_": ["Scheduled"]}}}}
 
@@ -177,8 +171,8 @@ def test_what_a_lost_machine_was_at_is_finished_by_the_other(studio: Studio) -> 
         studio.wait_for_tasks(name)
     lost = studio.machine_of(batch)
     (other,) = [machine for machine in studio.machines if machine is not lost]
-    began = {str(child["id"]): studio.machine_of(str(child["id"])) for child in studio.children_of(batch)}
-    gone = [batch, *[run_id for run_id, machine in began.items() if machine is lost]]
+    renders = [str(child["id"]) for child in studio.children_of(batch)]
+    gone = [batch, *[run_id for run_id in renders if lost.has_run(run_id) and studio.state(run_id) == "RUNNING"]]
     studio.lose(lost)
     crashed_s = [studio.wait_until_missed(run_id) for run_id in gone]
     back_s = [studio.wait_until_rerun(run_id) for run_id in gone]
