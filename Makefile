@@ -18,9 +18,11 @@ help: ## show this list
 
 setup: $(STAMP) ## create .venv and install everything, hash-checked
 
-$(STAMP): requirements/dev.txt pyproject.toml
+$(STAMP): requirements/pip.txt requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else "shotchain needs Python 3.11, 3.12 or 3.13; %s is %d.%d (say: make PYTHON=python3.12 ...)" % (sys.executable, v[0], v[1]))'
 	$(PYTHON) -m venv $(VENV)
+# Before 23.3, pip does not see that a version locked without extras is the one with them, too.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/pip.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -82,11 +84,11 @@ format: setup ## rewrite the code in the house style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Extras are kept: pip, checking hashes, does not take a version without extras for one with them.
-LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras
+LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 lock: ## re-lock requirements/ and what the image is made from (needs uv)
 	uv pip compile pyproject.toml --group dev $(LOCK) -o requirements/dev.txt
+	echo 'pip>=25' | uv pip compile - $(LOCK) -o requirements/pip.txt
 	echo 'runware-sdk>=1.8,<2' | uv pip compile - $(LOCK) -o requirements/sdk.txt
 	echo 'playwright>=1.5' | uv pip compile - --constraint requirements/dev.txt $(LOCK) -o requirements/ui.txt
 # The image has the versions that the tests ran with, and none of the tests' own packages.
