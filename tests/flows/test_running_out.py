@@ -285,30 +285,3 @@ async def test_a_limit_that_is_none_higher_is_no_yes_and_lowers_nothing(
         (said,) = ledger.approvals(ledger.runs()[0].run_id)
     assert (state.limit_usd, said.answer) == (Decimal("1.26"), Answer.REJECTED)
     assert "the budget 'acme': $0.00 is no raise" in said.note
-
-
-async def test_what_failed_for_another_reason_is_neither_asked_for_nor_held(
-    home: Home, emulator: Callable[..., EmulatorServer]
-) -> None:
-    refused = {**LAKE, "code": "contentPolicyViolation", "nth": 1}
-    server = emulator(refused, {**LAKE, "nth": 2, "times": 1})
-    asked: list[str] = []
-
-    def yes(question: str) -> str:
-        asked.append(question)
-        return "yes"
-
-    board = BOARD.replace("A calm lake, duration: 1", "A calm lake, duration: 1, takes: 2")
-    options = given(home, server, "Takes", budget_usd="1.68", on_empty="pause", max_in_flight=1)
-    options["storyboard"] = str(home.storyboard(board.format(title="Takes")))
-    ask_at(Terminal(yes))
-    try:
-        with pytest.raises(Incomplete) as ended:
-            await asyncio.wait_for(render(**options), 60)
-    finally:
-        ask_at(None)
-    # One take of the lake is refused for good; the other, the hill and the barn are had for what was asked.
-    (question,) = asked
-    assert "from $1.68 to $2.10" in question
-    assert (ended.value.exit_code, ended.value.summary["reserved_usd"]) == (5, "0.00")
-    assert books(server)[0] == ended.value.summary["cost_usd"] == "2.10"
