@@ -11,16 +11,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Literal
-from uuid import uuid4
 
 from prefect.exceptions import FlowPauseTimeout
-from prefect.flow_runs import apause_flow_run
 from prefect.input import RunInput
 from prefect.runtime import deployment
 from pydantic import Field, ValidationError
 
 from flows.events import MoneyEvent, tell, tell_refused
-from flows.shortfall import advise_savings, held_usd, refuse_without_room
+from flows.pausing import pause_for
+from flows.shortfall import advise_savings, has_begun, held_usd, refuse_without_room
 from flows.terms import Terms
 from tasks.clips.gate import refuse_unpinned, still_to_buy_usd
 from tasks.clips.store import ClipStore
@@ -32,8 +31,6 @@ from tasks.storyboard.inputs import InputFacts
 from tasks.storyboard.model import Storyboard
 
 __all__ = ["ApprovalForm", "approve", "as_cell", "ask_on_page", "user"]
-
-_POLL_S = 2
 
 
 class ApprovalForm(RunInput):
@@ -135,6 +132,8 @@ class _Question:
         try:
             refuse_without_room(states, new_usd, run_id=run_id, run_usd=terms.limits.run_usd, held_usd=spent_usd)
         except OverBudget as error:
+            if await asyncio.to_thread(has_begun, self._ledger, run_id):
+                return terms  # the gate refuses it too, and then it is told or asked what finishes the run
             if made_of is not None:
                 await asyncio.to_thread(advise_savings, error, plan, *made_of, self._reused)
             tell_refused(error, run_id=run_id, provider=plan.provider)
@@ -159,7 +158,8 @@ class _Question:
             return terms
         if limits_usd:
             # By the latest word; a sum that was approved after it is within what that person could see.
-            return terms.raised(max(limits_usd[-1], granted_usd))
+            limit_usd = max(limits_usd[-1], granted_usd)
+            return terms.raised(limit_usd) if terms.approved_usd is None else terms.approved(limit_usd, limit_usd)
         return terms if terms.approved_usd is None else terms.approved(max(granted_usd, terms.approved_usd))
 
     async def _ask(self, terms: Terms, states: Collection[BudgetState], spent_usd: Decimal, new_usd: Decimal) -> Terms:
@@ -218,12 +218,11 @@ async def ask_on_page(description: str, timeout_s: int) -> ApprovalForm | None:
         timeout_s: How many seconds an answer is waited for.
 
     Raises:
-        FlowPauseTimeout: Nobody answered.
+        FlowPauseTimeout: Nobody answered, or Prefect's server was away for so long.
     """
     form = ApprovalForm.with_initial_data(description=description)
     try:
-        # A key of its own: Prefect lets a pause whose key it knows pass at once, without an answer.
-        return await apause_flow_run(form, timeout=timeout_s, poll_interval=_POLL_S, key=f"approval-{uuid4().hex}")
+        return await pause_for(form, timeout_s)
     except ValidationError:
         return None
 

@@ -38,8 +38,8 @@ class Terminal:
         def read() -> None:
             try:
                 line: str | None = self.read(question).strip()
-            except (EOFError, OSError, ValueError):
-                line = None  # whoever sat there is gone, or what was typed is no text
+            except Exception:  # noqa: BLE001  # whoever sat there is gone, or what was typed is no text: no answer
+                line = None
             if not loop.is_closed():
                 loop.call_soon_threadsafe(told, line)
 

@@ -111,7 +111,10 @@ class Made:
             message = f"money ran out: {self.shortfall.refused.message}; {message}; {self.shortfall.says}"
             advice = self.shortfall.advice
             summary["to_finish"] = self.shortfall.as_dict()
-        return Incomplete(message, advice=advice, failures=list(self._in_film_order()), summary=summary)
+        error = Incomplete(message, advice=advice, failures=list(self._in_film_order()), summary=summary)
+        if self.shortfall is not None:
+            error.exit_code = self.shortfall.refused.exit_code  # whatever else failed: that it ran out ended it
+        return error
 
     def _in_film_order(self) -> Iterator[ShotchainError]:
         order = [*(shot.id for shot in self.plan.shots), ""]

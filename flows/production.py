@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 from flows.memory import remember
-from flows.money import reserve_plan, show_budgets
+from flows.money import show_budgets
 from flows.outcome import Made
 from flows.page import page_of_run
-from flows.running_out import Refill, make_within
+from flows.running_out import Refill, begin_within, make_within
 from flows.studio import Studio
 from tasks.clips.generate import Taken
 from tasks.errors import BadInput, ShotchainError
@@ -54,13 +54,14 @@ async def produce(
         `duration_s`.
 
     Raises:
-        ApprovalNeeded: More would be spent than is approved.
-        OverBudget: The budget has no room; before anything was submitted, or midway for a retry.
-        Incomplete: Some shots failed; the others are kept, and the manifest that is published says so.
+        ApprovalNeeded: More would be spent than is approved; nothing was submitted.
+        OverBudget: The budget has no room; nothing was submitted.
+        Incomplete: Some shots failed, or money ran out midway; what there is is kept, and the manifest that is
+            published says so.
         ShotchainError: The run as a whole could not go on.
     """
     plan = planned.value
-    reserved = await reserve_plan(studio, planned, approved_usd)
+    reserved = await begin_within(studio, planned, approved_usd)
     await remember(studio, plan, reserved.value)
     made = await make_within(studio, plan, reserved, refill)
     await show_budgets(studio, plan)
@@ -90,7 +91,7 @@ async def produce_takes(
     plan = planned.value
     part = _part(plan, only)
     at_hand = await _at_hand(studio, plan, part)
-    reserved = await reserve_plan(studio, Handed(part), approved_usd)
+    reserved = await begin_within(studio, Handed(part), approved_usd)
     await remember(studio, plan, reserved.value, only)
     made = await make_within(studio, part, reserved, refill, at_hand=at_hand, is_conforming=False)
     await show_budgets(studio, part)

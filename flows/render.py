@@ -169,5 +169,5 @@ async def render(
         ) as studio,
     ):
         if only is not None:
-            return await produce_takes(studio, plan, only, terms.approved_usd, refill=refill)
-        return await produce(studio, plan, targets, terms.approved_usd, placeholder=placeholder, refill=refill)
+            return await produce_takes(studio, plan, only, terms.ask_above_usd, refill=refill)
+        return await produce(studio, plan, targets, terms.ask_above_usd, placeholder=placeholder, refill=refill)

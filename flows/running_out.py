@@ -8,11 +8,11 @@ began it otherwise. After a yes it goes on and makes only what is missing. It ma
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-import httpx
 from prefect.exceptions import FlowPauseTimeout
 from prefect.runtime import deployment
 
@@ -22,20 +22,21 @@ from flows.events import MoneyEvent, tell, tell_refused
 from flows.money import reserve_plan
 from flows.outcome import Made
 from flows.shooting import make_shots
-from flows.shortfall import Shortfall, held_usd, short_of
+from flows.shortfall import Lack, Shortfall, has_begun, held_usd, short_of
 from flows.studio import Studio
 from flows.terms import Terms
-from tasks.clips.gate import Reserved
+from tasks.clips.gate import Reserved, lacks_money
 from tasks.clips.generate import Taken
 from tasks.clips.writing import in_ledger
-from tasks.errors import OverBudget, SettingsError, ShotchainError, Unreachable
+from tasks.errors import ApprovalNeeded, OverBudget, SettingsError, ShotchainError, Unreachable
 from tasks.handed import Handed
 from tasks.ledger import Answer
 from tasks.plan.model import Plan, usd
+from tasks.progress import Event, Stage
 from tasks.redaction import redact
 from tasks.settings import OnEmpty, parse_usd
 
-__all__ = ["Refill", "make_within"]
+__all__ = ["Refill", "begin_within", "make_within"]
 
 _IDLE_ROUNDS = 3
 
@@ -58,6 +59,24 @@ class _Reply:
     how: str
     limit_usd: Decimal | None = None
     note: str = ""
+
+
+async def begin_within(studio: Studio, planned: Handed[Plan], approved_usd: Decimal | None) -> Handed[Reserved]:
+    """Open the gate; a run that was started again passes it without money, and runs out then and there.
+
+    So it keeps what it has, waits for what is under way, and asks, as it would have without having been stopped.
+
+    Raises:
+        ApprovalNeeded: See `tasks.clips.gate.open_gate`.
+        OverBudget: See there.
+    """
+    try:
+        return await reserve_plan(studio, planned, approved_usd)
+    except (OverBudget, ApprovalNeeded) as error:
+        if not lacks_money(error) or not await in_ledger(has_begun, studio.ledger, studio.run_id):
+            raise
+        studio.generator.stop(error)
+    return Handed(Reserved(studio.run_id, frozenset(await studio.store.has(planned.value.content_keys)), ()))
 
 
 async def make_within(
@@ -94,14 +113,21 @@ async def make_within(
         if refused is None:
             return made
         tell_refused(refused, run_id=studio.run_id, provider=plan.provider)
-        more = await _more(studio, made, refused, refill)
+        try:
+            more = await _more(studio, made, refused, refill)
+        except Exception as error:
+            if made.shortfall is None:
+                raise  # nothing can be told
+            # That it could not be asked, or not be raised, takes nothing of what there is.
+            studio.observe(Event(Stage.NOTE, message=f"nobody could be asked for more money: {redact(str(error))}"))
+            return made
         if more is None:
             return made
         reserved, was_asked, refill = more[0], more[1] is not refill, more[1]
         rounds = 0 if was_asked or len(made.taken) > before else rounds + 1
         if rounds == _IDLE_ROUNDS:
             return made  # what ran out has room, and runs out all the same: whatever that is, money does not mend it
-        studio.generator.go_on(refill.terms.approved_usd)
+        studio.generator.go_on(refill.terms.ask_above_usd)
         made.failures.clear()
         made.shortfall = None
 
@@ -113,29 +139,37 @@ async def _more(
     plan, failed = made.plan, [shot.id for shot in made.plan.shots if shot.id in made.failures]
     again = made.unpaid()
     # While the provider cannot be reached, or refuses the key, money mends nothing.
-    is_asking = bool(again) and not any(isinstance(error, Unreachable) for error in made.failures.values())
+    is_asking = not any(isinstance(error, Unreachable) for error in made.failures.values())
+    idle = 0
     while True:
         made.shortfall = await _short(studio, plan, refused, failed)
-        if not is_asking or refill is None or refill.on_empty != "pause":
+        if not again or not is_asking or refill is None or refill.on_empty != "pause" or idle == _IDLE_ROUNDS:
             return None
         wanted = await _short(studio, plan, refused, again)
+        idle = 0 if wanted.lacks else idle + 1
         if wanted.lacks:
             terms = await _raised(studio, plan, wanted, refill)
             if terms is None:
                 return None
             refill = Refill(refill.on_empty, terms, refill.timeout_s)
         try:
-            part, hopeless = Handed(plan.part(again)), studio.generator.hopeless
+            part, hopeless = Handed(plan.part(again)), studio.generator.setbacks.hopeless
             return await reserve_plan(studio, part, None, forgone=hopeless), refill
         except OverBudget as error:
-            refused = error  # another run was faster, or the new limit is not enough
+            if lacks_money(error):
+                refused = error  # another run was faster, or the new limit is not enough
+            else:
+                again = [shot for shot in again if shot != error.shot]  # its own limit is for nobody to raise here
 
 
 async def _short(studio: Studio, plan: Plan, refused: ShotchainError, shots: Sequence[str]) -> Shortfall:
     # A dead run's money is free, and what failed for another reason is not bought with any.
     await in_ledger(studio.ledger.release_lapsed)
-    reused = {*await studio.store.has(plan.content_keys), *studio.generator.hopeless}
-    return await asyncio.to_thread(short_of, refused, plan, shots, reused, studio.ledger, studio.run_id)
+    setbacks = studio.generator.setbacks
+    reused = {*await studio.store.has(plan.content_keys), *setbacks.hopeless}
+    return await asyncio.to_thread(
+        short_of, refused, plan, shots, reused, studio.ledger, studio.run_id, setbacks.lost - setbacks.hopeless
+    )
 
 
 async def _raised(studio: Studio, plan: Plan, short: Shortfall, refill: Refill) -> Terms | None:
@@ -162,17 +196,15 @@ async def _raised(studio: Studio, plan: Plan, short: Shortfall, refill: Refill) 
     else:
         reply = await _at_terminal(place, short, refill.timeout_s)
     asked = short.lacks[0]
-    if reply.answer is Answer.APPROVED and reply.limit_usd is not None:
-        said = f"{asked.name}: ${usd(reply.limit_usd)}"
-        if reply.limit_usd <= asked.state.limit_usd:
-            reply = replace(reply, answer=Answer.REJECTED, note=f"{said} is no raise. {reply.note}".strip())
-        else:
-            reply = replace(reply, note=f"{said}. {reply.note}".strip())
+    if reply.answer is Answer.APPROVED and reply.limit_usd is not None and reply.limit_usd <= asked.state.limit_usd:
+        reply = replace(reply, answer=Answer.REJECTED, note=f"{_no_raise(asked, reply.limit_usd)} {reply.note}".strip())
     new_usd = {lack.state.name: lack.to_usd for lack in short.lacks}
     if reply.limit_usd is not None:
         new_usd[asked.state.name] = reply.limit_usd
     own_usd = next((new_usd[lack.state.name] for lack in short.lacks if lack.state.scope == "run"), None)
     is_yes = reply.answer is Answer.APPROVED
+    standing = [lack for lack in short.lacks if lack.state.scope == "standing"]
+    raises = ", ".join(f"{lack.name} to ${usd(new_usd[lack.state.name])}" for lack in standing)
     await in_ledger(
         studio.ledger.record_approval,
         studio.run_id,
@@ -183,7 +215,7 @@ async def _raised(studio: Studio, plan: Plan, short: Shortfall, refill: Refill) 
         who=reply.who,
         how=reply.how,
         limit_usd=own_usd if is_yes else None,
-        note=reply.note,
+        note=f"Raises {raises}. {reply.note}".strip() if is_yes and raises else reply.note,
     )
     if not is_yes:
         say(MoneyEvent.DENIED, reply.note or ("nobody answered in time" if reply.answer is Answer.TIMED_OUT else ""))
@@ -207,8 +239,6 @@ async def _on_page(plan: Plan, short: Shortfall, timeout_s: int) -> _Reply:
         form = await ask_on_page(_description(plan, short), timeout_s)
     except FlowPauseTimeout:
         return _Reply(Answer.TIMED_OUT, "prefect", "prefect")
-    except httpx.HTTPError as error:  # after all the retries of its client
-        return _Reply(Answer.TIMED_OUT, "prefect", "prefect", note=f"Prefect does not answer: {redact(str(error))}")
     if form is None:
         return _Reply(Answer.REJECTED, "prefect", "prefect")
     answer = Answer.APPROVED if form.answer == "approve" else Answer.REJECTED
@@ -219,17 +249,27 @@ async def _at_terminal(place: Terminal, short: Shortfall, timeout_s: int) -> _Re
     raises = ", ".join(f"{lack.name} from ${usd(lack.state.limit_usd)} to ${usd(lack.to_usd)}" for lack in short.lacks)
     which = f"[y/N, or another limit of {short.lacks[0].name}]"
     question = f"{short.refused.message}; {short.says}.\nRaise {raises}? {which} "
-    line = await place.ask(question, timeout_s)
-    who = user()
-    if line is None:
-        return _Reply(Answer.TIMED_OUT, who, "terminal")
-    if line.lower() in {"y", "yes"}:
-        return _Reply(Answer.APPROVED, who, "terminal")
-    try:
-        limit_usd = parse_usd(line, "the limit")
-    except SettingsError:
-        limit_usd = None
-    return _Reply(Answer.REJECTED if limit_usd is None else Answer.APPROVED, who, "terminal", limit_usd)
+    deadline, who = time.monotonic() + timeout_s, user()
+    said = ""
+    while True:
+        line = await place.ask(f"{said}{question}", max(0.0, deadline - time.monotonic()))
+        if line is None:
+            return _Reply(Answer.TIMED_OUT, who, "terminal")
+        if line.lower() in {"y", "yes"}:
+            return _Reply(Answer.APPROVED, who, "terminal")
+        try:
+            limit_usd = parse_usd(line, "the limit")
+        except SettingsError:
+            limit_usd = None
+        if limit_usd is None:
+            return _Reply(Answer.REJECTED, who, "terminal")
+        if limit_usd > short.lacks[0].state.limit_usd:
+            return _Reply(Answer.APPROVED, who, "terminal", limit_usd)
+        said = f"{_no_raise(short.lacks[0], limit_usd)}\n"
+
+
+def _no_raise(asked: Lack, limit_usd: Decimal) -> str:
+    return f"${usd(limit_usd)} is no raise: {asked.name} is ${usd(asked.state.limit_usd)} already."
 
 
 def _description(plan: Plan, short: Shortfall) -> str:

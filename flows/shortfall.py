@@ -16,7 +16,7 @@ from tasks.problems import listed_shots
 from tasks.storyboard.inputs import InputFacts
 from tasks.storyboard.model import Storyboard
 
-__all__ = ["Lack", "Shortfall", "advise_savings", "held_usd", "lacks", "refuse_without_room", "short_of"]
+__all__ = ["Lack", "Shortfall", "advise_savings", "has_begun", "held_usd", "lacks", "refuse_without_room", "short_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,11 @@ def held_usd(ledger: Ledger, run_id: str) -> Decimal:
     return ledger.totals(run_id).held_usd - sum((attempt.reserved_usd for attempt in unsent), Decimal(0))
 
 
+def has_begun(ledger: Ledger, run_id: str) -> bool:
+    """Whether a run that is started again has sent something before."""
+    return any(attempt.submitted_at is not None for attempt in ledger.attempts(run_id=run_id))
+
+
 def lacks(states: Iterable[BudgetState], sum_usd: Decimal) -> tuple[Lack, ...]:
     """Those of the budgets that have no room for a sum."""
     found = []
@@ -105,6 +110,7 @@ def short_of(
     reused: Collection[str],
     ledger: Ledger,
     run_id: str,
+    lost: Collection[str] = (),
 ) -> Shortfall:
     """What the missing shots of a run still cost, and which of its budgets have no room for that.
 
@@ -115,8 +121,9 @@ def short_of(
         reused: Content keys of the clips that are in the store.
         ledger: Is only asked.
         run_id: The run, which holds nothing for what it has not sent.
+        lost: Content keys of what is paid for anew, since what was paid for is gone.
     """
-    finish_usd = still_to_buy_usd(plan.part(missing), reused, ledger, run_id)
+    finish_usd = still_to_buy_usd(plan.part(missing), reused, ledger, run_id, lost)
     states = ledger.budget_states(plan.provider, run_id)
     return Shortfall(refused, tuple(missing), finish_usd, lacks(states, finish_usd))
 

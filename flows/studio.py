@@ -115,7 +115,7 @@ async def open_studio(
             rebuy_lost=rebuy_lost,
             observer=observe,
             nsfw=settings.nsfw,
-            approved_usd=terms.approved_usd,
+            approved_usd=terms.ask_above_usd,
             circuit=circuit,
             holder=holder,
         )

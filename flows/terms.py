@@ -29,6 +29,12 @@ class Terms:
         """What the run and its resumptions may spend in all: its budget, and no more than is approved."""
         return min((sum_ for sum_ in (self.limits.run_usd, self.approved_usd) if sum_ is not None), default=None)
 
+    @property
+    def ask_above_usd(self) -> Decimal | None:
+        """The approved sum, where more might be spent with a yes: None where the run's budget allows no more anyway."""
+        own_usd, approved_usd = self.limits.run_usd, self.approved_usd
+        return None if approved_usd is None or (own_usd is not None and own_usd <= approved_usd) else approved_usd
+
     def approved(self, sum_usd: Decimal, limit_usd: Decimal | None = None) -> Terms:
         """The terms after a person's yes to `sum_usd`. With `limit_usd`, that is the run's budget from now on."""
         if limit_usd is None:
@@ -36,9 +42,16 @@ class Terms:
         return replace(self, limits=replace(self.limits, run_usd=limit_usd), approved_usd=limit_usd)
 
     def raised(self, run_usd: Decimal) -> Terms:
-        """The terms once the run's own limit was raised, by somebody who may; what was to be approved is by that."""
-        approved_usd = None if self.approved_usd is None else max(self.approved_usd, run_usd)
-        return replace(self, limits=replace(self.limits, run_usd=run_usd), approved_usd=approved_usd)
+        """The terms once somebody who may has let the run spend `run_usd`: its budget, and what is approved, if lower.
+
+        A run without a budget of its own gets none by that.
+        """
+
+        def at_least(sum_usd: Decimal | None) -> Decimal | None:
+            return None if sum_usd is None else max(sum_usd, run_usd)
+
+        limits = replace(self.limits, run_usd=at_least(self.limits.run_usd))
+        return replace(self, limits=limits, approved_usd=at_least(self.approved_usd))
 
 
 def terms_of(

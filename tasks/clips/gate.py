@@ -102,7 +102,9 @@ async def open_gate(
     return reserved
 
 
-def still_to_buy_usd(plan: Plan, reused: Collection[str], ledger: Ledger, run_id: str) -> Decimal:
+def still_to_buy_usd(
+    plan: Plan, reused: Collection[str], ledger: Ledger, run_id: str, lost: Collection[str] = ()
+) -> Decimal:
     """Dollars that the gate would hold for a plan in this moment, with what it holds for this run and has not sent.
 
     What is under way already, and what was paid for, costs nothing; nor does what another living run has reserved.
@@ -112,12 +114,14 @@ def still_to_buy_usd(plan: Plan, reused: Collection[str], ledger: Ledger, run_id
         reused: Content keys of the clips that are in the store.
         ledger: Is only asked.
         run_id: The run that would pay.
+        lost: Content keys that it pays for anew, since what was paid for is gone.
     """
     prices_usd = {
         take.content_key: shot.price_usd
         for shot in plan.shots
         for take in shot.takes
-        if take.content_key not in reused and not _is_had(ledger, plan.provider, take.content_key, run_id)
+        if take.content_key not in reused
+        and (take.content_key in lost or not _is_had(ledger, plan.provider, take.content_key, run_id))
     }
     return sum(prices_usd.values(), Decimal(0))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +13,10 @@ from typing import Any
 from tasks.clips.attempt import Driver, Order
 from tasks.clips.circuit import Circuit
 from tasks.clips.fetch import Fetcher, Stills
-from tasks.clips.gate import lacks_money, past_limit, wanted_take
+from tasks.clips.gate import past_limit, wanted_take
 from tasks.clips.inputs import Inputs
 from tasks.clips.recall import recorded_error
+from tasks.clips.setbacks import Setbacks
 from tasks.clips.slots import Slots
 from tasks.clips.store import Clip, ClipStore
 from tasks.clips.wheel import Wheel
@@ -26,7 +26,6 @@ from tasks.errors import (
     ClipDamaged,
     ClipLost,
     ContentRefused,
-    OutcomeUnknown,
     OverBudget,
     ProviderUnreachable,
     ShotchainError,
@@ -129,7 +128,7 @@ class Generator:
         )
         # Takes of one content key are one clip: the first makes it, the others wait and find it, or its failure.
         self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._failed: dict[str, ShotchainError] = {}
+        self.setbacks = Setbacks()
         self._billed: set[str] = set()
         self._slots.expect(take.content_key for shot in plan.shots if not shot.depends_on for take in shot.takes)
 
@@ -159,10 +158,9 @@ class Generator:
             self._slots.waive(take.content_key)
             await self._give_back(take.content_key)
 
-    @property
-    def hopeless(self) -> frozenset[str]:
-        """Content keys of what this run cannot have, however much money there is."""
-        return frozenset(key for key, error in self._failed.items() if not lacks_money(error))
+    def stop(self, error: ShotchainError) -> None:
+        """Submit nothing more, for the reason that `error` gives, until it goes on."""
+        self._circuit.trip(error)
 
     def go_on(self, approved_usd: Decimal | None) -> None:
         """Submit again, after money had run out and a limit was raised.
@@ -173,26 +171,20 @@ class Generator:
             approved_usd: What the run may spend without asking from now on, if that is what limits it.
         """
         self._approved_usd = approved_usd
-        self._failed = {
-            key: error
-            for key, error in self._failed.items()
-            if not (lacks_money(error) or isinstance(error, OutcomeUnknown))
-        }
+        self.setbacks.forget()
         self._circuit.close()
 
     async def _take(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
         key = take.content_key
-        if key in self._failed:
+        if (known := self.setbacks.of(key, shot.id)) is not None:
             await self._give_back(key)
-            error = copy.copy(self._failed[key])
-            error.shot = shot.id
-            raise error
+            raise known
         try:
             found = await self._store.find(key) or await self._regain(shot, take)
             if found is None:
                 return await self._have(shot, take, clips)
         except ShotchainError as error:
-            self._failed[key] = error
+            self.setbacks.remember(key, error)
             await self._give_back(key)
             raise
         return await self._reuse(found, shot, take)
@@ -229,7 +221,6 @@ class Generator:
         """Have a take that is not in the store: by an attempt of this run, or by that of another that lives."""
         order = Order(shot.id, take.number, lambda: self._build(shot, clips))
         replaces: str | None = None
-        tries = 0
         attempt = await self._reserve(shot, take)
         while True:
             attempt = await self._wheel.watch(attempt, lambda: self._wait_for_another(shot, take))
@@ -249,7 +240,7 @@ class Generator:
                     replaces = attempt.task_uuid
                 attempt = again or await self._wheel.read(attempt)
             except ShotchainError as error:
-                attempt, tries = await self._after(attempt, error, replaces, tries, shot, take)
+                attempt = await self._after(attempt, error, replaces, shot, take)
             else:
                 if taken is not None:
                     return taken
@@ -285,15 +276,9 @@ class Generator:
             await in_ledger(self._ledger.move, live.task_uuid, State.RELEASED, expect={State.RESERVED})
 
     async def _after(
-        self,
-        attempt: Attempt,
-        error: ShotchainError,
-        replaces: str | None,
-        tries: int,
-        shot: PlannedShot,
-        take: PlannedTake,
-    ) -> tuple[Attempt, int]:
-        """The attempt that follows on one that failed, and how many tries were used up, this one included.
+        self, attempt: Attempt, error: ShotchainError, replaces: str | None, shot: PlannedShot, take: PlannedTake
+    ) -> Attempt:
+        """The attempt that follows on one that failed.
 
         Raises:
             ShotchainError: `error`, where it is not over, may not pass, or no tries are left.
@@ -305,14 +290,15 @@ class Generator:
         if given_up or current.error_code == SETTLED_AS_FREE:
             # It was given up untried here, by another run, or because this one had been taken for dead; or a person
             # said meanwhile that it came to nothing.
-            return await self._reserve(shot, take, replaces), tries
-        if not error.transient or isinstance(error, ProviderUnreachable) or tries >= self._retries:
+            return await self._reserve(shot, take, replaces)
+        tries = self.setbacks.tries[take.content_key] + 1
+        if not error.transient or isinstance(error, ProviderUnreachable) or tries > self._retries:
             raise error
-        tries += 1
+        self.setbacks.tries[take.content_key] = tries
         self._tell(Stage.RETRYING, shot, take, message=f"{error.message}; try {tries + 1}")
         await self._pauses.backoff(tries, first_s=2.0, most_s=30.0)
         try:
-            return await in_ledger(self._ledger.retry, self._run_id, current, shot.price_usd), tries
+            return await in_ledger(self._ledger.retry, self._run_id, current, shot.price_usd)
         except OverBudget as refused:
             raise self._ran_out(refused) from error
 
@@ -365,7 +351,10 @@ class Generator:
                 if await in_ledger(self._ledger.move, held.task_uuid, State.FAILED, **facts) is None:
                     return None
             self._tell(Stage.RETRYING, shot, take, message=f"{error.message}; paying for it once more, as asked")
-            return await self._reserve(shot, take, replaces=held.task_uuid)
+            self.setbacks.lost.add(take.content_key)
+            again = await self._reserve(shot, take, replaces=held.task_uuid)
+            self.setbacks.lost.discard(take.content_key)
+            return again
         finally:
             await self._wheel.let_go(held)
 

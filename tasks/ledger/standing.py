@@ -85,7 +85,7 @@ def raise_limit(connection: Connection, provider: str, name: str, limit_usd: Dec
     if found is None:
         raise LedgerError(f"the ledger knows no budget '{name}' of provider {provider}")
     there, limit_micro = _standing(found, _now(connection)), to_micro(limit_usd)
-    if limit_micro < there.limit_micro and not may_lower:
+    if limit_micro <= there.limit_micro and not may_lower:
         return
     raised = {"raised_micro": limit_micro, "raised_period": _key(there.span)}
     connection.execute(update(budgets).where(*_this(provider, name)).values(raised))

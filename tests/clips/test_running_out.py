@@ -110,3 +110,24 @@ async def test_what_is_under_way_or_paid_for_is_not_bought_again(new_house: NewH
         assert still_to_buy_usd(house.plan, (), theirs.ledger, "theirs") == 2 * PRICE_USD
         making.cancel()
         await asyncio.gather(making, return_exceptions=True)
+
+
+async def test_what_is_paid_for_anew_is_in_the_sum_to_finish(new_house: NewHouse, provider: Provider) -> None:
+    house = new_house(make_plan("a tram", "a ferry"))
+    await house.render(provider, "first")
+    for file in house.files():
+        file.unlink()
+    provider.lost = set(provider.tasks)
+    async with house.run(provider, "run", budget="0.42", rebuy_lost=True, places=1) as run:
+        await open_gate(run.plan, run.store, run.ledger, "run")
+        ended = [await end(run, index) for index in (0, 1)]
+        lost = run.generator.setbacks.lost
+        assert [isinstance(one, OverBudget) for one in ended] == [False, True]
+        assert lost == {run.plan.shots[1].takes[0].content_key}
+        reused = await run.store.has(run.plan.content_keys)
+        assert still_to_buy_usd(run.plan, reused, run.ledger, "run") == 0
+        assert still_to_buy_usd(run.plan, reused, run.ledger, "run", lost) == PRICE_USD
+        run.ledger.set_run_budget("run", Decimal("0.84"))
+        run.generator.go_on(None)
+        assert isinstance(await end(run, 1), Taken)
+        assert not run.generator.setbacks.lost

@@ -238,13 +238,17 @@ class TestSettledByAPerson:
         async with house.run(provider, "dead") as dead:
             left_by_a_crash(dead, S.SUBMITTED, S.UNKNOWN)
         provider.polls = float("inf")
-        async with house.run(provider, "run", plan=both, places=1, patience_s=60.0, grace_s=0.0) as run:
-            making = asyncio.create_task(run.all())
+        async with house.run(provider, "run", plan=both, places=1, grace_s=0.0) as run:
+            await open_gate(both, run.store, run.ledger, run.run_id)
+            ferry, tram = both.shots
+            making = [asyncio.create_task(run.generator.take(ferry, ferry.takes[0], {}))]
             await until(lambda: len(provider.submitted) == 1)
-            unknown = next(attempt for attempt in house.attempts() if attempt.state is S.UNKNOWN)
+            making.append(asyncio.create_task(run.generator.take(tram, tram.takes[0], {})))
+            await asyncio.sleep(0.2)  # the ferry has the one place, and the tram waits for it
+            (unknown,) = [attempt for attempt in house.attempts() if attempt.state is S.UNKNOWN]
             assert run.ledger.settle(unknown.task_uuid, charged=Charged.NO) is not None
             finish(provider)
-            taken = await making
+            taken = await asyncio.gather(*making)
         assert [one.paid_usd for one in taken] == [PRICE_USD] * 2
         assert unknown.task_uuid not in provider.tasks
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,13 @@ async def test_whoever_is_gone_has_said_nothing() -> None:
         raise EOFError
 
     assert await Terminal(read).ask("Raise it? ", 5) is None
+
+
+async def test_what_is_no_text_is_no_answer_and_nobody_waits_for_another() -> None:
+    def read(_: str) -> str:
+        return b"\xe4".decode()
+
+    assert await asyncio.wait_for(Terminal(read).ask("Raise it? ", 60), 5) is None
 
 
 def test_nobody_sits_where_nobody_was_named() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from typing import Any
 
@@ -199,7 +200,8 @@ async def test_a_deployed_run_pauses_for_a_raise_and_goes_on_and_asks_again_when
     monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "00000000-0000-0000-0000-000000000001")
     monkeypatch.setenv("SHOTCHAIN_ON_EMPTY", "pause")
     named = render.with_options(flow_run_name="short of money")
-    running = asyncio.create_task(named(**given(home, server, "Standing", budgets=str(home.folder / "budgets.yaml"))))
+    options = given(home, server, "Standing", budgets=str(home.folder / "budgets.yaml"), retries=2)
+    running = asyncio.create_task(named(**options))
     await answer(on_server, "short of money", answer="approve", note="go on", name="Ann  Archer")
     await answer(on_server, "short of money", answer="approve", new_limit_usd="3")
     done = await running
@@ -211,8 +213,13 @@ async def test_a_deployed_run_pauses_for_a_raise_and_goes_on_and_asks_again_when
         (state,) = ledger.budget_states(run.provider, run.run_id)
         assert state.limit_usd == 3
         first, second = ledger.approvals(run.run_id)
-    assert (first.who, first.how, first.note, first.limit_usd) == ("Ann Archer", "prefect", "go on", None)
-    assert second.who == "prefect"
+    assert (first.who, first.how, first.note, first.limit_usd) == (
+        "Ann Archer",
+        "prefect",
+        "Raises the budget 'acme' to $1.68. go on",
+        None,
+    )
+    assert (second.who, second.note) == ("prefect", "Raises the budget 'acme' to $3.00.")
     told = await events_of(on_server, run.run_id, 9)
     once = ["shotchain.budget.refused", "shotchain.approval.requested", "shotchain.approval.given"]
     reserved = "shotchain.budget.reserved"
@@ -274,7 +281,13 @@ async def test_a_limit_that_is_none_higher_is_no_yes_and_lowers_nothing(
 ) -> None:
     server = emulator({**LAKE, "times": 1})
     (home.folder / "budgets.yaml").write_text(STUDIO)
-    ask_at(Terminal(lambda _: "0"))
+    asked: list[str] = []
+
+    def lower(question: str) -> str:
+        asked.append(question)
+        return ("0", "1.26", "n")[len(asked) - 1]
+
+    ask_at(Terminal(lower))
     try:
         with pytest.raises(Incomplete, match="money ran out"):
             await render(**given(home, server, "Lower", budgets=str(home.folder / "budgets.yaml"), on_empty="pause"))
@@ -284,4 +297,132 @@ async def test_a_limit_that_is_none_higher_is_no_yes_and_lowers_nothing(
         (state,) = ledger.budget_states(ledger.runs()[0].provider)
         (said,) = ledger.approvals(ledger.runs()[0].run_id)
     assert (state.limit_usd, said.answer) == (Decimal("1.26"), Answer.REJECTED)
-    assert "the budget 'acme': $0.00 is no raise" in said.note
+    assert asked[1].startswith("$0.00 is no raise: the budget 'acme' is $1.26 already.\n")
+    assert asked[2].startswith("$1.26 is no raise")
+
+
+async def test_on_the_page_a_limit_that_is_none_higher_is_a_no(
+    home: Home, emulator: Callable[..., EmulatorServer], on_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = emulator({**LAKE, "times": 1})
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "00000000-0000-0000-0000-000000000001")
+    named = render.with_options(flow_run_name="no raise")
+    running = asyncio.create_task(named(**given(home, server, "No raise", budget_usd="1.26", on_empty="pause")))
+    await answer(on_server, "no raise", answer="approve", new_limit_usd="1.26", note="as it is")
+    with pytest.raises(Incomplete) as ended:
+        await running
+    assert ended.value.exit_code == 3
+    with open_ledger(home.environment["SHOTCHAIN_LEDGER"]) as ledger:
+        (said,) = ledger.approvals(ledger.runs()[0].run_id)
+    assert (said.answer, said.limit_usd) == (Answer.REJECTED, None)
+    assert said.note == "$1.26 is no raise: the run's budget is $1.26 already. as it is"
+
+
+async def test_a_run_that_is_started_again_without_money_asks_again_and_tells_what_is_missing(
+    home: Home, emulator: Callable[..., EmulatorServer]
+) -> None:
+    server = emulator({**LAKE, "times": 1})
+    answers, asked = ["", "", "yes"], []
+
+    def say(question: str) -> str:
+        asked.append(question)
+        return answers[len(asked) - 1]
+
+    options = given(home, server, "Again", budget_usd="1.26", on_empty="pause")
+    ask_at(Terminal(say))
+    try:
+        with pytest.raises(Incomplete) as ended:
+            await render.with_options(retries=1, retry_delay_seconds=0)(**options)
+        again = await render.with_options(flow_run_name="again")(**{**options, "budget_usd": "0.42"})
+    finally:
+        ask_at(None)
+    # The second start of the first run bought nothing, and says the same as the first; the other run has its own money.
+    assert len(asked) == 2
+    assert asked[0].splitlines()[-1] == asked[1].splitlines()[-1]
+    assert (ended.value.exit_code, ended.value.summary["reused"]) == (3, 0)
+    assert ended.value.summary["to_finish"]["cost_usd"] == "0.42"
+    assert (again["cost_usd"], books(server)[0]) == ("0.42", "1.68")
+
+
+async def test_a_yes_to_a_run_that_was_started_again_finishes_it(
+    home: Home, emulator: Callable[..., EmulatorServer]
+) -> None:
+    server = emulator({**LAKE, "times": 1})
+    answers = ["", "yes"]
+    ask_at(Terminal(lambda _: answers.pop(0)))
+    try:
+        options = given(home, server, "Once more", budget_usd="1.26", on_empty="pause")
+        done = await render.with_options(retries=1, retry_delay_seconds=0)(**options)
+    finally:
+        ask_at(None)
+    assert (done["cost_usd"], done["generated"], done["failed"]) == ("1.68", 3, 0)
+    assert books(server)[0] == "1.68"
+
+
+async def test_a_raise_gives_no_take_more_tries_than_it_had(
+    home: Home, emulator: Callable[..., EmulatorServer]
+) -> None:
+    server = emulator({**LAKE, "times": 9})
+    ask_at(Terminal(lambda _: "9"))
+    try:
+        with pytest.raises(Incomplete) as ended:
+            await render(**given(home, server, "Tries", budget_usd="1.26", on_empty="pause"))
+    finally:
+        ask_at(None)
+    assert ended.value.exit_code == 5
+    assert sum("lake" in prompt for prompt in books(server)[1]) == 2  # with one retry
+
+
+async def test_where_asking_itself_fails_the_run_ends_with_what_it_has(
+    home: Home, emulator: Callable[..., EmulatorServer]
+) -> None:
+    server = emulator({**LAKE, "times": 1})
+
+    def broken() -> AbstractContextManager[None]:
+        raise RuntimeError("the screen is gone")
+
+    ask_at(Terminal(lambda _: "yes", broken))
+    try:
+        with pytest.raises(Incomplete) as caught:
+            await render(**given(home, server, "Broken", budget_usd="1.26", on_empty="pause"))
+    finally:
+        ask_at(None)
+    assert caught.value.exit_code == 3
+    manifest = json.loads((home.folder / "film.manifest.json").read_text())
+    assert manifest["to_finish"] == caught.value.summary["to_finish"]
+
+
+async def test_where_the_budget_is_what_is_approved_too_it_is_the_budget_that_ran_out(
+    home: Home, emulator: Callable[..., EmulatorServer]
+) -> None:
+    server = emulator({**LAKE, "times": 1})
+    with pytest.raises(Incomplete) as caught:
+        await render(**given(home, server, "Both", budget_usd="1.26", approve_above_usd="1.26"))
+    assert caught.value.exit_code == 3
+
+
+async def test_what_failed_for_another_reason_is_neither_asked_for_nor_held(
+    home: Home, emulator: Callable[..., EmulatorServer]
+) -> None:
+    refused = {**LAKE, "code": "contentPolicyViolation", "times": 1}
+    server = emulator(refused, {**LAKE, "times": 1})
+    asked: list[str] = []
+
+    def yes(question: str) -> str:
+        asked.append(question)
+        return "yes"
+
+    board = BOARD.replace("A calm lake, duration: 1", "A calm lake, duration: 1, takes: 2")
+    options = given(home, server, "Takes", budget_usd="1.68", on_empty="pause", max_in_flight=1)
+    options["storyboard"] = str(home.storyboard(board.format(title="Takes")))
+    ask_at(Terminal(yes))
+    try:
+        with pytest.raises(Incomplete) as ended:
+            await asyncio.wait_for(render(**options), 60)
+    finally:
+        ask_at(None)
+    # One take of the lake is refused for good; the other, the hill and the barn are had for what was asked.
+    (question,) = asked
+    assert "from $1.68 to $2.10" in question
+    assert (ended.value.exit_code, ended.value.summary["reserved_usd"]) == (5, "0.00")
+    assert books(server)[0] == ended.value.summary["cost_usd"] == "2.10"

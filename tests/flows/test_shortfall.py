@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from flows.outcome import Made
 from flows.shortfall import Shortfall, lacks, refuse_without_room
-from tasks.errors import ContentRefused, NeedFailed, OutcomeUnknown, OverBudget
-from tasks.ledger import BudgetState, Period
+from tasks.errors import BadInput, ContentRefused, NeedFailed, OutcomeUnknown, OverBudget
+from tasks.ledger import BudgetState, Period, Totals
 from tasks.plan.model import PlannedShot
 from tests.clips.house import chain, make_plan
 
@@ -104,6 +104,17 @@ def test_what_lacks_money_alone_may_go_on_with_what_waits_for_it_and_nothing_els
     made.failures["a"] = ContentRefused("no")
     assert made.unpaid() == ["z"]
     assert made.ran_out is None
+
+
+def test_a_run_that_ran_out_ends_so_whatever_else_failed() -> None:
+    refused = OverBudget("r", needed_usd=Decimal(1), limit_usd=Decimal(1), held_usd=Decimal(1))
+    made = Made(make_plan("a lake", "a hill"))
+    made.failures = {"a": refused, "b": BadInput("no such picture")}
+    nothing = Decimal(0)
+    totals = Totals(reserved_usd=nothing, spent_usd=nothing, unknown_usd=nothing)
+    assert made.incomplete(totals, {}).exit_code == BadInput.exit_code
+    made.shortfall = Shortfall(refused, ("a",), Decimal(1), ())
+    assert made.incomplete(totals, {}).exit_code == 3
 
 
 def others() -> list[PlannedShot]:
