@@ -15,7 +15,7 @@ from typing import Literal
 from prefect.exceptions import FlowPauseTimeout
 from prefect.input import RunInput
 from prefect.runtime import deployment
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from flows.events import MoneyEvent, tell, tell_refused
 from flows.pausing import pause_for
@@ -37,13 +37,19 @@ class ApprovalForm(RunInput):
     """What a person fills in. `answer` has no default, so that resuming a run without an answer is never a yes."""
 
     answer: Literal["approve", "reject"] = Field(description="Whether the sum may be spent.")
-    new_limit_usd: str | None = Field(
-        default=None,
+    # No `str | None`: Prefect's form would show that as a choice of two boxes.
+    new_limit_usd: str = Field(
+        default="",
         description="Another limit, in dollars: of the run in all, or of the budget that ran out. Empty: as asked for.",
         pattern=r"^(\$?[0-9]{1,9}(\.[0-9]{1,6})?)?$",
     )
     note: str = Field(default="", description="Kept in the ledger with the answer.", max_length=2000)
     name: str = Field(default="", description="Who you are; Prefect does not tell.", max_length=200)
+
+    @field_validator("new_limit_usd", mode="before")
+    @classmethod
+    def _nothing_is_empty(cls, value: object) -> object:
+        return "" if value is None else value
 
     @property
     def limit_usd(self) -> Decimal | None:

@@ -15,7 +15,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
 
 from flows.batch_budget import TAG, batch_budget
-from flows.batch_runs import Ended, Here, Renders, Workers
+from flows.batch_runs import Ended, Here, Renders, Workers, exit_code_of
 from flows.boards import find_boards
 from flows.history import ledger_if_there
 from flows.parameters import ApprovalTimeout, AtOnce, InFlight, Retries
@@ -228,16 +228,19 @@ def _found(item: Surveyed, ended: Ended, settings: Settings) -> dict[str, Any]:
     """What a render left: what it told, its manifest, its money in the ledger."""
     told = dict(ended.told)
     manifest = read_manifest(item.board.targets)
-    if manifest is not None and manifest.get("run_id") == ended.run_id and isinstance(manifest.get("film"), dict):
+    if manifest is not None and manifest.get("run_id") != ended.run_id:
+        manifest = None  # an earlier run's
+    if manifest is not None and isinstance(manifest.get("film"), dict):
         told.setdefault("frames", manifest["film"].get("frames"))
         told.setdefault("output", item.board.targets.film.shown)
+    code = exit_code_of(ended, manifest)
     return {
-        "outcome": OUTCOMES[ended.exit_code],
+        "outcome": OUTCOMES[code],
         "frames": told.get("frames"),
         "cost_usd": _cost(ended, settings, manifest),
         "output": told.get("output"),
         "error": ended.error,
-        "exit_code": ended.exit_code,
+        "exit_code": code,
         "run_id": ended.run_id,
     }
 
@@ -249,7 +252,7 @@ def _cost(ended: Ended, settings: Settings, manifest: Mapping[str, Any] | None) 
     with ledger_if_there(settings.ledger) as ledger:
         if ledger is not None and ledger.run(ended.run_id) is not None:
             return usd(ledger.totals(ended.run_id).spent_usd)
-    if manifest is not None and manifest.get("run_id") == ended.run_id:
+    if manifest is not None:
         return str(manifest.get("cost_usd", "0.00"))
     return "0.00"
 

@@ -27,7 +27,7 @@ from tasks import errors
 from tasks.errors import Incomplete, PrefectUnreachable, ShotchainError
 from tasks.redaction import redact
 
-__all__ = ["Ended", "Here", "Renders", "Workers", "ended_of"]
+__all__ = ["Ended", "Here", "Renders", "Workers", "ended_of", "exit_code_of"]
 
 _log = logging.getLogger("shotchain.batch")
 
@@ -236,12 +236,32 @@ def ended_of(run: FlowRun) -> Ended:
         return Ended(run_id)
     message = str(redact(state.message or ""))
     if state.is_failed() and (said := _EXCEPTION.match(message)):
-        known = getattr(errors, said["type"], None)
-        code = known.exit_code if isinstance(known, type) and issubclass(known, ShotchainError) else 1
-        return Ended(run_id, code, {"type": said["type"], "message": said["message"].strip()})
+        return Ended(run_id, _code_of(said["type"]), {"type": said["type"], "message": said["message"].strip()})
     if state.is_cancelled():
         return Ended(run_id, 5, {"type": "Cancelled", "message": "the render was cancelled; what is paid is kept"})
     return Ended(run_id, 1, {"type": state.name, "message": message})
+
+
+def exit_code_of(ended: Ended, manifest: Mapping[str, Any] | None) -> int:
+    """The exit code of a render that ended; where shots failed, its manifest says what stopped it, if anything did.
+
+    Args:
+        ended: What is known of it.
+        manifest: The one that it published, if it can be read here.
+    """
+    if (ended.error or {}).get("type") != Incomplete.__name__ or manifest is None:
+        return ended.exit_code
+    if (short := manifest.get("to_finish")) and "exit_code" in short:
+        return int(short["exit_code"])
+    failures = [shot["error"] for shot in manifest.get("shots", ()) if shot.get("error")]
+    codes = {_code_of(str(error.get("type"))) for error in failures} - {Incomplete.exit_code}
+    return min(codes, default=ended.exit_code)
+
+
+def _code_of(name: str) -> int:
+    """The exit code of an error of this name."""
+    known = getattr(errors, name, None)
+    return known.exit_code if isinstance(known, type) and issubclass(known, ShotchainError) else 1
 
 
 def _is_over(run: FlowRun) -> bool:

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 
-from flows.events import MoneyEvent, tell, tell_refused
+from flows.events import MoneyEvent, tell
 from flows.page.words import plain
 from flows.page.writer import careful_artifacts
 from flows.studio import Studio
 from tasks.clips.gate import Reserved
 from tasks.clips.task import reserve
-from tasks.errors import OverBudget
 from tasks.handed import Handed
 from tasks.ledger import BudgetState
 from tasks.plan.model import Plan, usd
@@ -23,13 +22,9 @@ __all__ = ["reserve_plan", "show_budgets"]
 async def reserve_plan(
     studio: Studio, planned: Handed[Plan], approved_usd: Decimal | None, *, forgone: Collection[str] = ()
 ) -> Handed[Reserved]:
-    """Open the gate, and tell what came of it; see `tasks.clips.gate.open_gate`."""
+    """Open the gate, and tell what it reserved; see `tasks.clips.gate.open_gate`."""
     provider = planned.value.provider
-    try:
-        reserved = await reserve(planned, studio.store, studio.ledger, studio.run_id, approved_usd, forgone)
-    except OverBudget as error:
-        tell_refused(error, run_id=studio.run_id, provider=provider)
-        raise
+    reserved = await reserve(planned, studio.store, studio.ledger, studio.run_id, approved_usd, forgone)
     states = await _states(studio, provider)
     tell(
         MoneyEvent.RESERVED,

@@ -74,6 +74,8 @@ async def begin_within(studio: Studio, planned: Handed[Plan], approved_usd: Deci
         return await reserve_plan(studio, planned, approved_usd)
     except (OverBudget, ApprovalNeeded) as error:
         if not lacks_money(error) or not await in_ledger(has_begun, studio.ledger, studio.run_id):
+            if isinstance(error, OverBudget):
+                tell_refused(error, run_id=studio.run_id, provider=planned.value.provider)
             raise
         studio.generator.stop(error)
     return Handed(Reserved(studio.run_id, frozenset(await studio.store.has(planned.value.content_keys)), ()))
@@ -156,6 +158,7 @@ async def _more(
             part, hopeless = Handed(plan.part(again)), studio.generator.setbacks.hopeless
             return await reserve_plan(studio, part, None, forgone=hopeless), refill
         except OverBudget as error:
+            tell_refused(error, run_id=studio.run_id, provider=plan.provider)
             if lacks_money(error):
                 refused = error  # another run was faster, or the new limit is not enough
             else:

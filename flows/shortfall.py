@@ -76,6 +76,7 @@ class Shortfall:
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready fields."""
         return {
+            "exit_code": self.refused.exit_code,
             "cost_usd": usd(self.finish_usd),
             "shots": list(self.shots),
             "budgets": [lack.as_dict() for lack in self.lacks],

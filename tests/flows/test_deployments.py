@@ -23,7 +23,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.objects import State as RunState
 from prefect.client.schemas.sorting import FlowRunSort
 
-from flows.batch_runs import Workers, ended_of
+from flows.batch_runs import Ended, Workers, ended_of, exit_code_of
 from tasks.emulator.server import EmulatorServer
 from tasks.emulator.settings import EmulatorSettings
 from tasks.ledger import State, open_ledger
@@ -221,6 +221,24 @@ def test_what_the_state_of_a_run_tells(kind: StateType, message: str | None, cod
 
     assert ended.exit_code == code
     assert (ended.error or {}).get("type") == error
+
+
+@pytest.mark.parametrize(
+    ("manifest", "code"),
+    [
+        (None, 5),
+        ({"to_finish": None, "shots": [{"error": None}, {"error": {"type": "ContentRefused"}}]}, 5),
+        ({"to_finish": None, "shots": [{"error": {"type": "NeedFailed"}}, {"error": {"type": "KeyRefused"}}]}, 6),
+        ({"to_finish": {"exit_code": 4}, "shots": [{"error": {"type": "OverBudget"}}]}, 4),
+    ],
+)
+def test_why_a_run_on_another_machine_is_incomplete_is_told_by_its_manifest(
+    manifest: dict[str, Any] | None, code: int
+) -> None:
+    message = "Flow run encountered an exception: Incomplete: 1 of 2 shots"
+    ended = ended_of(FlowRun(flow_id=uuid4(), state=RunState(type=StateType.FAILED, message=message)))
+    assert exit_code_of(ended, manifest) == code
+    assert exit_code_of(Ended("run", 0), manifest) == 0
 
 
 @pytest.mark.server

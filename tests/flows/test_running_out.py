@@ -345,7 +345,7 @@ async def test_a_run_that_is_started_again_without_money_asks_again_and_tells_wh
 
 
 async def test_a_yes_to_a_run_that_was_started_again_finishes_it(
-    home: Home, emulator: Callable[..., EmulatorServer]
+    home: Home, emulator: Callable[..., EmulatorServer], on_server: str
 ) -> None:
     server = emulator({**LAKE, "times": 1})
     answers = ["", "yes"]
@@ -357,6 +357,33 @@ async def test_a_yes_to_a_run_that_was_started_again_finishes_it(
         ask_at(None)
     assert (done["cost_usd"], done["generated"], done["failed"]) == ("1.68", 3, 0)
     assert books(server)[0] == "1.68"
+    with open_ledger(home.environment["SHOTCHAIN_LEDGER"]) as ledger:
+        (run,) = ledger.runs()
+    asked = ["shotchain.budget.refused", "shotchain.approval.requested"]
+    reserved, given_, denied = "shotchain.budget.reserved", "shotchain.approval.given", "shotchain.approval.denied"
+    assert await events_of(on_server, run.run_id, 8) == [reserved, *asked, denied, *asked, given_, reserved]
+
+
+async def test_a_shot_that_is_at_its_own_limit_fails_alone_and_nobody_is_asked(
+    home: Home, emulator: Callable[..., EmulatorServer]
+) -> None:
+    server = emulator({**LAKE, "times": 1})
+    asked: list[str] = []
+
+    def yes(question: str) -> str:
+        asked.append(question)
+        return "yes"
+
+    ask_at(Terminal(yes))
+    try:
+        with pytest.raises(Incomplete) as ended:
+            await render(**given(home, server, "Own limit", shot_budget_usd="0.42", on_empty="pause"))
+    finally:
+        ask_at(None)
+    (refused,) = ended.value.failures
+    assert (refused.shot, ended.value.exit_code, asked) == ("lake", 3, [])
+    assert (ended.value.summary["generated"], "to_finish" in ended.value.summary) == (2, False)
+    assert books(server)[0] == "1.26"
 
 
 async def test_a_raise_gives_no_take_more_tries_than_it_had(
