@@ -16,13 +16,15 @@ from prefect.events.schemas.events import ResourceSpecification
 
 from flows.events import MoneyEvent
 
-__all__ = ["MONEY", "MOST_STARTS", "RERUN_AFTER_S", "SILENT_S", "TAG", "notifications", "rescues"]
+__all__ = ["MONEY", "MOST_STARTS", "RERUN_AFTER_S", "SILENT_S", "TAG", "UNBEGUN_S", "notifications", "rescues"]
 
 TAG = "shotchain"
 # Three of Prefect's heartbeats (180 s), and a little; a machine that only stalled is not taken for dead.
 SILENT_S = 600
 # A worker reports a crash a second time some seconds later; that would undo a rerun that had begun by then.
 RERUN_AFTER_S = 60
+# Longer than a machine takes to start, or to fetch an image: a run that begins twice costs nothing, but helps nobody.
+UNBEGUN_S = 1800
 # A run that crashed so often is left to a person.
 MOST_STARTS = 3
 
@@ -84,6 +86,25 @@ def rescues() -> list[AutomationCore]:
             actions=[
                 ChangeFlowRunState(
                     name="AwaitingRetry", state=StateType.SCHEDULED, message="It crashed, and goes on where it stopped."
+                )
+            ],
+        ),
+        AutomationCore(
+            name="shotchain: plan anew runs that never began",
+            description=f"A worker took it, and {UNBEGUN_S} s later it has not begun: that machine died in between.",
+            trigger=EventTrigger(
+                match=_runs(),
+                match_related=_ours(),
+                for_each={"prefect.resource.id"},
+                after={f"{_RUN}Pending"},
+                expect={f"{_RUN}{name}" for name in (*_ENDINGS, "heartbeat", "Scheduled", "Running", "Retrying")},
+                posture=Posture.Proactive,
+                threshold=1,
+                within=timedelta(seconds=UNBEGUN_S),
+            ),
+            actions=[
+                ChangeFlowRunState(
+                    name="Scheduled", state=StateType.SCHEDULED, message="The machine that took it never began it."
                 )
             ],
         ),

@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from prefect import flow
-from prefect.artifacts import acreate_table_artifact
 from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
 
@@ -18,6 +17,7 @@ from flows.batch_budget import TAG, batch_budget
 from flows.batch_runs import Ended, Here, Renders, Workers, exit_code_of
 from flows.boards import find_boards
 from flows.history import ledger_if_there
+from flows.page.writer import careful_artifacts
 from flows.parameters import ApprovalTimeout, AtOnce, InFlight, Retries
 from flows.shared import run_environment
 from flows.survey import Surveyed, survey
@@ -300,12 +300,15 @@ def _judged(told: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _leave_artifact(told: Mapping[str, Any]) -> None:
+    artifacts = careful_artifacts()
+    if artifacts is None:
+        return
     limit = "" if told["budget_usd"] is None else f" of ${told['budget_usd']}"
     counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(told["counts"].items()))
-    await acreate_table_artifact(
-        key="shotchain-batch",
-        description=f"{len(told['storyboards'])} storyboards: {counts}; ${told['cost_usd']}{limit}",
-        table=[
+    await artifacts.table(
+        "shotchain-batch",
+        f"{len(told['storyboards'])} storyboards: {counts}; ${told['cost_usd']}{limit}",
+        [
             {
                 "storyboard": row["name"],
                 "outcome": row["outcome"],

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from prefect import flow
-from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 
 from flows.display import minutes
 from flows.page import leave_plan
+from flows.page.writer import careful_artifacts
 from flows.parameters import InFlight, Retries
 from flows.pricing import Priced, parse_clip_seconds, price
 from flows.shared import run_environment
@@ -79,15 +79,18 @@ async def estimate(
 
 
 async def _leave_artifacts(priced: Priced) -> None:
+    artifacts = careful_artifacts()
+    if artifacts is None:
+        return
     told, plan = priced.estimate, priced.plan
     over = ""
     if priced.savings is not None and priced.tightest is not None:
         over = f"; over {priced.tightest.budget} by ${usd(priced.savings.over_usd)}"
-    await acreate_table_artifact(
-        key="shotchain-estimate",
-        description=f"**{plan.title}**: {told.generated} of {told.takes} takes to generate for "
+    await artifacts.table(
+        "shotchain-estimate",
+        f"**{plan.title}**: {told.generated} of {told.takes} takes to generate for "
         f"${usd(told.to_pay_usd)}, at worst ${usd(told.worst_usd)}{over}; {_time(told)}",
-        table=[
+        [
             {
                 "shot": shot.id,
                 "takes": shot.takes,
@@ -103,15 +106,15 @@ async def _leave_artifacts(priced: Priced) -> None:
     )
     changes = [] if priced.savings is None else [*priced.savings.together, *priced.savings.alone]
     if changes:
-        await acreate_table_artifact(
-            key="shotchain-savings",
-            description=f"**{plan.title}**: what makes it cheaper{over}",
-            table=[{"change": saving.says, "saves": f"${usd(saving.saves_usd)}"} for saving in changes],
+        await artifacts.table(
+            "shotchain-savings",
+            f"**{plan.title}**: what makes it cheaper{over}",
+            [{"change": saving.says, "saves": f"${usd(saving.saves_usd)}"} for saving in changes],
         )
-    await acreate_markdown_artifact(
-        key="shotchain-graph",
-        description=f"{plan.title}: which shot takes frames of which",
-        markdown=f"```mermaid\n{draw(plan, told)}```\n",
+    await artifacts.markdown(
+        "shotchain-graph",
+        f"{plan.title}: which shot takes frames of which",
+        f"```mermaid\n{draw(plan, told)}```\n",
     )
 
 

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 from prefect import flow
-from prefect.artifacts import acreate_table_artifact
 from pydantic import Field
 
 from flows.history import ledger_if_there
+from flows.page.writer import careful_artifacts
 from flows.reconcile import as_rows, raise_unclear, reconcile, summary_of, sums_of
 from flows.shared import run_environment
 from tasks.clips.recover import Recovered
@@ -33,7 +33,7 @@ async def recover(
     """Ask the provider what became of every attempt that no living run drives, and bring every paid clip to the store.
 
     Safe at any time, on any machine that shares the ledger and the store, beside any run. Buys nothing. Leaves a table
-    artifact.
+    artifact, if there were any.
 
     Args:
         provider: Whose attempts.
@@ -57,11 +57,9 @@ async def recover(
         settings = settle(needs_key=True)
         recovered = await reconcile(settings, wait_s=wait_s, observe=observer())
     sums = ", ".join(f"${usd(amount)} {name.removesuffix('_usd')}" for name, amount in sums_of(recovered).items())
-    await acreate_table_artifact(
-        key="shotchain-recovery",
-        description=f"**{settings.identity}**: {len(recovered)} unfinished attempts; {sums}",
-        table=as_rows(recovered),
-    )
+    if artifacts := careful_artifacts():
+        description = f"**{settings.identity}**: {len(recovered)} unfinished attempts; {sums}"
+        await artifacts.table("shotchain-recovery", description, as_rows(recovered))
     raise_unclear(settings.identity, recovered)
     return summary_of(settings.identity, recovered)
 

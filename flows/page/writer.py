@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol, TypeAlias
@@ -26,7 +26,7 @@ from tasks.redaction import redact
 __all__ = ["Artifacts", "Careful", "Log", "Rows", "careful_artifacts", "run_log", "write_to"]
 
 Log: TypeAlias = "logging.Logger | logging.LoggerAdapter[logging.Logger]"
-Rows: TypeAlias = Sequence[dict[str, str | int]]
+Rows: TypeAlias = Sequence[Mapping[str, str | int]]
 
 _WRITE_S = 5.0
 
@@ -54,7 +54,7 @@ class _Prefect:
         self._bars: dict[str, UUID] = {}
 
     async def table(self, key: str, description: str, rows: Rows) -> None:
-        await TableArtifact(key=key, description=description, table=list(rows)).acreate()
+        await TableArtifact(key=key, description=description, table=[dict(row) for row in rows]).acreate()
 
     async def markdown(self, key: str, description: str, markdown: str) -> None:
         await MarkdownArtifact(key=key, description=description, markdown=markdown).acreate()

@@ -22,7 +22,7 @@ from prefect.events.schemas.automations import EventTrigger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
-from flows.automations import MOST_STARTS, RERUN_AFTER_S, SILENT_S, notifications, rescues
+from flows.automations import MOST_STARTS, RERUN_AFTER_S, SILENT_S, UNBEGUN_S, notifications, rescues
 from flows.bootstrap import Report, Wanted, bootstrap
 from flows.server import TemporaryServer
 from flows.shared import LIMIT, VARIABLES, RunwareCredentials, credentials_key, shared_environment, shared_slot
@@ -274,9 +274,10 @@ async def test_a_server_that_goes_away_meanwhile_stops_no_shot(
 
 
 def test_dead_runs_are_found_late_and_rerun_after_the_worker_has_had_its_say() -> None:
-    dead, crashed = (automation.trigger for automation in rescues())
+    dead, crashed, unbegun = (automation.trigger for automation in rescues())
     assert isinstance(dead, EventTrigger)
     assert isinstance(crashed, EventTrigger)
+    assert isinstance(unbegun, EventTrigger)
 
     # Three heartbeats; and a worker's second report of the same crash comes seconds later.
     assert dead.within == timedelta(seconds=SILENT_S) >= timedelta(seconds=540)
@@ -284,4 +285,7 @@ def test_dead_runs_are_found_late_and_rerun_after_the_worker_has_had_its_say() -
     assert "prefect.flow-run.Crashed" in dead.expect
     assert crashed.expect.isdisjoint(crashed.after)
     # Never one that did not begin, never one that crashed each time.
+    # What began in any way is left to the others.
+    assert {"prefect.flow-run.Running", "prefect.flow-run.heartbeat"} <= unbegun.expect
+    assert unbegun.within == timedelta(seconds=UNBEGUN_S) > dead.within
     assert list(crashed.match["prefect.run-count"]) == [str(count) for count in range(1, MOST_STARTS)]

@@ -37,6 +37,7 @@ LATENCY_S = 5.0
 SILENT_S = 45
 """After so many seconds without a heartbeat a run counts as dead; they come every 30 s, Prefect's least."""
 RERUN_AFTER_S = 15
+UNBEGUN_S = 20
 
 # How late automations may be: they are looked at every 5 s, and a heartbeat may have come just before the end.
 _AUTOMATION_S = 45.0
@@ -131,6 +132,20 @@ class Studio:
         """Begin a run; gives its id."""
         found = self.ask(f"deployments/name/{deployment}")["id"]
         return str(self.ask(f"deployments/{found}/create_flow_run", {"parameters": parameters})["id"])
+
+    def take_and_die(self, deployment: str, **parameters: Any) -> str:
+        """A run as a machine leaves it that took it, and died before it began it; gives its id."""
+        found = self.ask(f"deployments/name/{deployment}")["id"]
+        later = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2100-01-01T00:00:00Z"}}
+        made = self.ask(f"deployments/{found}/create_flow_run", {"parameters": parameters, "state": later})
+        self.set_state(str(made["id"]), "PENDING", "Pending")
+        return str(made["id"])
+
+    def wait_until_planned_anew(self, run_id: str) -> float:
+        """Wait until a run that was taken and never begun has begun; gives the seconds."""
+        return self._by_itself(
+            run_id, lambda: int(self.run(run_id)["run_count"]) > 0, UNBEGUN_S, "SCHEDULED", "Scheduled"
+        )
 
     def render(self, name: str, **parameters: Any) -> str:
         """Begin to render a new storyboard of that name; gives the run's id."""
@@ -391,7 +406,11 @@ def _furnish(studio: Studio, office: Path, base_url: str, ledger: str) -> None:
     assert {"runware-credentials/shotchain", "shotchain_work", "shotchain_ledger", "runware_base_url"} <= made, told
     run([command("prefect"), "--no-prompt", "deploy", "--all"], environment)
     # The same automations, with waits that fit into a test.
-    waits = {"shotchain: mark dead runs crashed": SILENT_S, "shotchain: run crashed runs again": RERUN_AFTER_S}
+    waits = {
+        "shotchain: mark dead runs crashed": SILENT_S,
+        "shotchain: run crashed runs again": RERUN_AFTER_S,
+        "shotchain: plan anew runs that never began": UNBEGUN_S,
+    }
     for automation in studio.ask("automations/filter", {}):
         changed = {name: automation[name] for name in ("name", "description", "enabled", "trigger", "actions")}
         changed["trigger"]["within"] = waits.pop(automation["name"])

@@ -18,7 +18,7 @@ from tasks.ledger import LIVE, State
 from tests.crash.trial import film_frames
 from tests.machines.boards import BROKEN, FRAMES, PICTURE, PRICE_USD, TAKES, board, picture
 from tests.machines.processes import command, is_alive, run, wait_until
-from tests.machines.studio import BUCKET, RERUN_AFTER_S, SILENT_S, Studio
+from tests.machines.studio import BUCKET, RERUN_AFTER_S, SILENT_S, UNBEGUN_S, Studio
 
 BATCH = ("dawn", "dusk", "noon", "night", "morning")
 LOST = ("warbler", "wagtail", "wren")
@@ -120,6 +120,17 @@ def test_a_run_whose_process_is_killed_is_run_again_by_the_server(studio: Studio
     )
     assert studio.states_of(run_id).count("AwaitingRetry") == 1
     paid_once(studio, "plover")
+
+
+def test_a_run_that_a_machine_took_and_never_began_is_planned_anew(studio: Studio) -> None:
+    studio.put("curlew")
+    run_id = studio.take_and_die("render/render", storyboard=studio.board_of("curlew"), output=studio.film_of("curlew"))
+    begun_s = studio.wait_until_planned_anew(run_id)
+    studio.wait(run_id)
+
+    studio.tally.measured.append(f"taken and never begun: begun after {begun_s:.1f} s (rule: {UNBEGUN_S} s)")
+    assert studio.run(run_id)["run_count"] == 1
+    paid_once(studio, "curlew")
 
 
 def test_a_retry_buys_nothing_of_a_run_that_finished_or_failed_at_its_last_step(studio: Studio) -> None:
