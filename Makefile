@@ -70,10 +70,10 @@ chromium:
 	}
 
 ui: setup ## start Prefect with UI, worker and deployments on this machine (PORT=4200), in the background
-	@$(BIN)/python -m flows.local_ui start $(if $(PORT),--port $(PORT))
+	@$(BIN)/python -m flows.server.local_ui start $(if $(PORT),--port $(PORT))
 
 ui-stop: ## end what `make ui` started
-	@test ! -x $(BIN)/python || $(BIN)/python -m flows.local_ui stop
+	@test ! -x $(BIN)/python || $(BIN)/python -m flows.server.local_ui stop
 
 lint: setup ## check style and types
 	$(BIN)/ruff format --check .

@@ -13,14 +13,14 @@ from prefect import flow
 from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
 
-from flows.batch_budget import TAG, batch_budget
-from flows.batch_runs import Ended, Here, Renders, Workers, exit_code_of
-from flows.boards import find_boards
-from flows.history import ledger_if_there
+from flows.batches.boards import find_boards
+from flows.batches.runs import Ended, Here, Renders, Workers, exit_code_of
+from flows.batches.survey import Surveyed, survey
+from flows.books.history import ledger_if_there
+from flows.money.batch_budget import TAG, batch_budget
 from flows.page.writer import careful_artifacts
 from flows.parameters import ApprovalTimeout, AtOnce, InFlight, Retries
-from flows.shared import run_environment
-from flows.survey import Surveyed, survey
+from flows.server.shared import run_environment
 from tasks.errors import Incomplete, ShotchainError
 from tasks.plan.model import usd
 from tasks.progress import Event, Stage, observer

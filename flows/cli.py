@@ -24,9 +24,9 @@ from flows.commands.render import render
 from flows.commands.retake import retake
 from flows.commands.schema import schema
 from flows.commands.settle import settle
+from flows.commands.stoppable import STOPPING, Stopped
 from flows.commands.store import store
 from flows.commands.takes import takes
-from flows.stoppable import STOPPING, Stopped
 from tasks.errors import Incomplete, ShotchainError
 from tasks.redaction import redact
 

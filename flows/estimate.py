@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from prefect import flow
 
+from flows.books.pricing import Priced, parse_clip_seconds, price
 from flows.display import minutes
 from flows.page import leave_plan
 from flows.page.writer import careful_artifacts
 from flows.parameters import InFlight, Retries
-from flows.pricing import Priced, parse_clip_seconds, price
-from flows.shared import run_environment
+from flows.server.shared import run_environment
 from tasks.plan.catalog import input_formats
 from tasks.plan.estimate import Estimate
 from tasks.plan.model import usd

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flows.shortfall import Shortfall
+from flows.money.shortfall import Shortfall
 from tasks.clips.gate import lacks_money
 from tasks.clips.generate import Taken
 from tasks.errors import Incomplete, NeedFailed, OutcomeUnknown, ShotchainError

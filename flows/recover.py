@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from prefect import flow
 from pydantic import Field
 
-from flows.history import ledger_if_there
+from flows.books.history import ledger_if_there
+from flows.books.reconcile import as_rows, raise_unclear, reconcile, summary_of, sums_of
 from flows.page.writer import careful_artifacts
-from flows.reconcile import as_rows, raise_unclear, reconcile, summary_of, sums_of
-from flows.shared import run_environment
+from flows.server.shared import run_environment
 from tasks.clips.recover import Recovered
 from tasks.ledger import LIVE
 from tasks.plan.model import usd
@@ -43,7 +43,7 @@ async def recover(
         wait_s: Seconds for which clips in work are waited for; without, they are left to the provider.
 
     Returns:
-        Each attempt with what became of it, and sums; see `flows.reconcile.summary_of`.
+        Each attempt with what became of it, and sums; see `flows.books.reconcile.summary_of`.
 
     Raises:
         Incomplete: Something about an attempt, or its money, is not clear yet. What could be had is kept.

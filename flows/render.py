@@ -9,15 +9,15 @@ from typing import Any, Literal
 from prefect import flow
 from prefect.runtime import deployment, flow_run
 
-from flows.approval import approve
-from flows.batch_budget import under_batch
+from flows.money.approval import approve
+from flows.money.batch_budget import under_batch
+from flows.money.terms import terms_of
 from flows.page import introduce, open_page
 from flows.parameters import ApprovalTimeout, InFlight, Retries
-from flows.production import produce, produce_takes
-from flows.running_out import Refill
-from flows.shared import run_environment
-from flows.studio import open_studio
-from flows.terms import terms_of
+from flows.production.produce import produce, produce_takes
+from flows.production.running_out import Refill
+from flows.production.studio import open_studio
+from flows.server.shared import run_environment
 from tasks.errors import ApprovalNeeded
 from tasks.plan.catalog import input_formats
 from tasks.plan.task import plan_film
@@ -101,7 +101,7 @@ async def render(
         only: Make the takes of these shots only, and no film.
 
     Returns:
-        The outcome in numbers; see `flows.production.produce`.
+        The outcome in numbers; see `flows.production.produce.produce`.
     """
     settings = resolve_settings(
         provider=provider,

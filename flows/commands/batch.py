@@ -42,7 +42,7 @@ def batch(
     settings = flags.settings()
     if not 1 <= at_once <= 100:
         raise BadInput(f"--at-once {at_once} is out of range", advice="Accepted: 1 to 100.")
-    from flows.boards import find_boards
+    from flows.batches.boards import find_boards
 
     find_boards(storyboards, output)  # what is wrong with either is said before a server is started
     parameters = {
@@ -69,8 +69,8 @@ def batch(
 def _run(settings: Settings, parameters: dict[str, Any]) -> dict[str, Any]:
     import httpx
 
-    from flows.server import prefect_session
-    from flows.stoppable import Stopped, run_stoppable
+    from flows.commands.stoppable import Stopped, run_stoppable
+    from flows.server.temporary import prefect_session
     from tasks.clips.store import ClipStore
     from tasks.ledger import open_ledger
 

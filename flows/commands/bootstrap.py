@@ -12,7 +12,7 @@ from flows.commands.output import console, print_json
 from tasks.errors import BadInput
 
 if TYPE_CHECKING:
-    from flows.bootstrap import Report
+    from flows.server.bootstrap import Report
 
 __all__ = ["bootstrap"]
 
@@ -36,13 +36,13 @@ def bootstrap(
     The key is taken from RUNWARE_API_KEY, the rest from flags or from SHOTCHAIN_WORK, SHOTCHAIN_LEDGER,
     SHOTCHAIN_BUDGETS and RUNWARE_BASE_URL. What is not given is left as it is.
     """
-    from flows.server import quiet_environment
+    from flows.server.temporary import quiet_environment
 
     quiet_environment()
-    from flows.bootstrap import Wanted
-    from flows.bootstrap import bootstrap as prepare
-    from flows.shared import VARIABLES
-    from flows.stoppable import run_stoppable
+    from flows.commands.stoppable import run_stoppable
+    from flows.server.bootstrap import Wanted
+    from flows.server.bootstrap import bootstrap as prepare
+    from flows.server.shared import VARIABLES
 
     if limit is not None and not 1 <= limit <= 1000:
         raise BadInput(f"--limit {limit} is out of range", advice="Accepted: 1 to 1000.")

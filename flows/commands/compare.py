@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from flows.books.history import ledger_if_there
 from flows.commands.prepare import Prepared
-from flows.history import ledger_if_there
-from flows.memory import place_of
+from flows.production.memory import place_of
 from tasks.ledger import PAID, Attempt, RememberedPlan
 from tasks.plan.diff import PlanDiff, diff
 from tasks.plan.model import Plan

@@ -37,7 +37,7 @@ def attempts(
     json: Json = False,
 ) -> None:
     """List every attempt that was ever made, and what it cost; or sums of them."""
-    from flows import accounts
+    from flows.commands import accounts
     from tasks.ledger import open_ledger
 
     if csv and json:
@@ -83,8 +83,8 @@ def reconcile(
     json: Json = False,
 ) -> None:
     """Ask the provider about every attempt that could have cost, and name what it says otherwise. Buys nothing."""
-    from flows.books import books_as_dict, check_books, print_books, raise_differences
-    from flows.stoppable import run_stoppable
+    from flows.books.statement import books_as_dict, check_books, print_books, raise_differences
+    from flows.commands.stoppable import run_stoppable
     from tasks.progress import observer
 
     settings = resolve_settings(provider=provider, base_url=base_url, ledger=ledger)

@@ -39,8 +39,8 @@ def plan(
     json: Json = False,
 ) -> None:
     """Show what rendering a storyboard would do and cost. Sends nothing, spends nothing."""
+    from flows.books.pricing import parse_clip_seconds, price_storyboard
     from flows.commands.prepare import Prepared
-    from flows.pricing import parse_clip_seconds, price_storyboard
 
     settings = resolve_settings(
         provider=provider,
@@ -71,7 +71,7 @@ def plan(
         print(draw(priced.plan, priced.estimate), end="")  # noqa: T201 -- for another program, as it is
         return
     if told is not None:
-        from flows.comparison import print_diff
+        from flows.commands.comparison import print_diff
 
         print_diff(console(), told)
     else:

@@ -21,7 +21,7 @@ from tasks.storyboard.model import Storyboard
 from tasks.storyboard.read import read_storyboard
 
 if TYPE_CHECKING:
-    from flows.terms import Terms  # the ledger's database comes with it
+    from flows.money.terms import Terms  # the ledger's database comes with it
 
 __all__ = ["Prepared", "approve", "prepare"]
 
@@ -66,7 +66,7 @@ def approve(prepared: Prepared, flags: RunFlags) -> dict[str, Any]:
     from tasks.clips.gate import refuse_unpinned  # it brings the ledger's database along
 
     refuse_unpinned(prepared.plan)
-    from flows.terms import terms_of
+    from flows.money.terms import terms_of
 
     terms = terms_of(
         prepared.settings,
@@ -86,7 +86,7 @@ def approve(prepared: Prepared, flags: RunFlags) -> dict[str, Any]:
 
 def _refuse_without_room(prepared: Prepared, terms: Terms) -> None:
     """Refuse what no yes could let pass, with what would make it cheaper, before anybody is asked."""
-    from flows.shortfall import advise_savings, refuse_without_room
+    from flows.money.shortfall import advise_savings, refuse_without_room
     from tasks.clips.gate import still_to_buy_usd
     from tasks.ledger import open_ledger
 

@@ -23,8 +23,8 @@ def recover(
     json: Json = False,
 ) -> None:
     """Ask what became of everything that was left unfinished, and fetch every paid clip. Buys nothing."""
-    from flows.reconcile import print_recovered, raise_unclear, reconcile, summary_of
-    from flows.stoppable import run_stoppable
+    from flows.books.reconcile import print_recovered, raise_unclear, reconcile, summary_of
+    from flows.commands.stoppable import run_stoppable
     from tasks.errors import SettingsError
     from tasks.progress import observer
 

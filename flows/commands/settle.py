@@ -27,7 +27,7 @@ def settle(
 
     If it was charged, the next run, or `shotchain recover`, asks the provider for its clip before anything is bought.
     """
-    from flows.accounts import attempt_as_dict, print_attempts
+    from flows.commands.accounts import attempt_as_dict, print_attempts
     from tasks.ledger import open_ledger
     from tasks.problems import Charged
 

@@ -34,8 +34,8 @@ def takes(
     """List the takes of each shot, or select one. Sends nothing, spends nothing."""
     from flows.commands.choosing import choose, planned_shot
     from flows.commands.compare import past_of
+    from flows.commands.comparison import print_choices, print_takes
     from flows.commands.prepare import prepare
-    from flows.comparison import print_choices, print_takes
     from tasks.clips.store import ClipStore
     from tasks.plan.model import usd
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
-from flows.history import ledger_if_there, samples_of
+from flows.books.history import ledger_if_there, samples_of
 from flows.page.tables import graph_of, plan_of
 from flows.page.words import plain
 from flows.page.writer import careful_artifacts

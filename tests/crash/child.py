@@ -21,8 +21,8 @@ os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"
 
 from prefect import Task
 
+import flows.production.studio
 import flows.render
-import flows.studio
 from tasks.errors import Incomplete, ShotchainError
 from tasks.progress import Event, watch
 from tasks.runware.pauses import Pauses
@@ -88,7 +88,7 @@ def _without_prefect() -> None:
 
 def _in_a_hurry() -> None:
     pauses = Pauses(scale=_SCALE)
-    for name, value in list(vars(flows.studio).items()):
+    for name, value in list(vars(flows.production.studio).items()):
         ours = inspect.isclass(value) and value.__module__.startswith("tasks.")
         if ours and "pauses" in inspect.signature(value).parameters:
-            setattr(flows.studio, name, functools.partial(value, pauses=pauses))
+            setattr(flows.production.studio, name, functools.partial(value, pauses=pauses))

@@ -16,10 +16,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from prefect.cli._app import _app as prefect
 
-from flows.automations import MOST_STARTS, RERUN_AFTER_S, SILENT_S
-from flows.bootstrap import DEFAULT_LIMIT, WORK_POOL
 from flows.cli import app
-from flows.shared import BLOCK, BLOCK_TYPE, LIMIT, VARIABLES
+from flows.server.automations import MOST_STARTS, RERUN_AFTER_S, SILENT_S
+from flows.server.bootstrap import DEFAULT_LIMIT, WORK_POOL
+from flows.server.shared import BLOCK, BLOCK_TYPE, LIMIT, VARIABLES
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from flows.server import TemporaryServer, quiet_environment
+from flows.server.temporary import TemporaryServer, quiet_environment
 
 quiet_environment()
 
@@ -23,9 +23,11 @@ quiet_environment()
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Prefect leaves connections to its server for the garbage collector to close. That is not ours to mend."""
     for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("prefect"))  # one server for all of them
-            if "own_server" in getattr(item, "fixturenames", ()):
+        if item.path.is_relative_to(Path(__file__).parent):
+            fixtures = set(getattr(item, "fixturenames", ()))
+            if "prefect_server" in fixtures:
+                item.add_marker(pytest.mark.xdist_group("prefect"))  # one server for all of them
+            if "own_server" in fixtures:
                 item.add_marker(pytest.mark.server)
             item.add_marker(
                 pytest.mark.filterwarnings(

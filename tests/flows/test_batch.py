@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from flows.batch import batch
-from flows.batch_budget import batch_budget, under_batch
-from flows.boards import find_boards
-from flows.survey import survey
-from flows.terms import Terms
+from flows.batches.boards import find_boards
+from flows.batches.survey import survey
+from flows.money.batch_budget import batch_budget, under_batch
+from flows.money.terms import Terms
 from tasks.emulator.server import EmulatorServer
 from tasks.emulator.settings import EmulatorSettings
 from tasks.errors import BadInput, Incomplete, SettingsError

@@ -23,7 +23,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.objects import State as RunState
 from prefect.client.schemas.sorting import FlowRunSort
 
-from flows.batch_runs import Ended, Workers, ended_of, exit_code_of
+from flows.batches.runs import Ended, Workers, ended_of, exit_code_of
 from tasks.emulator.server import EmulatorServer
 from tasks.emulator.settings import EmulatorSettings
 from tasks.ledger import State, open_ledger

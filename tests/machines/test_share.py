@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from flows.server import TemporaryServer
+from flows.server.temporary import TemporaryServer
 from tasks.emulator import EmulatorServer, EmulatorSettings
 from tests.machines.processes import run
 

@@ -103,7 +103,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 
 def _local_ui(folder: Path, environment: dict[str, str], *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "flows.local_ui", *arguments, "--folder", str(folder / "ui")],
+        [sys.executable, "-m", "flows.server.local_ui", *arguments, "--folder", str(folder / "ui")],
         cwd=ROOT,
         env=environment,
         capture_output=True,

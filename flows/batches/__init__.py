@@ -1,0 +1,1 @@
+"""A folder of storyboards: which there are, what has changed, and who renders each."""

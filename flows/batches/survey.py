@@ -1,0 +1,96 @@
+"""Looks at the storyboards of a batch before any is rendered: unchanged, broken, or how long it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from flows.batches.boards import Board
+from flows.books.history import ledger_if_there, samples_of
+from tasks.clips.gate import refuse_unpinned
+from tasks.clips.store import ClipStore
+from tasks.errors import ShotchainError, StoryboardError
+from tasks.ledger import PAID
+from tasks.plan.build import build_plan
+from tasks.plan.catalog import input_formats
+from tasks.plan.estimate import estimate
+from tasks.plan.model import Plan
+from tasks.plan.timing import ClipTimes, learn
+from tasks.problems import Problem
+from tasks.publish.published import is_published
+from tasks.settings import Settings
+from tasks.storyboard.inputs import inspect_inputs
+from tasks.storyboard.read import read_storyboard
+
+__all__ = ["Surveyed", "survey"]
+
+_AT_ONCE = 4
+# Seconds a clip, for where none was made yet: storyboards are told apart by how many clips follow one another.
+_GUESS_S = Decimal(60)
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """A storyboard of a batch, looked at.
+
+    `error` is why it cannot be rendered; `manifest` that of its film, where this is published and unchanged;
+    `wall_s` how many seconds a render is estimated to take at the provider.
+    """
+
+    board: Board
+    error: ShotchainError | None = None
+    manifest: Mapping[str, Any] | None = None
+    wall_s: Decimal = Decimal(0)
+
+
+async def survey(boards: list[Board], settings: Settings, *, force: bool) -> list[Surveyed]:
+    """Look at all of them; the longest to render come first. Nothing is sent or written.
+
+    Args:
+        boards: What was found.
+        settings: Whose store, ledger and provider.
+        force: Whether also what is published and unchanged is rendered.
+    """
+    places = asyncio.Semaphore(_AT_ONCE)
+    known: dict[str, ClipTimes] = {}
+
+    async def one(board: Board) -> Surveyed:
+        async with places:
+            try:
+                return await _look(board, settings, known, force=force)
+            except ShotchainError as error:
+                return Surveyed(board, error)
+
+    found = await asyncio.gather(*[one(board) for board in boards])
+    return sorted(found, key=lambda item: (-item.wall_s, item.board.name))
+
+
+async def _look(board: Board, settings: Settings, known: dict[str, ClipTimes], *, force: bool) -> Surveyed:
+    if board.twin is not None:
+        message = f"its film would have the name of that of '{board.twin}'"
+        raise StoryboardError([Problem(message, file=board.source, accepted="a name that no other storyboard has")])
+    storyboard = await asyncio.to_thread(read_storyboard, board.source)
+    facts = await inspect_inputs(storyboard, settings.cache, formats=input_formats())
+    plan = build_plan(storyboard, facts, settings.identity)
+    refuse_unpinned(plan)
+    await asyncio.to_thread(board.targets.check)
+    if not force and (manifest := await asyncio.to_thread(is_published, board.targets, plan)) is not None:
+        return Surveyed(board, manifest=manifest)
+    return Surveyed(board, wall_s=await _wall_s(plan, settings, known))
+
+
+async def _wall_s(plan: Plan, settings: Settings, known: dict[str, ClipTimes]) -> Decimal:
+    reused = await ClipStore(settings.work, settings.cache).has(plan.content_keys)
+    if plan.model not in known:
+        known[plan.model] = await asyncio.to_thread(_times, settings, plan.model)
+    told = estimate(plan, reused, times=known[plan.model], max_in_flight=settings.max_in_flight)
+    return Decimal(0) if told.schedule is None else told.schedule.wall_s
+
+
+def _times(settings: Settings, model: str) -> ClipTimes:
+    with ledger_if_there(settings.ledger) as ledger:
+        attempts = [] if ledger is None else ledger.attempts(provider=settings.identity, states=PAID)
+    return learn(samples_of(attempts, model), _GUESS_S)

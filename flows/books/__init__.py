@@ -1,0 +1,1 @@
+"""What is told of money and clips that are there: prices, recoveries, the provider's account of them."""

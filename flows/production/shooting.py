@@ -1,0 +1,130 @@
+"""The shots of a plan: every one starts as soon as what it needs exists, and nothing waits for more.
+
+One coroutine a shot waits for the shots that it takes frames of, has its takes made, and conforms the selected one
+while others are still being generated. A shot that fails stops only the shots that need it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from flows.outcome import Made
+from flows.page import page_of_run
+from flows.production.studio import Studio
+from tasks.clips.gate import Reserved, lacks_money
+from tasks.clips.generate import Taken
+from tasks.clips.task import generate
+from tasks.errors import NeedFailed, ShotchainError
+from tasks.handed import Handed
+from tasks.plan.model import Plan, PlannedShot, PlannedTake
+from tasks.progress import Event, Stage
+from tasks.sequence.task import conform_shot
+
+__all__ = ["make_shots"]
+
+
+async def make_shots(
+    studio: Studio,
+    plan: Plan,
+    reserved: Handed[Reserved],
+    *,
+    at_hand: Mapping[str, Handed[Taken]] | None = None,
+    is_conforming: bool = True,
+    so_far: Made | None = None,
+) -> Made:
+    """Have all takes of a plan made.
+
+    Args:
+        studio: What the run works with.
+        plan: What is to be made.
+        reserved: What the gate held.
+        at_hand: Selected takes of shots that the plan's shots need and that are not among them.
+        is_conforming: Whether the selected takes are brought to the film's layout too.
+        so_far: What was made of the plan before, to go on with; it is what is given back.
+
+    Returns:
+        What there is, and what failed.
+    """
+    made = so_far or Made(plan, is_conforming)
+    if page := page_of_run():
+        page.follow(made)
+    loop = asyncio.get_running_loop()
+    selected: dict[str, asyncio.Future[Handed[Taken]]] = {shot.id: loop.create_future() for shot in plan.shots}
+    for shot_id, taken in (at_hand or {}).items():
+        selected[shot_id] = loop.create_future()
+        selected[shot_id].set_result(taken)
+    for shot in plan.shots:
+        if (shot.id, shot.select) in made.taken:
+            selected[shot.id].set_result(made.taken[shot.id, shot.select])
+
+    async def one_take(shot: PlannedShot, take: PlannedTake, upstream: dict[str, Handed[Taken]]) -> None:
+        if (shot.id, take.number) in made.taken:
+            return
+        taken = await generate(studio.generator, Handed(shot), Handed(take), reserved, upstream)
+        made.taken[shot.id, take.number] = taken
+        if take.number == shot.select:
+            selected[shot.id].set_result(taken)
+
+    async def one_shot(shot: PlannedShot) -> None:
+        upstream = {}
+        for need in shot.depends_on:
+            try:
+                upstream[need] = await asyncio.shield(selected[need])
+            except ShotchainError as error:
+                raise NeedFailed(f"not begun, since it takes a frame of '{need}'", shot=shot.id) from error
+        takes = [asyncio.ensure_future(one_take(shot, take, upstream)) for take in shot.takes]
+        conformed = asyncio.ensure_future(one_part(shot, takes[shot.select - 1]))
+        # One take that fails does not stop the others: they may be paid for already. That money ran out is what stops
+        # the run, so it is told before what became of another take.
+        await _settled([*takes, conformed], first=lacks_money)
+
+    async def one_part(shot: PlannedShot, selected_take: asyncio.Future[None]) -> None:
+        await asyncio.wait([selected_take])
+        taken = made.taken.get((shot.id, shot.select))
+        if taken is not None and is_conforming and shot.id not in made.parts:
+            made.parts[shot.id] = await conform_shot(Handed(plan), Handed(shot), taken, studio.conformed)
+            studio.observe(Event(Stage.CONFORMED, shot.id))
+
+    async def guarded(shot: PlannedShot) -> None:
+        try:
+            await one_shot(shot)
+        except ShotchainError as error:
+            made.failures[shot.id] = error
+            stage = Stage.SKIPPED if isinstance(error, NeedFailed) else Stage.FAILED
+            studio.observe(Event(stage, shot.id, message=error.message))
+            tell_dependents(shot, error)
+            if isinstance(error, NeedFailed):
+                await studio.generator.forgo(shot)
+        except Exception as error:
+            # A bug of ours ends the run; nobody may wait for this shot for ever.
+            tell_dependents(shot, ShotchainError(f"'{shot.id}' could not be made: {error}", shot=shot.id))
+            raise
+
+    def tell_dependents(shot: PlannedShot, error: ShotchainError) -> None:
+        if not selected[shot.id].done():
+            selected[shot.id].set_exception(error)
+            selected[shot.id].exception()  # nobody may be waiting for it
+
+    await _settled([asyncio.ensure_future(guarded(shot)) for shot in plan.shots])
+    return made
+
+
+async def _settled(
+    tasks: Sequence[asyncio.Future[None]], first: Callable[[BaseException], bool] = lambda _: False
+) -> None:
+    """Wait for all to end, then raise an error of those there were, rather one that is to be told `first`.
+
+    All are ended if this is cancelled.
+    """
+    if not tasks:
+        return
+    try:
+        await asyncio.wait(tasks)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+    for task in sorted(tasks, key=lambda task: not ((error := task.exception()) is not None and first(error))):
+        task.result()

@@ -1,0 +1,167 @@
+"""What the Prefect server does by itself: tell a person, mark dead runs as crashed, run crashed ones again.
+
+What is about states concerns runs with the tag `shotchain`, which every deployment of prefect.yaml has. What is about
+money goes by our own events, of whatever run.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState, SendNotification
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
+
+from flows.money.events import MoneyEvent
+
+__all__ = ["MONEY", "MOST_STARTS", "RERUN_AFTER_S", "SILENT_S", "TAG", "UNBEGUN_S", "notifications", "rescues"]
+
+TAG = "shotchain"
+# Three of Prefect's heartbeats (180 s), and a little; a machine that only stalled is not taken for dead.
+SILENT_S = 600
+# A worker reports a crash a second time some seconds later; that would undo a rerun that had begun by then.
+RERUN_AFTER_S = 60
+# Longer than a machine takes to start, or to fetch an image: a run that begins twice costs nothing, but helps nobody.
+UNBEGUN_S = 1800
+# A run that crashed so often is left to a person.
+MOST_STARTS = 3
+
+# What a person should hear of: somebody has to raise a budget, look at a bill, or answer.
+MONEY = (MoneyEvent.REFUSED, MoneyEvent.OVERRUN, MoneyEvent.REQUESTED)
+
+_RUN = "prefect.flow-run."
+_ENDINGS = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused", "Suspended", "AwaitingRetry")
+_STORY = (
+    "{{ flow.name }} · {{ flow_run.name }} is {{ flow_run.state.name }}: {{ flow_run.state.message }}\n\n"
+    "{{ flow_run|ui_url }}"
+)
+
+_MONEY_STORY = (
+    "{{ flow.name }} · {{ flow_run.name }}: {{ event.event }}\n\n"
+    "{% for name, value in event.payload.items() %}{{ name }}: {{ value }}\n{% endfor %}\n"
+    "{{ flow_run|ui_url }}"
+)
+
+
+def rescues() -> list[AutomationCore]:
+    """What brings a run back whose process or machine died. Nothing is paid twice: the ledger sees to that."""
+    return [
+        AutomationCore(
+            name="shotchain: mark dead runs crashed",
+            description=f"A run that was alive, has not ended, and has said nothing for {SILENT_S} s.",
+            trigger=EventTrigger(
+                match=_runs(),
+                match_related=_ours(),
+                for_each={"prefect.resource.id"},
+                after={f"{_RUN}heartbeat"},
+                expect={f"{_RUN}heartbeat", *(_RUN + name for name in _ENDINGS)},
+                posture=Posture.Proactive,
+                threshold=1,
+                within=timedelta(seconds=SILENT_S),
+            ),
+            actions=[
+                ChangeFlowRunState(
+                    state=StateType.CRASHED, message=f"No sign of life for {SILENT_S} s: its process or machine died."
+                )
+            ],
+        ),
+        AutomationCore(
+            name="shotchain: run crashed runs again",
+            description=f"{RERUN_AFTER_S} s after it crashed, unless something has happened to it since, or it has "
+            f"been started {MOST_STARTS} times, or never. What is paid for is found, not bought again.",
+            trigger=EventTrigger(
+                match=_runs({"prefect.run-count": [str(count) for count in range(1, MOST_STARTS)]}),
+                match_related=_ours(),
+                for_each={"prefect.resource.id"},
+                after={f"{_RUN}Crashed"},
+                expect={
+                    f"{_RUN}{name}" for name in (*_ENDINGS, "Scheduled", "Pending", "Running") if name != "Crashed"
+                },
+                posture=Posture.Proactive,
+                threshold=1,
+                within=timedelta(seconds=RERUN_AFTER_S),
+            ),
+            actions=[
+                ChangeFlowRunState(
+                    name="AwaitingRetry", state=StateType.SCHEDULED, message="It crashed, and goes on where it stopped."
+                )
+            ],
+        ),
+        AutomationCore(
+            name="shotchain: plan anew runs that never began",
+            description=f"A worker took it, and {UNBEGUN_S} s later it has not begun: that machine died in between.",
+            trigger=EventTrigger(
+                match=_runs(),
+                match_related=_ours(),
+                for_each={"prefect.resource.id"},
+                after={f"{_RUN}Pending"},
+                expect={f"{_RUN}{name}" for name in (*_ENDINGS, "heartbeat", "Scheduled", "Running", "Retrying")},
+                posture=Posture.Proactive,
+                threshold=1,
+                within=timedelta(seconds=UNBEGUN_S),
+            ),
+            actions=[
+                ChangeFlowRunState(
+                    name="Scheduled", state=StateType.SCHEDULED, message="The machine that took it never began it."
+                )
+            ],
+        ),
+    ]
+
+
+def notifications(block: UUID) -> list[AutomationCore]:
+    """What tells a person, by way of a notification block.
+
+    Args:
+        block: Id of the block document.
+    """
+    return [
+        _notice("shotchain: tell of failures", {"Failed", "Crashed"}, "failed", block),
+        _notice("shotchain: tell of approvals wanted", {"Paused", "Suspended"}, "waits for approval", block),
+        AutomationCore(
+            name="shotchain: tell of money",
+            description="A budget had no room or holds more than its limit, or somebody is asked for a sum.",
+            trigger=EventTrigger(
+                match=_runs(),
+                expect={str(event) for event in MONEY},
+                posture=Posture.Reactive,
+                threshold=1,
+                within=timedelta(0),
+            ),
+            actions=[
+                SendNotification(
+                    block_document_id=block,
+                    subject="shotchain: {{ event.event }} of {{ flow_run.name }}",
+                    body=_MONEY_STORY,
+                )
+            ],
+        ),
+    ]
+
+
+def _notice(name: str, states: set[str], what: str, block: UUID) -> AutomationCore:
+    return AutomationCore(
+        name=name,
+        description=f"A run {what}.",
+        trigger=EventTrigger(
+            match=_runs(),
+            match_related=_ours(),
+            expect={_RUN + state for state in states},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=[
+            SendNotification(block_document_id=block, subject=f"shotchain: {{{{ flow_run.name }}}} {what}", body=_STORY)
+        ],
+    )
+
+
+def _runs(labels: dict[str, list[str]] | None = None) -> ResourceSpecification:
+    return ResourceSpecification({"prefect.resource.id": f"{_RUN}*", **(labels or {})})
+
+
+def _ours() -> ResourceSpecification:
+    return ResourceSpecification({"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"})
