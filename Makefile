@@ -73,7 +73,11 @@ ui: setup ## start Prefect with UI, worker and deployments on this machine (PORT
 	@$(BIN)/python -m flows.server.local_ui start $(if $(PORT),--port $(PORT))
 
 ui-stop: ## end what `make ui` started
-	@test ! -x $(BIN)/python || $(BIN)/python -m flows.server.local_ui stop
+	@if test -x $(BIN)/python; then $(BIN)/python -m flows.server.local_ui stop; \
+	elif test -e .ui/running.json; then \
+	  echo "without $(VENV) nobody can end what .ui/running.json names: make setup, or end it and delete that file" >&2; \
+	  exit 1; \
+	fi
 
 lint: setup ## check style and types
 	$(BIN)/ruff format --check .
@@ -96,5 +100,6 @@ lock: ## re-lock requirements/ and what the image is made from (needs uv)
 	echo 'hatchling>=1.27' | uv pip compile - --constraint requirements/dev.txt $(LOCK) -o docker/build-requirements.txt
 
 clean: ## remove both virtual environments, caches, the demo's output, and what `make ui` keeps
-	-@$(MAKE) --no-print-directory ui-stop
+# What may still run stays noted, and what could end it stays there.
+	@test ! -e .ui/running.json || $(MAKE) --no-print-directory ui-stop
 	rm -rf $(VENV) $(SDK) $(DEMO) .ui tests/ui/output .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -14,35 +14,31 @@ from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
 
 from flows.batches.boards import find_boards
-from flows.batches.runs import Ended, Here, Renders, Workers, exit_code_of
+from flows.batches.rows import OUTCOMES, earlier, failed, found, new_row, spent, why
+from flows.batches.runs import Here, Renders
 from flows.batches.survey import Surveyed, survey
+from flows.batches.workers import Workers
 from flows.books.history import ledger_if_there
-from flows.money.batch_budget import TAG, batch_budget
+from flows.money.batch_budget import STORYBOARD_TAG, TAG, batch_budget
+from flows.page.words import plain
 from flows.page.writer import careful_artifacts
 from flows.parameters import ApprovalTimeout, AtOnce, InFlight, Retries
 from flows.server.shared import run_environment
-from tasks.errors import Incomplete, ShotchainError
+from tasks.errors import Incomplete, SettingsError, ShotchainError
 from tasks.plan.model import usd
 from tasks.progress import Event, Stage, observer
-from tasks.publish.published import read_manifest
+from tasks.publish.published import film_digest
 from tasks.redaction import redact
 from tasks.settings import Settings, parse_usd, resolve_settings
+from tasks.storage import locate
 
 __all__ = ["OUTCOMES", "batch"]
 
-OUTCOMES = {
-    0: "published",
-    1: "failed",
-    2: "broken",
-    3: "refused",
-    4: "refused",
-    5: "incomplete",
-    6: "failed",
-}
-"""What a storyboard's exit code is called; a film that is as it should be already is `unchanged`."""
-
 # The worst first: a bug, what stops everything, what a person has to decide, what is left over, what to mend.
 _WORST = (1, 6, 3, 4, 5, 2)
+# What the message of the whole batch gives the reason of: a bug, and what stops everything.
+_STOPPING = (1, 6)
+_UNFORESEEN = "A storyboard of the batch failed in a way that was not foreseen"
 
 
 def _run_name() -> str:
@@ -88,7 +84,7 @@ async def batch(
         base_url: Another address of the Runware API, version path included.
         budget_usd: At most so many dollars for all renders of this batch together, such as 12.50.
         shot_budget_usd: At most so many dollars for any one shot.
-        budgets: The file of standing budgets; by default SHOTCHAIN_BUDGETS, else none.
+        budgets: The file of standing budgets; by default SHOTCHAIN_BUDGETS, else the one that ships.
         tags: What standing budgets match, such as client: acme; added to the storyboards' own.
         approve_above_usd: A render that costs more dollars than these waits for approval.
         approved: Approve whatever the budgets allow.
@@ -109,13 +105,15 @@ async def batch(
         render_deployment: The deployment that renders on workers, as FLOW/NAME.
 
     Returns:
-        `storyboards`: each with `storyboard`, `outcome` (published, unchanged, broken, incomplete, refused, failed),
-        `frames`, `cost_usd`, `output`, `error`, `run_id`; `counts` by outcome; `cost_usd` in all, and `run_id`.
+        `storyboards`: each with `storyboard`, `outcome` (published, unchanged, unseen, broken, incomplete, refused,
+        failed), `frames`, `cost_usd`, `output`, `error`, `note`, `run_id`; `counts` by outcome; `cost_usd` in all, and
+        `run_id`. Money is that of all starts of this batch.
 
     Raises:
         Incomplete: Not every film is published. `summary` is what would be returned; `exit_code` is the worst: 1, then
             6, 3, 4, 5, 2.
-        BadInput: There are no storyboards.
+        BadInput: There are no storyboards, no such deployment, or the output or the ledger can be none.
+        Unreachable: The Prefect server, the ledger or the output does not answer.
     """
     settings = resolve_settings(
         provider=provider,
@@ -138,6 +136,8 @@ async def batch(
     for name, text in (("shot_budget_usd", shot_budget_usd), ("approve_above_usd", approve_above_usd)):
         parse_usd(text, name)
     boards = await asyncio.to_thread(find_boards, storyboards, output)
+    await asyncio.to_thread(_check_places, settings, output)
+    renders = await _renders(run_on, at_once, render_deployment)
     surveyed = await survey(boards, settings, force=force)
     parameters = {
         "provider": provider,
@@ -159,125 +159,97 @@ async def batch(
         "pictures": pictures,
         "placeholder": placeholder,
     }
-    renders = await _renders(run_on, at_once, render_deployment)
     rows = await asyncio.gather(*[_one(item, renders, parameters, settings) for item in surveyed])
-    told = _summary(run_id, rows, budget_usd)
+    told = _summary(run_id, rows, await _spent(run_id, settings), budget_usd)
     await _leave_artifact(told)
     return _judged(told)
+
+
+def _check_places(settings: Settings, output: str) -> None:
+    """What is wrong with the ledger or the output is wrong for all storyboards, so it is said once."""
+    with ledger_if_there(settings.ledger):
+        pass
+    locate(output).child("film.mp4").check_writable()
 
 
 async def _renders(run_on: str, at_once: int, render_deployment: str) -> Renders:
     if run_on == "here" or (run_on == "auto" and not deployment.id):
         return Here(at_once)
     workers = Workers(render_deployment)
-    if run_on == "auto" and not await workers.is_there():
+    if await workers.is_there():
+        return workers
+    if run_on == "auto":
         get_run_logger().info(
             f"There is no deployment {render_deployment}, so the renders run here, {at_once} at a time; "
             "`prefect deploy --all` makes it."
         )
         return Here(at_once)
-    return workers
+    raise SettingsError(
+        f"there is no deployment {render_deployment}",
+        advice="`prefect --no-prompt deploy --all` makes render/render; or name another with render_deployment.",
+    )
 
 
 async def _one(item: Surveyed, renders: Renders, parameters: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """What became of one storyboard. Whatever fails here, the others go on."""
     board = item.board
-    row: dict[str, Any] = {
-        "storyboard": redact(board.source),
-        "name": board.name,
-        "outcome": "unchanged",
-        "frames": None,
-        "cost_usd": "0.00",
-        "output": None,
-        "error": None,
-        "exit_code": 0,
-        "run_id": None,
-    }
+    row = new_row(board)
     if item.error is not None:
-        code = item.error.exit_code
-        return _tell(row | {"outcome": OUTCOMES[code], "error": redact(item.error.as_dict()), "exit_code": code})
+        if not isinstance(item.error, ShotchainError):
+            get_run_logger().error(_UNFORESEEN, exc_info=item.error)
+        return _tell(row | failed(item.error))
     try:
         if item.manifest is not None:
             row |= {"frames": item.manifest["film"].get("frames"), "output": board.targets.film.shown}
-            return _tell(row | await asyncio.to_thread(_earlier, item.manifest, parameters["tags"][TAG], settings))
-        ended = await renders.render(board.name, {**parameters, "storyboard": board.source, "output": board.output})
-        row |= await asyncio.to_thread(_found, item, ended, settings)
+            if flow_run.run_count > 1:
+                row |= await asyncio.to_thread(earlier, item, parameters["tags"][TAG], settings.ledger)
+            return _tell(row)
+        film = "" if item.plan is None else film_digest(item.plan)
+        tags = {**parameters["tags"], STORYBOARD_TAG: board.name}
+        own = {"storyboard": board.source, "output": board.output, "tags": tags}
+        ended = await renders.render(board.name, film, {**parameters, **own})
+        row |= await asyncio.to_thread(found, item, ended)
     except ShotchainError as error:
-        code = error.exit_code
-        row |= {"outcome": OUTCOMES[code], "error": redact(error.as_dict()), "exit_code": code}
+        row |= failed(error)
     except Exception as error:  # noqa: BLE001 -- a bug that one storyboard meets stops no other
-        get_run_logger().exception("A storyboard of the batch failed in a way that was not foreseen")
-        told = {"type": type(error).__name__, "message": redact(str(error))}
-        row |= {"outcome": OUTCOMES[1], "error": told, "exit_code": 1}
+        get_run_logger().exception(_UNFORESEEN)
+        row |= failed(error)
     return _tell(row)
 
 
-def _earlier(manifest: Mapping[str, Any], batch_id: str, settings: Settings) -> dict[str, Any]:
-    """What an earlier start of this very batch has published, and paid for it; nothing if it was there before."""
-    if flow_run.run_count <= 1:
+async def _spent(run_id: str, settings: Settings) -> dict[str, Decimal]:
+    try:
+        return await asyncio.to_thread(spent, run_id, settings.ledger)
+    except ShotchainError as error:
+        get_run_logger().warning(f"The ledger does not tell what this batch has cost: {redact(str(error))}")
         return {}
-    run_id = str(manifest.get("run_id"))
-    with ledger_if_there(settings.ledger) as ledger:
-        run = None if ledger is None else ledger.run(run_id)
-        if ledger is None or run is None or run.tags.get(TAG) != batch_id:
-            return {}
-        return {"outcome": OUTCOMES[0], "cost_usd": usd(ledger.totals(run_id).spent_usd), "run_id": run_id}
-
-
-def _found(item: Surveyed, ended: Ended, settings: Settings) -> dict[str, Any]:
-    """What a render left: what it told, its manifest, its money in the ledger."""
-    told = dict(ended.told)
-    manifest = read_manifest(item.board.targets)
-    if manifest is not None and manifest.get("run_id") != ended.run_id:
-        manifest = None  # an earlier run's
-    if manifest is not None and isinstance(manifest.get("film"), dict):
-        told.setdefault("frames", manifest["film"].get("frames"))
-        told.setdefault("output", item.board.targets.film.shown)
-    code = exit_code_of(ended, manifest)
-    return {
-        "outcome": OUTCOMES[code],
-        "frames": told.get("frames"),
-        "cost_usd": _cost(ended, settings, manifest),
-        "output": told.get("output"),
-        "error": ended.error,
-        "exit_code": code,
-        "run_id": ended.run_id,
-    }
-
-
-def _cost(ended: Ended, settings: Settings, manifest: Mapping[str, Any] | None) -> str:
-    """What the run was charged, in dollars: by the ledger, or where that is another machine's, by the manifest."""
-    if ended.run_id is None:
-        return "0.00"
-    with ledger_if_there(settings.ledger) as ledger:
-        if ledger is not None and ledger.run(ended.run_id) is not None:
-            return usd(ledger.totals(ended.run_id).spent_usd)
-    if manifest is not None:
-        return str(manifest.get("cost_usd", "0.00"))
-    return "0.00"
 
 
 def _tell(row: dict[str, Any]) -> dict[str, Any]:
     said = f"{row['name']}: {row['outcome']}"
     if row["error"] is not None:
-        said += f": {_why(row['error'])}"
+        said += f": {why(row['error'])}"
+    if row["note"] is not None:
+        said += f" ({row['note']})"
     get_run_logger().info(said)
     observer()(Event(Stage.NOTE, message=said))
     return row
 
 
-def _why(error: Mapping[str, Any]) -> str:
-    """An error in a line; where it is about a line of the storyboard, with that."""
-    line = error.get("line")
-    return str(error["message"]) if line is None else f"line {line}: {error['message']}"
-
-
-def _summary(run_id: str, rows: Sequence[dict[str, Any]], budget_usd: str | None) -> dict[str, Any]:
-    ordered = sorted(rows, key=lambda row: str(row["name"]))
+def _summary(
+    run_id: str, rows: Sequence[dict[str, Any]], spent_usd: Mapping[str, Decimal], budget_usd: str | None
+) -> dict[str, Any]:
+    # Where the ledger knows runs of a storyboard, what they were charged counts, and not what a manifest says.
+    ordered = sorted(
+        [row | ({"cost_usd": usd(spent_usd[row["name"]])} if row["name"] in spent_usd else {}) for row in rows],
+        key=lambda row: str(row["name"]),
+    )
+    names = {row["name"] for row in ordered}
+    gone_usd = sum((amount for name, amount in spent_usd.items() if name not in names), Decimal(0))
     return {
         "run_id": run_id,
         "counts": dict(Counter(str(row["outcome"]) for row in ordered)),
-        "cost_usd": usd(sum((Decimal(row["cost_usd"]) for row in ordered), Decimal(0))),
+        "cost_usd": usd(sum((Decimal(row["cost_usd"]) for row in ordered), gone_usd)),
         "budget_usd": None if (limit := parse_usd(budget_usd, "budget_usd")) is None else usd(limit),
         "storyboards": ordered,
     }
@@ -289,8 +261,11 @@ def _judged(told: dict[str, Any]) -> dict[str, Any]:
     if worst == 0:
         return told
     counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(told["counts"].items()))
+    said = f"not every film is published: {counts}"
+    if worst in _STOPPING:
+        said += next(f"; {why(row['error'])}" for row in told["storyboards"] if row["exit_code"] == worst)
     error = Incomplete(
-        f"not every film is published: {counts}",
+        said,
         advice="Run the same batch again when what is named is mended: what is made costs nothing more.",
         failures=(),
         summary=told,
@@ -310,12 +285,12 @@ async def _leave_artifact(told: Mapping[str, Any]) -> None:
         f"{len(told['storyboards'])} storyboards: {counts}; ${told['cost_usd']}{limit}",
         [
             {
-                "storyboard": row["name"],
+                "storyboard": plain(row["name"]),
                 "outcome": row["outcome"],
                 "frames": "–" if row["frames"] is None else row["frames"],
                 "cost": f"${row['cost_usd']}",
-                "output": row["output"] or "–",
-                "error": "" if row["error"] is None else _why(row["error"]),
+                "output": plain(row["output"] or "–"),
+                "error": plain(row["note"] or "" if row["error"] is None else why(row["error"])),
             }
             for row in told["storyboards"]
         ],

@@ -9,6 +9,8 @@ from prefect import flow
 from flows.books.pricing import Priced, parse_clip_seconds, price
 from flows.display import minutes
 from flows.page import leave_plan
+from flows.page.tables import graph_of
+from flows.page.words import plain
 from flows.page.writer import careful_artifacts
 from flows.parameters import InFlight, Retries
 from flows.server.shared import run_environment
@@ -85,10 +87,10 @@ async def _leave_artifacts(priced: Priced) -> None:
     told, plan = priced.estimate, priced.plan
     over = ""
     if priced.savings is not None and priced.tightest is not None:
-        over = f"; over {priced.tightest.budget} by ${usd(priced.savings.over_usd)}"
+        over = f"; over {plain(priced.tightest.budget)} by ${usd(priced.savings.over_usd)}"
     await artifacts.table(
         "shotchain-estimate",
-        f"**{plan.title}**: {told.generated} of {told.takes} takes to generate for "
+        f"**{plain(plan.title)}**: {told.generated} of {told.takes} takes to generate for "
         f"${usd(told.to_pay_usd)}, at worst ${usd(told.worst_usd)}{over}; {_time(told)}",
         [
             {
@@ -108,18 +110,18 @@ async def _leave_artifacts(priced: Priced) -> None:
     if changes:
         await artifacts.table(
             "shotchain-savings",
-            f"**{plan.title}**: what makes it cheaper{over}",
-            [{"change": saving.says, "saves": f"${usd(saving.saves_usd)}"} for saving in changes],
+            f"**{plain(plan.title)}**: what makes it cheaper{over}",
+            [{"change": plain(saving.says), "saves": f"${usd(saving.saves_usd)}"} for saving in changes],
         )
     await artifacts.markdown(
         "shotchain-graph",
-        f"{plan.title}: which shot takes frames of which",
-        f"```mermaid\n{draw(plan, told)}```\n",
+        f"{plain(plan.title)}: which shot takes frames of which",
+        graph_of(plan, draw(plan, told)),
     )
 
 
 def _time(told: Estimate) -> str:
     if told.schedule is None:
         return "how long it takes is not known"
-    path = " → ".join(told.schedule.critical_path) or "nothing"
+    path = plain(" → ".join(told.schedule.critical_path)) or "nothing"
     return f"{minutes(told.schedule.wall_s)} ({told.times.source}), critical path: {path}"

@@ -80,7 +80,7 @@ async def render(
         base_url: Another address of the Runware API, version path included.
         budget_usd: At most so many dollars for this run, such as 12.50.
         shot_budget_usd: At most so many dollars for any one shot of it.
-        budgets: The file of standing budgets; by default SHOTCHAIN_BUDGETS, else none.
+        budgets: The file of standing budgets; by default SHOTCHAIN_BUDGETS, else the one that ships.
         tags: What standing budgets match, such as client: acme; added to the storyboard's own.
         batch_budget_usd: Dollars that all runs with the same tag `batch` may spend together; given by a batch.
         approve_above_usd: More dollars than these are spent only if approved.

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -225,20 +225,23 @@ class Location:
             if fs.exists(path):
                 fs.mv(path, f"{path.rpartition('/')[0]}/{name}")
 
-    def files(self) -> list[StoredFile]:
+    def files(self, enters: Callable[[str], bool] | None = None) -> list[StoredFile]:
         """Every file in this folder and below, by name; none where there is no such folder.
+
+        Args:
+            enters: Whether to look into a folder below, given its path in this one with slashes; without it, into all.
 
         Raises:
             StorageUnreachable: The storage does not answer.
         """
         if self.local is not None:
             with self._local("read"):
-                return sorted(_walked(self.local), key=lambda file: file.name)
+                return sorted(_walked(self.local, enters), key=lambda file: file.name)
         with self._filesystem("read") as (fs, path):
             fs.invalidate_cache()
             top = f"{path.rstrip('/')}/"
             try:
-                found = fs.find(path, detail=True)
+                found = fs.find(path, detail=True) if enters is None else dict(_listed(fs, path, top, enters))
             except FileNotFoundError:
                 return []
             return [
@@ -317,12 +320,27 @@ class Location:
         )
 
 
-def _walked(folder: Path) -> Iterator[StoredFile]:
+def _listed(fs: Any, path: str, top: str, enters: Callable[[str], bool]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What `fs.find` tells, folder by folder, of those alone that `enters` lets in."""
+    for info in fs.ls(path, detail=True):
+        name = str(info["name"]).rstrip("/")
+        if not name.startswith(top) or name == path.rstrip("/"):
+            continue  # object stores may list a folder's own marker in it
+        if info.get("type") != "directory":
+            yield name, info
+        elif enters(name.removeprefix(top)):
+            with suppress(FileNotFoundError):  # gone while we looked
+                yield from _listed(fs, name, top, enters)
+
+
+def _walked(folder: Path, enters: Callable[[str], bool] | None) -> Iterator[StoredFile]:
     def refuse(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
             raise error
 
-    for above, _, names in os.walk(folder, onerror=refuse):
+    for above, below, names in os.walk(folder, onerror=refuse):
+        if enters is not None:
+            below[:] = [name for name in below if enters(Path(above, name).relative_to(folder).as_posix())]
         for name in names:
             path = Path(above, name)
             with suppress(FileNotFoundError):  # gone while we looked

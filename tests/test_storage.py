@@ -254,6 +254,23 @@ def test_a_folder_tells_what_is_in_it(folder: Location, source: Path) -> None:
     assert all(file.changed_at and abs(now - file.changed_at) < timedelta(minutes=1) for file in found)
 
 
+def test_only_folders_that_are_wanted_are_looked_into(folder: Location, source: Path) -> None:
+    assert folder.files(enters=lambda _: True) == []
+    for name in ("b.mp4", "deep/a.mp4", "deep/er/a.mp4", "other/a.mp4"):
+        folder.child(name).put(source)
+    asked: list[str] = []
+
+    def enters(below: str) -> bool:
+        asked.append(below)
+        return below == "deep"
+
+    found = folder.files(enters)
+
+    assert [(file.name, file.size_bytes) for file in found] == [("b.mp4", 7), ("deep/a.mp4", 7)]
+    assert sorted(asked) == ["deep", "deep/er", "other"]
+    assert folder.files(enters=lambda _: True) == folder.files()
+
+
 def test_what_is_removed_is_gone_and_may_be_removed_again(folder: Location, source: Path) -> None:
     place = folder.child("deep/film.mp4")
     place.remove()

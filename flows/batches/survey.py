@@ -9,16 +9,15 @@ from decimal import Decimal
 from typing import Any
 
 from flows.batches.boards import Board
-from flows.books.history import ledger_if_there, samples_of
+from flows.books.history import learnt_times
 from tasks.clips.gate import refuse_unpinned
 from tasks.clips.store import ClipStore
-from tasks.errors import ShotchainError, StoryboardError
-from tasks.ledger import PAID
+from tasks.errors import StoryboardError
 from tasks.plan.build import build_plan
 from tasks.plan.catalog import input_formats
 from tasks.plan.estimate import estimate
 from tasks.plan.model import Plan
-from tasks.plan.timing import ClipTimes, learn
+from tasks.plan.timing import ClipTimes
 from tasks.problems import Problem
 from tasks.publish.published import is_published
 from tasks.settings import Settings
@@ -36,12 +35,13 @@ _GUESS_S = Decimal(60)
 class Surveyed:
     """A storyboard of a batch, looked at.
 
-    `error` is why it cannot be rendered; `manifest` that of its film, where this is published and unchanged;
-    `wall_s` how many seconds a render is estimated to take at the provider.
+    `error` is why it cannot be rendered, else `plan` what there is to make; `manifest` that of its film, where this is
+    published and unchanged; `wall_s` how many seconds a render is estimated to take at the provider.
     """
 
     board: Board
-    error: ShotchainError | None = None
+    error: Exception | None = None
+    plan: Plan | None = None
     manifest: Mapping[str, Any] | None = None
     wall_s: Decimal = Decimal(0)
 
@@ -61,7 +61,7 @@ async def survey(boards: list[Board], settings: Settings, *, force: bool) -> lis
         async with places:
             try:
                 return await _look(board, settings, known, force=force)
-            except ShotchainError as error:
+            except Exception as error:  # noqa: BLE001 -- whatever one storyboard meets, the others are looked at
                 return Surveyed(board, error)
 
     found = await asyncio.gather(*[one(board) for board in boards])
@@ -78,19 +78,13 @@ async def _look(board: Board, settings: Settings, known: dict[str, ClipTimes], *
     refuse_unpinned(plan)
     await asyncio.to_thread(board.targets.check)
     if not force and (manifest := await asyncio.to_thread(is_published, board.targets, plan)) is not None:
-        return Surveyed(board, manifest=manifest)
-    return Surveyed(board, wall_s=await _wall_s(plan, settings, known))
+        return Surveyed(board, plan=plan, manifest=manifest)
+    return Surveyed(board, plan=plan, wall_s=await _wall_s(plan, settings, known))
 
 
 async def _wall_s(plan: Plan, settings: Settings, known: dict[str, ClipTimes]) -> Decimal:
     reused = await ClipStore(settings.work, settings.cache).has(plan.content_keys)
     if plan.model not in known:
-        known[plan.model] = await asyncio.to_thread(_times, settings, plan.model)
+        known[plan.model] = await asyncio.to_thread(learnt_times, settings, plan.model, _GUESS_S)
     told = estimate(plan, reused, times=known[plan.model], max_in_flight=settings.max_in_flight)
     return Decimal(0) if told.schedule is None else told.schedule.wall_s
-
-
-def _times(settings: Settings, model: str) -> ClipTimes:
-    with ledger_if_there(settings.ledger) as ledger:
-        attempts = [] if ledger is None else ledger.attempts(provider=settings.identity, states=PAID)
-    return learn(samples_of(attempts, model), _GUESS_S)

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.ledger import PAID, Attempt, open_ledger
-from tasks.plan.timing import Sample
+from tasks.ledger import open_ledger
+from tasks.plan.timing import ClipTimes, Sample, learn
 from tasks.rounding import milliseconds
+from tasks.settings import Settings
 
 if TYPE_CHECKING:
     from tasks.ledger import Ledger  # the database libraries come with it
 
-__all__ = ["ledger_if_there", "samples_of"]
-
-_MICROSECOND = timedelta(microseconds=1)
+__all__ = ["learnt_times", "ledger_if_there"]
 
 
 @contextmanager
 def ledger_if_there(ledger: str) -> Iterator[Ledger | None]:
-    """The ledger at a path or URL; None where its file does not exist.
+    """The ledger at a path or URL; None where its file does not exist, or is empty.
 
     Raises:
         SettingsError: The ledger cannot be one.
@@ -40,27 +38,25 @@ def _is_there(ledger: str) -> bool:
     scheme, parted, path = ledger.rpartition(":///")
     if parted and not scheme.startswith("sqlite"):
         return True
-    return "://" in path or Path(path.partition("?")[0] if parted else path).expanduser().exists()
+    if "://" in path:
+        return True
+    file = Path(path.partition("?")[0] if parted else path).expanduser()
+    # An empty file is a database without tables yet; whoever only looks does not make them.
+    return file.exists() and not (file.is_file() and file.stat().st_size == 0)
 
 
-def samples_of(attempts: Iterable[Attempt], model: str) -> Iterator[Sample]:
-    """How long the provider took for each clip of a model, from its acceptance to its result.
+def learnt_times(settings: Settings, model: str, stated_s: Decimal | None = None) -> ClipTimes:
+    """How long clips of a model take, by the latest that the ledger has from this provider. Blocks.
 
-    Edits are as long as their source, which their requests do not say; they teach nothing.
+    Args:
+        settings: Whose ledger, and whose provider.
+        model: The model.
+        stated_s: Seconds that a clip is said to take, for where the ledger has none.
+
+    Raises:
+        SettingsError: The ledger cannot be one.
+        StorageUnreachable: It does not answer.
     """
-    for attempt in attempts:
-        if attempt.model != model or attempt.state not in PAID:
-            continue
-        if attempt.accepted_at is None or attempt.finished_at is None:
-            continue
-        length_s = _seconds(attempt.request.get("duration"))
-        took_s = attempt.finished_at - attempt.accepted_at
-        if length_s is not None:
-            yield Sample(length_s, milliseconds(Decimal(took_s // _MICROSECOND) / 1_000_000))
-
-
-def _seconds(value: object) -> Decimal | None:
-    try:
-        return None if value is None else Decimal(str(value))
-    except InvalidOperation:
-        return None
+    with ledger_if_there(settings.ledger) as ledger:
+        known = [] if ledger is None else ledger.clip_times(settings.identity, model)
+    return learn((Sample(clip.duration_s, milliseconds(clip.took_s)) for clip in known), stated_s)

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from flows.books.history import ledger_if_there, samples_of
+from flows.books.history import learnt_times, ledger_if_there
 from tasks.clips.store import ClipStore
 from tasks.errors import SettingsError
-from tasks.ledger import PAID, read_budgets
+from tasks.ledger import read_budgets
 from tasks.plan.build import build_plan
 from tasks.plan.catalog import input_formats
 from tasks.plan.estimate import Estimate, estimate
 from tasks.plan.model import Plan, usd
 from tasks.plan.savings import Savings, find_savings
-from tasks.plan.timing import ClipTimes, learn
 from tasks.settings import Settings
 from tasks.storyboard.inputs import InputFacts, inspect_inputs
 from tasks.storyboard.model import Storyboard
@@ -122,7 +121,7 @@ async def price(
         StorageUnreachable: One of them does not answer.
     """
     reused = frozenset(await ClipStore(settings.work, settings.cache).has(plan.content_keys))
-    times = await asyncio.to_thread(_times, settings, plan.model, clip_s)
+    times = await asyncio.to_thread(learnt_times, settings, plan.model, clip_s)
     told = estimate(plan, reused, retries=settings.retries, times=times, max_in_flight=settings.max_in_flight)
     rooms = await asyncio.to_thread(_rooms, settings, budget_usd, {**storyboard.tags, **(tags or {})})
     savings = None
@@ -143,9 +142,3 @@ def _rooms(settings: Settings, budget_usd: Decimal | None, tags: Mapping[str, st
             states = ledger.budget_states(settings.identity, budgets=standing)
             rooms += [Room(f"the budget '{state.name}'", state.room_usd) for state in states]
     return tuple(rooms)
-
-
-def _times(settings: Settings, model: str, clip_s: Decimal | None) -> ClipTimes:
-    with ledger_if_there(settings.ledger) as ledger:
-        attempts = [] if ledger is None else ledger.attempts(provider=settings.identity, states=PAID)
-    return learn(samples_of(attempts, model), clip_s)

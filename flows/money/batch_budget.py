@@ -10,10 +10,13 @@ from tasks.errors import SettingsError
 from tasks.ledger import StandingBudget
 from tasks.settings import parse_usd
 
-__all__ = ["TAG", "batch_budget", "under_batch"]
+__all__ = ["STORYBOARD_TAG", "TAG", "batch_budget", "under_batch"]
 
 TAG = "batch"
 """The tag by which renders belong to a batch; its value is the id of the batch's flow run."""
+
+STORYBOARD_TAG = "batch_storyboard"
+"""The tag that says which storyboard of its batch a render is of; its value is the storyboard's name there."""
 
 
 def batch_budget(tags: Mapping[str, str], limit_usd: str | None) -> StandingBudget | None:

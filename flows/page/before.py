@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
-from flows.books.history import ledger_if_there, samples_of
+from flows.books.history import learnt_times
 from flows.page.tables import graph_of, plan_of
 from flows.page.words import plain
 from flows.page.writer import careful_artifacts
 from tasks.clips.store import ClipStore
-from tasks.ledger import PAID
 from tasks.plan.estimate import estimate
 from tasks.plan.model import Plan
 from tasks.plan.picture import draw
-from tasks.plan.timing import ClipTimes, learn
 from tasks.settings import Settings
 
 __all__ = ["introduce", "leave_plan"]
@@ -35,7 +33,7 @@ async def introduce(settings: Settings, plan: Plan) -> None:
     try:
         async with asyncio.timeout(_MOST_S):
             reused = frozenset(await ClipStore(settings.work, settings.cache).has(plan.content_keys))
-            times = await asyncio.to_thread(_times, settings, plan.model)
+            times = await asyncio.to_thread(learnt_times, settings, plan.model)
             told = estimate(plan, reused, retries=settings.retries, times=times, max_in_flight=settings.max_in_flight)
             graph = graph_of(plan, draw(plan, told))
             await asyncio.gather(
@@ -57,9 +55,3 @@ async def leave_plan(plan: Plan, reused: Collection[str]) -> None:
 
 def _graph_says(plan: Plan) -> str:
     return f"{plain(plan.title)}: which shot takes frames of which"
-
-
-def _times(settings: Settings, model: str) -> ClipTimes:
-    with ledger_if_there(settings.ledger) as ledger:
-        attempts = [] if ledger is None else ledger.attempts(provider=settings.identity, states=PAID)
-    return learn(samples_of(attempts, model))

@@ -14,9 +14,19 @@ from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
-from flows.money.events import MoneyEvent
+from flows.money.events import ABOUT, UNCLEAR, MoneyEvent
 
-__all__ = ["MONEY", "MOST_STARTS", "RERUN_AFTER_S", "SILENT_S", "TAG", "UNBEGUN_S", "notifications", "rescues"]
+__all__ = [
+    "MONEY",
+    "MOST_STARTS",
+    "REMIND_AFTER_S",
+    "RERUN_AFTER_S",
+    "SILENT_S",
+    "TAG",
+    "UNBEGUN_S",
+    "notifications",
+    "rescues",
+]
 
 TAG = "shotchain"
 # Three of Prefect's heartbeats (180 s), and a little; a machine that only stalled is not taken for dead.
@@ -25,6 +35,8 @@ SILENT_S = 600
 RERUN_AFTER_S = 60
 # Longer than a machine takes to start, or to fetch an image: a run that begins twice costs nothing, but helps nobody.
 UNBEGUN_S = 1800
+# A recovery runs by the clock: of what stays as it is, people are told once in that time.
+REMIND_AFTER_S = 86_400
 # A run that crashed so often is left to a person.
 MOST_STARTS = 3
 
@@ -32,17 +44,20 @@ MOST_STARTS = 3
 MONEY = (MoneyEvent.REFUSED, MoneyEvent.OVERRUN, MoneyEvent.REQUESTED)
 
 _RUN = "prefect.flow-run."
+_RECOVER = "recover"
 _ENDINGS = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused", "Suspended", "AwaitingRetry")
 _STORY = (
     "{{ flow.name }} · {{ flow_run.name }} is {{ flow_run.state.name }}: {{ flow_run.state.message }}\n\n"
     "{{ flow_run|ui_url }}"
 )
 
-_MONEY_STORY = (
+_PAYLOAD_STORY = (
     "{{ flow.name }} · {{ flow_run.name }}: {{ event.event }}\n\n"
     "{% for name, value in event.payload.items() %}{{ name }}: {{ value }}\n{% endfor %}\n"
     "{{ flow_run|ui_url }}"
 )
+# A crash has no payload that people could read.
+_RECOVERY_STORY = f"{{% if event.event == '{UNCLEAR}' %}}{_PAYLOAD_STORY}{{% else %}}{_STORY}{{% endif %}}"
 
 
 def rescues() -> list[AutomationCore]:
@@ -118,7 +133,8 @@ def notifications(block: UUID) -> list[AutomationCore]:
         block: Id of the block document.
     """
     return [
-        _notice("shotchain: tell of failures", {"Failed", "Crashed"}, "failed", block),
+        # Not of recoveries, which would say the same each quarter of an hour: they have a rule of their own.
+        _notice("shotchain: tell of failures", {"Failed", "Crashed"}, "failed", block, _flow(f"!{_RECOVER}")),
         _notice("shotchain: tell of approvals wanted", {"Paused", "Suspended"}, "waits for approval", block),
         AutomationCore(
             name="shotchain: tell of money",
@@ -134,20 +150,41 @@ def notifications(block: UUID) -> list[AutomationCore]:
                 SendNotification(
                     block_document_id=block,
                     subject="shotchain: {{ event.event }} of {{ flow_run.name }}",
-                    body=_MONEY_STORY,
+                    body=_PAYLOAD_STORY,
+                )
+            ],
+        ),
+        AutomationCore(
+            name="shotchain: tell of recovery",
+            description="A recovery finds what is not clear, or cannot do its work: told at once, and again only when "
+            f"something else is unclear, or {REMIND_AFTER_S // 3600} hours later.",
+            trigger=EventTrigger(
+                match=_runs(),
+                match_related=[_ours(), _flow(_RECOVER)],
+                for_each={ABOUT},
+                expect={UNCLEAR, f"{_RUN}Crashed"},
+                posture=Posture.Reactive,
+                threshold=1,
+                within=timedelta(seconds=REMIND_AFTER_S),
+            ),
+            actions=[
+                SendNotification(
+                    block_document_id=block,
+                    subject="shotchain: {{ flow_run.name }} needs somebody to look",
+                    body=_RECOVERY_STORY,
                 )
             ],
         ),
     ]
 
 
-def _notice(name: str, states: set[str], what: str, block: UUID) -> AutomationCore:
+def _notice(name: str, states: set[str], what: str, block: UUID, *only: ResourceSpecification) -> AutomationCore:
     return AutomationCore(
         name=name,
         description=f"A run {what}.",
         trigger=EventTrigger(
             match=_runs(),
-            match_related=_ours(),
+            match_related=[_ours(), *only],
             expect={_RUN + state for state in states},
             posture=Posture.Reactive,
             threshold=1,
@@ -165,3 +202,8 @@ def _runs(labels: dict[str, list[str]] | None = None) -> ResourceSpecification:
 
 def _ours() -> ResourceSpecification:
     return ResourceSpecification({"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"})
+
+
+def _flow(name: str) -> ResourceSpecification:
+    """Runs of a flow; with `!`, of any other."""
+    return ResourceSpecification({"prefect.resource.role": "flow", "prefect.resource.name": name})

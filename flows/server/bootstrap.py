@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
@@ -27,6 +28,7 @@ from flows.server.automations import notifications, rescues
 from flows.server.shared import BLOCK, BLOCK_TYPE, LIMIT, RunwareCredentials
 from tasks.errors import BadInput, PrefectUnreachable, SettingsError
 from tasks.redaction import fingerprint, redact
+from tasks.storage import locate
 
 __all__ = ["DEFAULT_LIMIT", "WORK_POOL", "Item", "Report", "Wanted", "bootstrap"]
 
@@ -42,7 +44,8 @@ class Wanted:
 
     Attributes:
         key: The provider's key; without one, none is saved, and one that is there is kept.
-        variables: Name -> value; a None is not wanted, and what is there is kept.
+        variables: Name -> value; a None is not wanted, and what is there is kept. Of a relative path the absolute one
+            is kept.
         limit: Places at the provider for all machines together; None makes the default one if there is none.
         notify: Whom to tell: a notification block, as TYPE/NAME, such as `slack-webhook/producers`.
     """
@@ -181,7 +184,9 @@ async def _credentials(client: PrefectClient, key: str | None) -> Item:
 
 async def _variable(client: PrefectClient, name: str, value: str | None) -> Item:
     kept = await client.read_variable_by_name(name)
-    shown = redact(str(kept.value)) if kept else ""
+    shown = _shown(name, str(kept.value)) if kept else ""
+    if value is not None:
+        value = _place(name, value)[0]
     if value is None:
         if kept:
             return Item("variable", name, "there", shown)
@@ -197,9 +202,34 @@ async def _variable(client: PrefectClient, name: str, value: str | None) -> Item
         return Item("variable", name, "there", shown)
     if kept:
         await client.update_variable(VariableUpdate(name=name, value=value))
-        return Item("variable", name, "changed", f"{redact(value)}, was {shown}")
+        return Item("variable", name, "changed", f"{_shown(name, value)}; was {redact(str(kept.value))}")
     await client.create_variable(VariableCreate(name=name, value=value, tags=["shotchain"]))
-    return Item("variable", name, "made", redact(value))
+    return Item("variable", name, "made", _shown(name, value))
+
+
+def _shown(name: str, value: str) -> str:
+    """A variable for people, with what there is to know of a place on a disk."""
+    meant, is_local = _place(name, value)
+    if not is_local:
+        return str(redact(value))
+    if meant != value:
+        return f"{redact(value)}: another place on each machine; give it again, as an absolute path"
+    return f"{redact(value)}: on a disk; machines share it only where it is mounted on each of them"
+
+
+def _place(name: str, value: str) -> tuple[str, bool]:
+    """A value that means the same on all machines, and whether it is a place on a disk.
+
+    A relative path means another folder in each process that reads it, so it is the one that it is here.
+    """
+    scheme, parted, path = value.partition(":///")
+    if parted and scheme.startswith("sqlite"):
+        path, query, more = path.partition("?")
+        return f"{scheme}:///{Path(path).absolute()}{query}{more}", True
+    local = None if name == "runware_base_url" else locate(value).local
+    if local is None:
+        return value, False
+    return (value if "://" in value else str(local)), True
 
 
 async def _limit(client: PrefectClient, wanted: int | None) -> Item:

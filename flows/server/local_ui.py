@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,13 @@ import httpx
 from flows.server.temporary import quiet_environment
 from tasks.errors import PrefectUnreachable, ShotchainError
 
-__all__ = ["LocalUi", "Started", "main"]
+__all__ = ["LocalUi", "Started", "birth", "main"]
 
 PORT = 4200
 _START_S = 120.0
 # A worker passes SIGTERM on, and its runs get as long to say what is still at the provider.
 _STOP_S = 40.0
+_KILL_S = 5.0
 _POOL = "shotchain"
 
 
@@ -40,15 +42,23 @@ class Started:
 
     Attributes:
         pid: Its id, and its group's.
-        born: What `ps` says of when it began; another process may have its id by now.
+        born: What tells it from another process that has its id by now; see `birth`. Empty where that was not told.
     """
 
     pid: int
     born: str
 
     def lives(self) -> bool:
-        """Whether it still runs."""
-        return bool(self.born) and _born(self.pid) == self.born
+        """Whether it surely still runs."""
+        return bool(self.born) and birth(self.pid) == self.born
+
+    def may_live(self) -> bool:
+        """Whether it still runs, or a process has its id of which nobody can tell whether it is the same."""
+        now = birth(self.pid)
+        if now == "":
+            return False
+        is_told = now is not None and now.partition(" ")[0] == self.born.partition(" ")[0]
+        return now == self.born if is_told else True
 
 
 class LocalUi:
@@ -68,7 +78,7 @@ class LocalUi:
     def address(self) -> str | None:
         """Where the UI is, if its server runs."""
         notes = self._read()
-        return str(notes["address"]) if _started(notes.get("server")).lives() else None
+        return str(notes["address"]) if _started(notes.get("server")).may_live() else None
 
     def start(self, port: int | None) -> str:
         """Start what does not run yet, deploy what is in prefect.yaml, and say where the UI is.
@@ -89,18 +99,31 @@ class LocalUi:
         self._wait(address)
         self._run(address, [_beside("shotchain"), "bootstrap"])
         self._run(address, [_beside("prefect"), "--no-prompt", "deploy", "--all"])
-        if not _started(self._read().get("worker")).lives():
+        if not _started(self._read().get("worker")).may_live():
             self._launch("worker", address, ["worker", "start", "--pool", _POOL, "--name", "local"])
         return address
 
     def stop(self) -> list[str]:
-        """End what was started here, the worker first, and say what that was."""
+        """End what was started here, the worker first, and say what that was.
+
+        Raises:
+            PrefectUnreachable: Something may still run. It stays noted.
+        """
         ended = []
         notes = self._read()
         for name in ("worker", "server"):
             if (started := _started(notes.get(name))).lives():
                 _end(started)
                 ended.append(name)
+            if not started.may_live():
+                notes.pop(name, None)
+        left = [f"{name} (process {_started(notes[name]).pid})" for name in ("worker", "server") if name in notes]
+        if left:
+            self._write(notes)
+            raise PrefectUnreachable(
+                f"{' and '.join(left)} may still run: not known to be ours, or it did not end",
+                advice=f"See what it is and end it yourself, then delete {self._notes}.",
+            )
         self._notes.unlink(missing_ok=True)
         return ended
 
@@ -129,7 +152,10 @@ class LocalUi:
                 stderr=log,
                 start_new_session=True,
             )
-        notes = {**self._read(), "address": address, name: asdict(Started(process.pid, _born(process.pid)))}
+        started = Started(process.pid, birth(process.pid) or "")
+        self._write({**self._read(), "address": address, name: asdict(started)})
+
+    def _write(self, notes: Mapping[str, Any]) -> None:
         partial = self._notes.with_suffix(".part")
         partial.write_text(json.dumps(notes), encoding="utf-8")
         partial.replace(self._notes)
@@ -167,23 +193,64 @@ class LocalUi:
     def _read(self) -> dict[str, Any]:
         try:
             notes = json.loads(self._notes.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+        except FileNotFoundError:
             return {}
-        return notes if isinstance(notes, dict) else {}
+        except ValueError:
+            notes = None
+        if not isinstance(notes, dict):
+            raise PrefectUnreachable(
+                f"what was started here is not known any more: {self._notes} cannot be read",
+                advice="See whether `prefect server` and `prefect worker` run, end them, then delete it.",
+            )
+        return notes
 
 
 def _started(note: object) -> Started:
-    return Started(**note) if isinstance(note, dict) else Started(0, "")
+    return Started(int(note["pid"]), str(note["born"])) if isinstance(note, dict) else Started(0, "")
 
 
-def _born(pid: int) -> str:
-    """When a process began, in the words of `ps`; empty if it is gone, or only waits to be buried."""
+def birth(pid: int) -> str | None:
+    """When a process began, in words that no clock, time zone or language changes while it runs.
+
+    Returns:
+        First by what it is told, then when; empty if there is no such process, or it only waits to be buried; None
+        where there is one, and nobody to tell.
+    """
+    if pid <= 0:
+        return ""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        pass  # somebody else's
+    try:
+        return _by_proc(pid) if sys.platform == "linux" else _by_ps(pid)
+    except OSError:
+        return None
+
+
+def _by_proc(pid: int) -> str:
+    """The ticks from the machine's start to the process's, and which start of the machine that was."""
+    # The name, in brackets, may hold anything; behind it come the state and 18 numbers, then the ticks.
+    state, *numbers = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].decode().split()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return "" if state in {"Z", "X"} else f"proc {boot} {numbers[18]}"
+
+
+def _by_ps(pid: int) -> str | None:
     told = subprocess.run(
-        ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-o", "stat=,lstart=", "-p", str(pid)],
+        env={**os.environ, "TZ": "UTC", "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        check=False,
     ).stdout.split(maxsplit=1)
-    return "" if len(told) < 2 or told[0].startswith("Z") else told[1].strip()
+    if len(told) < 2:
+        return None
+    return "" if told[0].startswith("Z") else f"ps {told[1].strip()}"
 
 
 def _end(started: Started) -> None:
@@ -195,10 +262,13 @@ def _end(started: Started) -> None:
         time.sleep(0.1)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(started.pid, signal.SIGKILL)
+    deadline = time.monotonic() + _KILL_S
+    while _group_lives(started.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _group_lives(group: int) -> bool:
-    _born(group)  # buries it, if it is a child of ours
+    birth(group)  # buries it, if it is a child of ours
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -238,11 +308,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=Path(".ui"), help="where all that it keeps is")
     given = parser.parse_args(arguments)
     ui = LocalUi(given.folder, Path.cwd())
-    if given.do == "stop":
-        ended = ui.stop()
-        sys.stdout.write(f"ended: {', '.join(ended)}\n" if ended else "nothing of ours runs\n")
-        return 0
     try:
+        if given.do == "stop":
+            ended = ui.stop()
+            sys.stdout.write(f"ended: {', '.join(ended)}\n" if ended else "nothing of ours runs\n")
+            return 0
         address = ui.start(given.port)
     except ShotchainError as error:
         sys.stderr.write(f"error: {error.message}\n    {error.advice}\n")

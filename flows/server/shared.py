@@ -148,11 +148,17 @@ async def shared_slot() -> AsyncIterator[None]:
 
 async def _give_back(held: AsyncExitStack) -> None:
     """Let others have the place. Where the server does not hear of it, its lease ends by itself."""
+    why: str | None = None
+    limit = asyncio.timeout(_GIVE_BACK_S)
     try:
-        async with asyncio.timeout(_GIVE_BACK_S):
+        async with limit:
             await held.aclose()
     except (httpx.HTTPError, RuntimeError, TimeoutError) as error:
-        why = str(error) or f"no answer in {_GIVE_BACK_S:.0f} s"
+        why = str(error) or type(error).__name__
+    # Prefect keeps it to itself when it was stopped while it waited, so no error comes of that.
+    if limit.expired():
+        why = f"no answer in {_GIVE_BACK_S:.0f} s"
+    if why is not None:
         _say(logging.WARNING, f"A place of the shared limit '{LIMIT}' is free again only when its lease ends: {why}")
 
 

@@ -38,6 +38,7 @@ from tasks.ledger.records import (
     Reuse,
     Run,
     Sums,
+    TimedClip,
     Totals,
     Wanted,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "StandingBudget",
     "State",
     "Sums",
+    "TimedClip",
     "Totals",
     "Wanted",
     "from_micro",

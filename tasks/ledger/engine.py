@@ -16,7 +16,20 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, create_engine, event, literal_column, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Text,
+    cast,
+    create_engine,
+    event,
+    func,
+    literal_column,
+    text,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -31,7 +44,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tasks.errors import LedgerError, SettingsError, ShotchainError, StorageUnreachable
 
-__all__ = ["Database", "clock_us", "connect", "lock_schema"]
+__all__ = ["Database", "clock_us", "connect", "json_text", "lock_schema"]
 
 T = TypeVar("T")
 
@@ -94,6 +107,13 @@ def lock_schema(connection: Connection) -> None:
 def clock_us(connection: Connection) -> ColumnElement[int]:
     """The database's own time as SQL: microseconds since 1970. All who share a ledger share its clock."""
     return literal_column(_CLOCKS_US[connection.dialect.name], BigInteger)
+
+
+def json_text(connection: Connection, column: ColumnElement[str], key: str) -> ColumnElement[str]:
+    """What the JSON object in a column has under a key, as SQL; NULL where it has nothing."""
+    if connection.dialect.name == "sqlite":
+        return cast(func.json_extract(column, f"$.{key}"), Text)
+    return cast(column, JSON).op("->>")(key)
 
 
 class Database:

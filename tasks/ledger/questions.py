@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from tasks.ledger import accounts, approvals, leases, plans, standing
-from tasks.ledger.engine import Database
+from tasks.ledger.engine import Database, json_text
 from tasks.ledger.limits import StandingBudget
-from tasks.ledger.records import Approval, Attempt, BudgetState, RememberedPlan, Run, Sums, Totals
+from tasks.ledger.records import Approval, Attempt, BudgetState, RememberedPlan, Run, Sums, TimedClip, Totals
 from tasks.ledger.rows import attempt_of, by_keys, find_attempt, run_of, run_weight
 from tasks.ledger.schema import attempts, runs
 from tasks.ledger.states import LIVE, PAID, State
@@ -67,6 +67,14 @@ class Questions:
         if states is not None:
             query = query.where(attempts.c.state.in_([str(state) for state in states]))
         return self._database.read(lambda connection: [attempt_of(row) for row in connection.execute(query).mappings()])
+
+    def clip_times(self, provider: str, model: str, *, latest: int = 400) -> list[TimedClip]:
+        """How long the provider took for the latest paid clips of a model, acceptance to result, oldest first.
+
+        The database picks them out and hands over these numbers alone, however long its history is. What was asked for
+        without a duration, such as edits, is left out.
+        """
+        return self._database.read(lambda connection: _clip_times(connection, provider, model, latest))
 
     def run(self, run_id: str) -> Run | None:
         """The run of this id, if there is one."""
@@ -141,3 +149,31 @@ class Questions:
         past = self._database.read(lambda connection: by_keys(connection, provider, [content_key]))
         matching = [attempt for attempt in past.get(content_key, []) if attempt.state in states]
         return matching[-1] if matching else None
+
+
+def _clip_times(connection: Connection, provider: str, model: str, latest: int) -> list[TimedClip]:
+    # Numbers with a point are kept as text, in quotes.
+    duration = json_text(connection, attempts.c.request, "duration")
+    query = (
+        select(duration, attempts.c.finished_at - attempts.c.accepted_at)
+        .where(
+            attempts.c.provider == provider,
+            attempts.c.model == model,
+            attempts.c.state.in_([str(state) for state in PAID]),
+            attempts.c.finished_at.is_not(None),
+            attempts.c.accepted_at.is_not(None),
+            duration.is_not(None),
+        )
+        .order_by(attempts.c.created_at.desc(), attempts.c.number.desc(), attempts.c.task_uuid.desc())
+        .limit(latest)
+    )
+    found = [(_amount(told), Decimal(took_us) / 1_000_000) for told, took_us in connection.execute(query)]
+    return [TimedClip(duration_s, took_s) for duration_s, took_s in reversed(found) if duration_s is not None]
+
+
+def _amount(text: str) -> Decimal | None:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() else None

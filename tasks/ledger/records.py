@@ -23,9 +23,18 @@ __all__ = [
     "Reuse",
     "Run",
     "Sums",
+    "TimedClip",
     "Totals",
     "Wanted",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class TimedClip:
+    """How long the provider took for a clip that was paid: the seconds that were asked for, and those that it took."""
+
+    duration_s: Decimal
+    took_s: Decimal
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from tasks.plan.model import Plan
@@ -10,7 +12,7 @@ from tasks.publish.manifest import FORMAT
 from tasks.publish.targets import Targets
 from tasks.redaction import redact
 
-__all__ = ["is_published", "read_manifest"]
+__all__ = ["film_digest", "is_published", "is_whole", "read_manifest"]
 
 # What a plan says beside what the film is: where its storyboard lies, what it costs, how long it takes.
 _BESIDE = {"storyboard", "cost_usd", "critical_path_s", "warnings", "unpinned"}
@@ -26,7 +28,7 @@ def read_manifest(targets: Targets) -> dict[str, Any] | None:
     content = targets.manifest.read_bytes()
     try:
         told = json.loads(content) if content else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return told if isinstance(told, dict) and told.get("format") == FORMAT else None
 
@@ -41,19 +43,35 @@ def is_published(targets: Targets, plan: Plan) -> dict[str, Any] | None:
         StorageUnreachable: The storage does not answer.
     """
     told = read_manifest(targets)
-    if told is None or told.get("complete") is not True or not isinstance(told.get("film"), dict):
+    if told is None or told.get("complete") is not True or _film_of(told.get("plan")) != _planned(plan):
         return None
-    if _film_of(told.get("plan")) != _film_of(json.loads(json.dumps(redact(plan.as_dict())))):
-        return None
-    return told if targets.film.size() == told["film"].get("size_bytes") else None
+    return told if is_whole(targets, told) else None
+
+
+def is_whole(targets: Targets, manifest: Mapping[str, Any]) -> bool:
+    """Whether the film that a manifest tells of is in its place, as long in bytes as it says. Blocks.
+
+    Raises:
+        StorageUnreachable: The storage does not answer.
+    """
+    film = manifest.get("film")
+    size_bytes = film.get("size_bytes") if isinstance(film, dict) else None
+    return size_bytes is not None and targets.film.size() == size_bytes
+
+
+def film_digest(plan: Plan) -> str:
+    """What film a plan makes, as a hash: the same for plans that make the same film, as `is_published` sees it."""
+    return hashlib.sha256(json.dumps(_planned(plan), sort_keys=True).encode()).hexdigest()
+
+
+def _planned(plan: Plan) -> object:
+    """What film a plan makes, as the manifest would tell of it."""
+    return _film_of(json.loads(json.dumps(redact(plan.as_dict()))))
 
 
 def _film_of(plan: object) -> object:
-    if not isinstance(plan, dict):
+    shots = plan.get("shots") if isinstance(plan, dict) else None
+    if not isinstance(plan, dict) or not isinstance(shots, list) or not all(isinstance(shot, dict) for shot in shots):
         return None
-    shots = [
-        {name: value for name, value in shot.items() if name not in _BESIDE}
-        for shot in plan.get("shots", ())
-        if isinstance(shot, dict)
-    ]
-    return {**{name: value for name, value in plan.items() if name not in _BESIDE}, "shots": shots}
+    told = [{name: value for name, value in shot.items() if name not in _BESIDE} for shot in shots]
+    return {**{name: value for name, value in plan.items() if name not in _BESIDE}, "shots": told}

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from packaging.utils import canonicalize_name
 from prefect.cli._app import _app as prefect
 
 from flows.cli import app
-from flows.server.automations import MOST_STARTS, RERUN_AFTER_S, SILENT_S
+from flows.server.automations import MOST_STARTS, REMIND_AFTER_S, RERUN_AFTER_S, SILENT_S
 from flows.server.bootstrap import DEFAULT_LIMIT, WORK_POOL
 from flows.server.shared import BLOCK, BLOCK_TYPE, LIMIT, VARIABLES
+from tasks.ledger import Period, read_budgets
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -84,6 +86,7 @@ def test_the_page_says_what_bootstrap_does() -> None:
     assert f"{RERUN_AFTER_S} s later" in PAGE
     assert MOST_STARTS == 3
     assert "after three starts" in PAGE
+    assert f"a reminder every {REMIND_AFTER_S // 3600} hours" in PAGE
 
 
 # -- deployments -----------------------------------------------------------------------------------------------------
@@ -124,6 +127,28 @@ def test_the_automation_that_is_shown_starts_a_batch() -> None:
     for value in given.values():
         if isinstance(value, dict):
             validate_user_template(value["template"])
+
+
+def test_what_limits_the_nightly_batch_is_what_the_page_says(tmp_path: Path) -> None:
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    (nightly,) = (item["parameters"] for item in deployments if item["name"] == "render-nightly")
+    tags = {"deployment": "batch/render-nightly"}
+    (shipped,) = (budget for budget in read_budgets() if budget.matches(tags))
+
+    assert (nightly["budget_usd"], shipped.period) == ("25.00", Period.DAY)
+    assert shipped.limit_usd == Decimal(nightly["budget_usd"])
+    # A file of the studio's own goes before the shipped one only where the deployment names none.
+    assert "budgets" not in nightly
+    assert '`"25.00"` for each run' in PAGE
+    assert f"`{shipped.name}`\n  of `configs/budgets.yaml`, which ships: $25.00 a day" in PAGE
+
+    examples = re.findall(r"^```yaml\n(budgets:\n.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    matched = set()
+    for number, text in enumerate(examples):
+        (tmp_path / f"{number}.yaml").write_text(text)
+        (budget,) = read_budgets(tmp_path / f"{number}.yaml")
+        matched |= {name for name in ("batch/batch", "batch/render-nightly") if budget.matches({"deployment": name})}
+    assert matched == {"batch/batch", "batch/render-nightly"}
 
 
 # -- environment -----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prefect.settings import PREFECT_RESULTS_PERSIST_BY_DEFAULT, temporary_settings
 
 from flows.batch import batch
 from flows.batches.boards import find_boards
@@ -20,7 +22,7 @@ from tasks.emulator.server import EmulatorServer
 from tasks.emulator.settings import EmulatorSettings
 from tasks.errors import BadInput, Incomplete, SettingsError
 from tasks.ledger import Limits, StandingBudget, State, open_ledger
-from tasks.progress import watch
+from tasks.progress import Event, watch
 from tasks.settings import resolve_settings
 from tests.flows.conftest import Home, Shotchain
 
@@ -53,6 +55,13 @@ def tables(server: str) -> list[dict[str, Any]]:
     """The tables that batches have left, the newest first."""
     body = {"artifacts": {"key": {"any_": ["shotchain-batch"]}}, "sort": "CREATED_DESC"}
     found: list[dict[str, Any]] = httpx.post(f"{server}/artifacts/filter", json=body).json()
+    return found
+
+
+def children_of(server: str, run_id: str) -> list[dict[str, Any]]:
+    """The flow runs that belong to a batch's."""
+    body = {"flow_runs": {"parent_flow_run_id": {"any_": [run_id]}}}
+    found: list[dict[str, Any]] = httpx.post(f"{server}/flow_runs/filter", json=body).json()
     return found
 
 
@@ -93,16 +102,18 @@ async def test_a_bad_storyboard_stops_no_other_and_the_table_tells_of_all(
 ) -> None:
     said: list[str] = []
     watch(lambda event: said.append(event.message) if event.message else None)
-    folder = boards("dawn", broken="shots: [{id: a, promt: A lake}]")
+    folder = boards("dawn", **{"broken": "shots: [{id: a, promt: A lake}]", "z [x](y)": "shots: []"})
 
     error = await failing(folder, str(home.folder / "films"), provider="emulator")
 
     assert error.exit_code == 2
-    assert outcomes(error.summary) == {"broken": "broken", "dawn": "published"}
+    assert outcomes(error.summary) == {"broken": "broken", "dawn": "published", "z [x](y)": "broken"}
     assert error.summary["storyboards"][0]["error"]["problems"][0]["line"] == 1
     assert any(line.startswith("broken: broken: line 1: unknown key 'promt'") for line in said)
     table = tables(on_server)[0]
-    assert table["description"] == "2 storyboards: 1 broken, 1 published; $0.42"
+    assert table["description"] == "3 storyboards: 2 broken, 1 published; $0.42"
+    # What users name is text, and no link.
+    assert [row["storyboard"] for row in json.loads(table["data"])] == ["broken", "dawn", r"z \[x\](y)"]
     assert "unknown key 'promt'" in table["data"]
 
 
@@ -117,6 +128,59 @@ async def test_a_batch_that_is_started_again_counts_what_it_had_published(home: 
 
     assert outcomes(caught.value.summary) == {"broken": "broken", "dawn": "unchanged", "dusk": "published"}
     assert caught.value.summary["cost_usd"] == "0.42"
+
+
+@pytest.mark.usefixtures("on_server")
+async def test_a_batch_that_is_started_again_gives_each_storyboard_the_run_of_its_own(
+    home: Home, boards: Boards, on_server: str
+) -> None:
+    folder, films = boards("dawn", "noon", dusk="shots: []"), home.folder / "films"
+    heard: list[str] = []
+
+    def edit(event: Event) -> None:
+        """When the first start is about to end, somebody mends one storyboard, changes another, and loses a film."""
+        heard.append(event.message)
+        if len([line for line in heard if line.partition(": ")[0] in {"dawn", "noon", "dusk"}]) == 3:
+            boards("dusk", dawn=ONE.format("dawn").replace("calm", "wild"))
+            (films / "noon.mp4").unlink()
+
+    watch(lambda event: edit(event) if event.message else None)
+    # With this, Prefect would take a result that it kept for that of another storyboard.
+    with temporary_settings({PREFECT_RESULTS_PERSIST_BY_DEFAULT: True}):
+        told = await batch.with_options(retries=1, retry_delay_seconds=0)(folder, str(films), provider="emulator")
+
+    assert outcomes(told) == {"dawn": "published", "dusk": "published", "noon": "published"}
+    rows = {row["name"]: row for row in told["storyboards"]}
+    assert len({row["run_id"] for row in rows.values()}) == 3
+    for name, row in rows.items():
+        manifest = json.loads((films / f"{name}.manifest.json").read_text())
+        assert (manifest["title"], manifest["run_id"]) == (name, row["run_id"])
+        assert (films / f"{name}.mp4").is_file()
+    # Both starts count: dawn was paid for as it was, and as it is.
+    assert {name: row["cost_usd"] for name, row in rows.items()} == {"dawn": "0.84", "dusk": "0.42", "noon": "0.42"}
+    assert told["cost_usd"] == "1.68"
+    children = children_of(on_server, told["run_id"])
+    assert sorted(child["name"] for child in children) == ["dawn", "dawn", "dusk", "noon", "noon"]
+    assert {child["state"]["type"] for child in children} == {"COMPLETED"}
+
+
+@pytest.mark.usefixtures("on_server")
+async def test_what_is_wrong_for_all_is_said_once(home: Home, boards: Boards) -> None:
+    folder, films = boards("dawn", "dusk"), str(home.folder / "films")
+    (home.folder / "file").write_text("")
+    ledger = home.folder / "bad.db"
+    ledger.write_bytes(b"no ledger at all" * 1000)
+
+    wrong: tuple[dict[str, Any], ...] = (
+        {"output": str(home.folder / "file" / "films")},
+        {"output": films, "ledger": str(ledger)},
+        {"output": films, "run_on": "workers", "render_deployment": "render/nothing"},
+        {"output": films, "run_on": "workers", "render_deployment": "render"},
+    )
+    for parameters in wrong:
+        with pytest.raises(SettingsError):
+            await batch(folder, provider="emulator", **parameters)
+    assert not (home.folder / "films").exists()
 
 
 @pytest.mark.usefixtures("on_server")

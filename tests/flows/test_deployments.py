@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
@@ -13,17 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
-from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
-from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.client.schemas.objects import State as RunState
-from prefect.client.schemas.sorting import FlowRunSort
+import yaml
 
-from flows.batches.runs import Ended, Workers, ended_of, exit_code_of
 from tasks.emulator.server import EmulatorServer
 from tasks.emulator.settings import EmulatorSettings
 from tasks.ledger import State, open_ledger
@@ -118,6 +111,10 @@ def test_everything_is_deployed_as_it_is_written(prefect: Prefect, prefect_serve
     assert all(item["tags"] == ["shotchain"] and item["work_pool_name"] == "shotchain" for item in found.values())
     assert all(len(item["description"]) > 40 for item in found.values())
     assert all(item["job_variables"]["env"]["PREFECT_LOGGING_EXTRA_LOGGERS"] == "shotchain" for item in found.values())
+    # Batches can be given workers of their own, so that they never take all the places of their renders.
+    queues = {name: item["work_queue_name"] for name, item in found.items()}
+    assert {name for name, queue in queues.items() if queue == "batches"} == {"batch", "render-nightly"}
+    assert set(queues.values()) == {"batches", "default"}
     schema = found["render"]["parameter_openapi_schema"]
     assert schema["required"] == ["storyboard", "output"]
     assert all(item["enforce_parameter_schema"] for item in found.values())
@@ -134,7 +131,7 @@ def test_everything_is_deployed_as_it_is_written(prefect: Prefect, prefect_serve
     }
     assert {name: item["parameters"] for name, item in found.items() if item["parameters"]} == {
         "previs": {"provider": "emulator"},
-        "render-nightly": {"storyboards": "storyboards", "output": "films", "budgets": "configs/budgets.yaml"},
+        "render-nightly": {"storyboards": "storyboards", "output": "films", "budget_usd": "25.00"},
     }
     limits = {
         name: (item["global_concurrency_limit"]["limit"], item["concurrency_options"]["collision_strategy"])
@@ -148,6 +145,16 @@ def test_everything_is_deployed_as_it_is_written(prefect: Prefect, prefect_serve
         "render-nightly": (1, "CANCEL_NEW"),
         "recover": (1, "CANCEL_NEW"),
     }
+
+
+def test_in_compose_batches_take_no_place_of_their_renders() -> None:
+    services = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    commands = {name: service.get("command", []) for name, service in services.items()}
+
+    queues = {
+        name: command[command.index("--work-queue") + 1] for name, command in commands.items() if "worker" in command
+    }
+    assert queues == {"worker": "default", "batches": "batches"}
 
 
 @pytest.mark.server
@@ -198,90 +205,6 @@ def test_a_batch_runs_on_workers_under_one_budget_and_cancels_what_it_began(
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-# -- how runs of a batch end -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("kind", "message", "code", "error"),
-    [
-        (StateType.COMPLETED, None, 0, None),
-        (StateType.FAILED, "Flow run encountered an exception: OverBudget: this needs $2", 3, "OverBudget"),
-        (StateType.FAILED, "Flow run encountered an exception: Incomplete: 1 of 2\n    Again.", 5, "Incomplete"),
-        (StateType.FAILED, "Flow run encountered an exception: KeyError: 'a'", 1, "KeyError"),
-        (StateType.FAILED, "Flow run encountered an exception: Problem: no error of ours", 1, "Problem"),
-        (StateType.FAILED, "Something else", 1, "Failed"),
-        (StateType.CRASHED, "exited with status code: -9", 1, "Crashed"),
-        (StateType.CANCELLED, None, 5, "Cancelled"),
-    ],
-)
-def test_what_the_state_of_a_run_tells(kind: StateType, message: str | None, code: int, error: str | None) -> None:
-    ended = ended_of(FlowRun(flow_id=uuid4(), state=RunState(type=kind, message=message)))
-
-    assert ended.exit_code == code
-    assert (ended.error or {}).get("type") == error
-
-
-@pytest.mark.parametrize(
-    ("manifest", "code"),
-    [
-        (None, 5),
-        ({"to_finish": None, "shots": [{"error": None}, {"error": {"type": "ContentRefused"}}]}, 5),
-        ({"to_finish": None, "shots": [{"error": {"type": "NeedFailed"}}, {"error": {"type": "KeyRefused"}}]}, 6),
-        ({"to_finish": {"exit_code": 4}, "shots": [{"error": {"type": "OverBudget"}}]}, 4),
-    ],
-)
-def test_why_a_run_on_another_machine_is_incomplete_is_told_by_its_manifest(
-    manifest: dict[str, Any] | None, code: int
-) -> None:
-    message = "Flow run encountered an exception: Incomplete: 1 of 2 shots"
-    ended = ended_of(FlowRun(flow_id=uuid4(), state=RunState(type=StateType.FAILED, message=message)))
-    assert exit_code_of(ended, manifest) == code
-    assert exit_code_of(Ended("run", 0), manifest) == 0
-
-
-@pytest.mark.server
-@pytest.mark.timeout(120)
-@pytest.mark.usefixtures("prefect", "on_server")
-async def test_a_run_that_crashed_is_given_time_to_be_started_again() -> None:
-    workers = Workers("render/render", poll_s=0.05, patience_s=2.0)
-    assert await workers.is_there()
-    assert not await Workers("render/nothing").is_there()
-    parameters = {"storyboard": "board.yaml", "output": "film.mp4", "provider": "emulator"}
-    names = [f"{name}-{uuid4().hex}" for name in ("again", "gone")]
-    waiting = [asyncio.create_task(workers.render(name, parameters)) for name in names]
-    async with get_client() as client:
-        found: list[FlowRun] = []
-        for _ in range(100):
-            named = FlowRunFilter(name=FlowRunFilterName(any_=names))
-            found = await client.read_flow_runs(flow_run_filter=named, sort=FlowRunSort.NAME_ASC)
-            if len(found) == 2:
-                break
-            await asyncio.sleep(0.1)
-        again, gone = found
-        for run in (again, gone):
-            await client.set_flow_run_state(run.id, RunState(type=StateType.CRASHED), force=True)
-        await asyncio.sleep(0.5)
-        assert not any(task.done() for task in waiting)
-        await client.set_flow_run_state(again.id, RunState(type=StateType.RUNNING), force=True)
-        await asyncio.sleep(0.5)
-        await client.set_flow_run_state(again.id, RunState(type=StateType.COMPLETED), force=True)
-
-    ends = await asyncio.gather(*waiting)
-    assert [(end.run_id, end.exit_code) for end in ends] == [(str(again.id), 0), (str(gone.id), 1)]
-
-    # Who asks for the same again finds the one that is done, and has anew the one that came to nothing.
-    assert (await workers.render(names[0], parameters)).run_id == str(again.id)
-    anew = asyncio.create_task(workers.render(names[1], parameters))
-    await asyncio.sleep(1)
-    anew.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await anew
-    async with get_client() as client:
-        named = FlowRunFilter(name=FlowRunFilterName(any_=names[1:]))
-        states = [run.state_name for run in await client.read_flow_runs(flow_run_filter=named)]
-    assert sorted(states, key=str) == ["Cancelled", "Crashed"]
 
 
 @pytest.mark.timeout(180)

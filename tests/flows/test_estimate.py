@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from prefect.client.orchestration import get_client
 
@@ -37,3 +39,27 @@ async def test_it_leaves_tables_and_a_picture(home: Home) -> None:
         mine["shotchain-estimate"].description or ""
     )
     assert str(mine["shotchain-graph"].data).startswith("```mermaid\nflowchart LR\n")
+
+
+async def found(title: str) -> dict[str, Any]:
+    """The artifacts that name a title, by key."""
+    async with get_client() as client:
+        return {item.key or "": item for item in await client.read_artifacts() if title in (item.description or "")}
+
+
+async def test_a_title_is_text_and_no_markdown(home: Home) -> None:
+    title = "![x](https://studio.test/x.png) <b>dawn</b>"
+    await estimate(str(home.storyboard(CHAIN.replace("shots", f"title: '{title}'\nshots"))), budget_usd="1.00")
+
+    mine = await found("studio.test")
+    assert set(mine) == {"shotchain-plan", "shotchain-estimate", "shotchain-savings", "shotchain-graph"}
+    for item in mine.values():
+        assert r"!\[x\](https://studio.test/x.png) &lt;b&gt;dawn&lt;/b&gt;" in item.description
+
+
+async def test_a_graph_that_no_browser_would_draw_is_not_left_as_one(home: Home) -> None:
+    shots = [f"  - {{id: s{at}, prompt: It ripples, boundary: {'continue' if at else 'cut'}}}" for at in range(502)]
+    await estimate(str(home.storyboard("\n".join(["title: A river without end", "shots:", *shots]))))
+
+    graph = (await found("A river without end"))["shotchain-graph"]
+    assert str(graph.data).startswith("502 shots are too many to draw.")

@@ -42,12 +42,18 @@ budgets:
     assert read_budgets(str(path)) == read_budgets(path)
 
 
-def test_none_is_shipped_and_the_examples_beside_it_can_be_used(tmp_path: Path) -> None:
-    assert read_budgets() == ()
+def test_the_nightly_batch_alone_is_limited_by_the_shipped_file_and_the_examples_in_it_can_be_used(
+    tmp_path: Path,
+) -> None:
+    (nightly,) = read_budgets()
+    assert (nightly.limit_usd, nightly.period) == (Decimal(25), Period.DAY)
+    assert nightly.matches({"deployment": "batch/render-nightly"})
+    assert not nightly.matches({"deployment": "batch/batch"})
+    assert not nightly.matches({})
     lines = resources.files("configs").joinpath("budgets.yaml").read_text(encoding="utf-8").splitlines()
-    examples = lines[lines.index("# budgets:") : lines.index("budgets: []")]
+    examples = lines[lines.index("# budgets:") : lines.index("budgets:")]
     found = read_budgets(write(tmp_path, "\n".join(line.removeprefix("# ") for line in examples)))
-    assert [budget.name for budget in found] == ["studio", "acme", "nightly"]
+    assert [budget.name for budget in found] == ["studio", "acme"]
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "budgets:\n", "budgets: []\n"])

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from random import Random
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import pytest
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from tasks.errors import BadInput, Charged, LedgerError, OverBudget, ProviderFailed
-from tasks.ledger import ALLOWED, LIVE, Attempt, Ledger, State, Totals, Wanted, open_ledger
+from tasks.ledger import ALLOWED, LIVE, Attempt, Ledger, State, TimedClip, Totals, Wanted, open_ledger
 from tasks.ledger.states import SETTLED_AS_FREE
 
 Begin = Callable[..., str]
@@ -122,6 +122,43 @@ def test_attempts_can_be_asked_for_by_what_they_are(ledger: Ledger, attempt_in: 
     assert ledger.attempts(states=[]) == ledger.attempts(provider="runware") == []
     assert ledger.attempts(run_id="run", states=LIVE) == [b]
     assert ledger.attempt(str(uuid4())) is None
+
+
+def test_how_long_clips_took_is_told_of_the_latest_of_a_model_that_were_paid(
+    ledger: Ledger, attempt_in: AttemptIn, begin: Begin, want: Want, change: Callable[..., list[Any]]
+) -> None:
+    def made(key: str, *steps: State, took_us: int | None = None, **facts: Any) -> None:
+        if ledger.run(facts.get("provider", "emulator")) is None:
+            begin(facts.get("provider", "emulator"), provider=facts.get("provider", "emulator"))
+        facts = {"request": {"duration": 5, "positivePrompt": "A 'lake'"}, "provider": "emulator"} | facts
+        (attempt,) = ledger.reserve(str(facts.pop("provider")), [want(key, **facts)])
+        for step in steps or (State.SUBMITTED, State.ACCEPTED, State.SUCCEEDED, State.STORED):
+            ledger.move(attempt.task_uuid, step)
+        if took_us is not None:
+            change(f"UPDATE attempts SET finished_at = accepted_at + {took_us} WHERE content_key = '{key}'")  # noqa: S608  # a test's own words
+
+    assert ledger.clip_times("emulator", "kling") == []
+    made("first", took_us=61_250_000)
+    made("text", took_us=8_000_000, request={"duration": Decimal("7.5")})
+    made("succeeded", State.SUBMITTED, State.ACCEPTED, State.SUCCEEDED, took_us=3_000_001)
+    made("edit", took_us=1, request={"positivePrompt": "An edit"})
+    made("nonsense", took_us=1, request={"duration": "long"})
+    made("endless", took_us=1, request={"duration": "Infinity"})
+    made("failed", State.SUBMITTED, State.ACCEPTED, State.FAILED, took_us=1)
+    made("never accepted", State.SUBMITTED, State.SUCCEEDED)
+    made("another", took_us=1, model="another")
+    made("theirs", took_us=1, provider="runware")
+    attempt_in(State.ACCEPTED, key="in work")
+
+    told = ledger.clip_times("emulator", "kling")
+
+    assert told == [
+        TimedClip(Decimal(5), Decimal("61.25")),
+        TimedClip(Decimal("7.5"), Decimal(8)),
+        TimedClip(Decimal(5), Decimal("3.000001")),
+    ]
+    assert ledger.clip_times("emulator", "kling", latest=3) == told[-1:]  # the two that say nothing are the latest
+    assert ledger.clip_times("runware", "kling") == [TimedClip(Decimal(5), Decimal("0.000001"))]
 
 
 def test_totals_tell_held_spent_and_unknown_apart(ledger: Ledger, attempt_in: AttemptIn) -> None:

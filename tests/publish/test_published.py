@@ -13,7 +13,7 @@ import pytest
 from tasks.plan.build import build_plan
 from tasks.plan.model import Plan
 from tasks.publish.manifest import FORMAT
-from tasks.publish.published import is_published, read_manifest
+from tasks.publish.published import film_digest, is_published, read_manifest
 from tasks.publish.targets import Targets, targets_of
 from tasks.storyboard.read import read_storyboard
 
@@ -49,7 +49,9 @@ def test_neither_its_place_nor_its_price_is_part_of_the_film(targets: Targets) -
     put(targets, plan)
     dearer = tuple(replace(shot, price_usd=Decimal("9.99")) for shot in plan.shots)
 
-    assert is_published(targets, replace(plan, file="elsewhere.yaml", warnings=("beware",), shots=dearer)) is not None
+    other = replace(plan, file="elsewhere.yaml", warnings=("beware",), shots=dearer)
+    assert is_published(targets, other) is not None
+    assert film_digest(other) == film_digest(plan)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,7 @@ def test_any_other_change_makes_another_film(targets: Targets, text: str) -> Non
     put(targets, plan_of())
 
     assert is_published(targets, plan_of(text)) is None
+    assert film_digest(plan_of(text)) != film_digest(plan_of())
 
 
 def test_a_placeholder_film_is_not_the_paid_one(targets: Targets) -> None:
@@ -91,7 +94,7 @@ def test_a_film_that_is_gone_or_of_another_run_counts_for_nothing(targets: Targe
     assert is_published(targets, plan_of()) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
 def test_a_manifest_that_cannot_be_read_is_none(targets: Targets, content: bytes) -> None:
     targets.manifest.put_bytes(content)
 

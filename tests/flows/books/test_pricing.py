@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flows.books.history import ledger_if_there, samples_of
+from flows.books.history import learnt_times, ledger_if_there
 from flows.books.pricing import parse_clip_seconds
 from flows.cli import app
 from flows.display import minutes
 from tasks.errors import SettingsError, StoryboardError
 from tasks.ledger import Attempt, State, Wanted, open_ledger, read_budgets
+from tasks.settings import resolve_settings
 from tests.flows.conftest import Home
 
 MODEL = "klingai:kling@o1-standard"
@@ -44,41 +43,40 @@ def plan(home: Home, capsys: pytest.CaptureFixture[str]) -> Plan:
     return plan
 
 
-def made(home: Home, took_s: dict[int, float], provider: str = "runware", model: str = MODEL) -> list[Attempt]:
-    """Clips of so many seconds that took the provider so long, as the ledger has them."""
+def made(home: Home, *lengths_s: int) -> list[Attempt]:
+    """Clips of so many seconds, as the ledger has them."""
     with open_ledger(home.environment["SHOTCHAIN_LEDGER"]) as ledger:
-        ledger.begin_run(run_id="run", provider=provider, account="", storyboard="Past", budget_usd=None)
+        ledger.begin_run(run_id="run", provider="runware", account="", storyboard="Past", budget_usd=None)
         ledger.hold_lease("run", 600.0)
         found = []
-        for length_s in took_s:
-            wanted = Wanted(f"{length_s}", "a", 1, model, Decimal("0.42"), {"duration": length_s})
+        for length_s in lengths_s:
+            wanted = Wanted(f"{length_s}", "a", 1, MODEL, Decimal("0.42"), {"duration": length_s})
             (attempt,) = ledger.reserve("run", [wanted])
             for state in (State.SUBMITTED, State.ACCEPTED, State.SUCCEEDED):
                 attempt = ledger.move(attempt.task_uuid, state) or attempt
             found.append(attempt)
-    began = datetime(2026, 1, 1, tzinfo=UTC)
-    return [
-        replace(attempt, accepted_at=began, finished_at=began + timedelta(seconds=took_s[length_s]))
-        for attempt, length_s in zip(found, took_s, strict=True)
-    ]
+    return found
 
 
 class TestHistory:
     def test_a_clip_teaches_how_long_its_length_takes(self, home: Home) -> None:
-        samples = samples_of(made(home, {5: 61.25, 10: 100.0}), MODEL)
-        assert [(int(it.generate_s), it.took_s) for it in samples] == [(5, Decimal("61.250")), (10, Decimal(100))]
+        (clip, _) = made(home, 5, 10)
+        assert clip.accepted_at is not None
+        assert clip.finished_at is not None
+        settings = resolve_settings(provider="runware", needs_key=False)
 
-    def test_what_tells_nothing_is_left_out(self, home: Home) -> None:
-        (clip,) = made(home, {5: 60})
-        nothing = [
-            replace(clip, model="another"),
-            replace(clip, state=State.FAILED),
-            replace(clip, accepted_at=None),
-            replace(clip, finished_at=None),
-            replace(clip, request={}),  # an edit
-            replace(clip, request={"duration": "long"}),
-        ]
-        assert list(samples_of(nothing, MODEL)) == []
+        times = learnt_times(settings, MODEL, Decimal(90))
+
+        assert [(int(length_s), it.samples) for length_s, it in times.learnt.items()] == [(5, 1), (10, 1)]
+        took_s = Decimal((clip.finished_at - clip.accepted_at).total_seconds())
+        assert abs((times.took_s(Decimal(5)) or 0) - took_s) < Decimal("0.06")
+        assert times.source == "learnt"
+
+    def test_where_nothing_is_learnt_what_is_stated_counts(self, home: Home) -> None:
+        settings = resolve_settings(provider="runware", needs_key=False)
+        assert learnt_times(settings, MODEL).source == "unknown"
+        made(home, 5)
+        assert learnt_times(settings, "another", Decimal(90)).took_s(Decimal(5)) == Decimal(90)
 
     def test_a_ledger_that_is_not_there_is_none_and_none_is_made(self, tmp_path: Path) -> None:
         for url in (str(tmp_path / "ledger.db"), f"sqlite:///{tmp_path}/ledger.db"):
@@ -105,7 +103,7 @@ class TestPlan:
         assert (told["budgets"], told["savings"]) == ([], None)
 
     def test_times_are_learnt_from_the_clips_of_this_provider_and_model(self, home: Home, plan: Plan) -> None:
-        made(home, {5: 60})
+        made(home, 5)
         assert json.loads(plan("--json"))["estimate"]["time"]["source"] == "learnt"
         other = json.loads(plan("--json", "--provider", "emulator"))["estimate"]["time"]
         assert (other["source"], other["wall_s"]) == ("unknown", None)

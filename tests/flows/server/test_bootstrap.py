@@ -59,6 +59,10 @@ def kept(server: str, path: str) -> Any:
     return httpx.post(f"{server}/{path}/filter", json={}).json()
 
 
+def keep(server: str, name: str, value: str) -> None:
+    httpx.post(f"{server}/variables/", json={"name": name, "value": value}).raise_for_status()
+
+
 def switch_off(server: str, name: str) -> None:
     found = {item["name"]: item["id"] for item in kept(server, "automations")}
     httpx.patch(f"{server}/automations/{found[name]}", json={"enabled": False}).raise_for_status()
@@ -140,6 +144,43 @@ async def test_a_password_is_never_kept_where_everybody_can_read_it(server: str)
     assert KEY not in str(kept(server, "block_documents"))
 
 
+async def test_a_path_is_kept_as_the_same_for_all_and_it_is_said_that_it_has_to_be_mounted(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wanted = {
+        "shotchain_work": "work",
+        "shotchain_ledger": "sqlite:///ledger.db?timeout=5",
+        "shotchain_budgets": "/studio/budgets.yaml",
+        "runware_base_url": "http://127.0.0.1:8787/v1",
+    }
+
+    first, again = await bootstrap(Wanted(variables=dict(wanted))), await bootstrap(Wanted(variables=dict(wanted)))
+
+    assert {item["name"]: item["value"] for item in kept(server, "variables")} == {
+        **wanted,
+        "shotchain_work": f"{tmp_path}/work",
+        "shotchain_ledger": f"sqlite:///{tmp_path}/ledger.db?timeout=5",
+    }
+    for report, state in ((first, "made"), (again, "there")):
+        notes = {item.name: (item.state, item.note) for item in report.items if item.kind == "variable"}
+        assert {name for name, (_, note) in notes.items() if "mounted on each" in note} == set(wanted) - {
+            "runware_base_url"
+        }
+        assert {became for became, _ in notes.values()} == {state}
+
+
+async def test_a_relative_path_that_was_kept_before_is_told_of(server: str) -> None:
+    keep(server, "shotchain_work", "work")
+
+    report = await bootstrap(Wanted(variables={"shotchain_work": None}))
+
+    (item,) = (item for item in report.items if item.name == "shotchain_work")
+
+    assert (item.state, item.note.partition(":")[0]) == ("there", "work")
+    assert "another place on each machine" in item.note
+
+
 async def test_without_a_server_nothing_can_be_kept() -> None:
     with temporary_settings({PREFECT_API_URL: None}), pytest.raises(SettingsError, match="no Prefect server"):
         await bootstrap(Wanted())
@@ -154,9 +195,8 @@ def test_the_command_prints_one_object(server: str, shotchain: Shotchain, home: 
     second = shotchain("bootstrap", "--json", **environment)
 
     assert (first.code, second.code) == (0, 0), first.err + second.err
-    assert {"credentials", "variable", "limit", "automation"} <= {item["kind"] for item in first.json["made"]} | {
-        "credentials"
-    }
+    made = {item["name"] for item in first.json["made"]}
+    assert made >= {"runware-credentials/shotchain", "shotchain_budgets", LIMIT, rescues()[0].name}
     assert second.json["made"] == second.json["changed"] == []
     assert KEY not in first.out + first.err
     assert shotchain("bootstrap", "--limit", "0", **environment).code == 2
@@ -266,8 +306,11 @@ async def test_a_server_that_goes_away_meanwhile_stops_no_shot(
                 await slot.aclose()
 
     assert time.monotonic() - began < 15
-    said = [record.message for record in caplog.records if record.name == "flows.server.shared"]
-    assert answers == "is silent" or any("free again only when its lease ends" in line for line in said)
+    (said,) = [record.message for record in caplog.records if record.name == "flows.server.shared"]
+    assert "free again only when its lease ends: " in said
+    assert ("no answer in 5 s" in said) is (answers == "is silent")
+    # Whoever asks the server finds the place still taken.
+    assert [item["active_slots"] for item in kept(server, "v2/concurrency_limits")] == [1]
 
 
 # -- the rules -------------------------------------------------------------------------------------------------------
