@@ -167,7 +167,7 @@ def _clip_times(connection: Connection, provider: str, model: str, latest: int) 
         .order_by(attempts.c.created_at.desc(), attempts.c.number.desc(), attempts.c.task_uuid.desc())
         .limit(latest)
     )
-    found = [(_amount(told), Decimal(took_us) / 1_000_000) for told, took_us in connection.execute(query)]
+    found = [(_amount(told), Decimal(took_us).scaleb(-6)) for told, took_us in connection.execute(query)]
     return [TimedClip(duration_s, took_s) for duration_s, took_s in reversed(found) if duration_s is not None]
 
 
