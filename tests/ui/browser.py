@@ -198,12 +198,12 @@ class Run:
         deadline = time.monotonic() + RUN_MS / 1000
         while True:
             self.open("Artifacts")
-            card = self._screen.sees(self.artifact_card(key), within_ms=RUN_MS)
-            for _ in range(10):  # its words come after its heading
-                if text.search(card.inner_text()):
+            card, said = self.artifact_card(key), "nothing"
+            for _ in range(10):  # the card comes after the tab, and its words after its heading
+                if card.count() and text.search(said := card.first.inner_text()):
                     return
                 self._screen.page.wait_for_timeout(200)
-            assert time.monotonic() < deadline, f"{key} says: {card.inner_text()}"
+            assert time.monotonic() < deadline, f"{key} says: {said}"
 
     def open_artifact(self, key: str) -> None:
         """From the tab «Artifacts» to what this run left under `key`: by its card, then by the version that is its."""
