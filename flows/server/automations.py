@@ -66,15 +66,10 @@ def rescues() -> list[AutomationCore]:
         AutomationCore(
             name="shotchain: mark dead runs crashed",
             description=f"A run that was alive, has not ended, and has said nothing for {SILENT_S} s.",
-            trigger=EventTrigger(
-                match=_runs(),
-                match_related=_ours(),
-                for_each={"prefect.resource.id"},
+            trigger=_silence(
                 after={f"{_RUN}heartbeat"},
                 expect={f"{_RUN}heartbeat", *(_RUN + name for name in _ENDINGS)},
-                posture=Posture.Proactive,
-                threshold=1,
-                within=timedelta(seconds=SILENT_S),
+                within_s=SILENT_S,
             ),
             actions=[
                 ChangeFlowRunState(
@@ -86,17 +81,13 @@ def rescues() -> list[AutomationCore]:
             name="shotchain: run crashed runs again",
             description=f"{RERUN_AFTER_S} s after it crashed, unless something has happened to it since, or it has "
             f"been started {MOST_STARTS} times, or never. What is paid for is found, not bought again.",
-            trigger=EventTrigger(
-                match=_runs({"prefect.run-count": [str(count) for count in range(1, MOST_STARTS)]}),
-                match_related=_ours(),
-                for_each={"prefect.resource.id"},
+            trigger=_silence(
                 after={f"{_RUN}Crashed"},
                 expect={
                     f"{_RUN}{name}" for name in (*_ENDINGS, "Scheduled", "Pending", "Running") if name != "Crashed"
                 },
-                posture=Posture.Proactive,
-                threshold=1,
-                within=timedelta(seconds=RERUN_AFTER_S),
+                within_s=RERUN_AFTER_S,
+                labels={"prefect.run-count": [str(count) for count in range(1, MOST_STARTS)]},
             ),
             actions=[
                 ChangeFlowRunState(
@@ -107,15 +98,10 @@ def rescues() -> list[AutomationCore]:
         AutomationCore(
             name="shotchain: plan anew runs that never began",
             description=f"A worker took it, and {UNBEGUN_S} s later it has not begun: that machine died in between.",
-            trigger=EventTrigger(
-                match=_runs(),
-                match_related=_ours(),
-                for_each={"prefect.resource.id"},
+            trigger=_silence(
                 after={f"{_RUN}Pending"},
                 expect={f"{_RUN}{name}" for name in (*_ENDINGS, "heartbeat", "Scheduled", "Running", "Retrying")},
-                posture=Posture.Proactive,
-                threshold=1,
-                within=timedelta(seconds=UNBEGUN_S),
+                within_s=UNBEGUN_S,
             ),
             actions=[
                 ChangeFlowRunState(
@@ -193,6 +179,22 @@ def _notice(name: str, states: set[str], what: str, block: UUID, *only: Resource
         actions=[
             SendNotification(block_document_id=block, subject=f"shotchain: {{{{ flow_run.name }}}} {what}", body=_STORY)
         ],
+    )
+
+
+def _silence(
+    after: set[str], expect: set[str], within_s: int, labels: dict[str, list[str]] | None = None
+) -> EventTrigger:
+    """Fires for each of our runs (with these labels) of which nothing expected is heard so long after the first."""
+    return EventTrigger(
+        match=_runs(labels),
+        match_related=_ours(),
+        for_each={"prefect.resource.id"},
+        after=after,
+        expect=expect,
+        posture=Posture.Proactive,
+        threshold=1,
+        within=timedelta(seconds=within_s),
     )
 
 

@@ -19,8 +19,6 @@ from typing import Any, NoReturn
 # Where a task would run in Prefect's engine after all, it must not start a server of its own for that.
 os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"
 
-from prefect import Task
-
 import flows.production.studio
 import flows.render
 from tasks.errors import Incomplete, ShotchainError
@@ -28,6 +26,7 @@ from tasks.progress import Event, watch
 from tasks.runware.pauses import Pauses
 from tests.crash.job import Job
 from tests.crash.kills import arrange
+from tests.without_prefect import without_prefect
 
 __all__ = ["render_and_end"]
 
@@ -43,7 +42,7 @@ def render_and_end(job: Job) -> NoReturn:
     os.dup2(log, 2)
     os.environ.update(job.environment)
     tempfile.tempdir = None  # it is taken from the environment anew
-    _without_prefect()
+    without_prefect()
     _in_a_hurry()
     if job.kill is not None:
         arrange(job.kill, job.folder / "death")
@@ -72,18 +71,6 @@ async def _render(job: Job) -> tuple[int, dict[str, Any]]:
         except Exception as error:  # noqa: BLE001 -- a bug is a result too
             traceback.print_exc()
             return 1, {"error": {"type": type(error).__name__, "message": str(error)}}
-
-
-def _without_prefect() -> None:
-    async def nothing(**_: Any) -> None:
-        return
-
-    for module in [module for name, module in sys.modules.items() if name.startswith(("flows.", "tasks."))]:
-        for name, value in list(vars(module).items()):
-            if isinstance(value, Task):
-                setattr(module, name, value.fn)
-            elif getattr(value, "__module__", "") == "prefect.artifacts":
-                setattr(module, name, nothing)
 
 
 def _in_a_hurry() -> None:

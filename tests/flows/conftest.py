@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from flows.server.temporary import TemporaryServer, quiet_environment
@@ -135,3 +136,21 @@ def shotchain(home: Home, prefect_server: str) -> Shotchain:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A file system on an S3 server of its own, by real sockets; what the environment names leads there too."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    # File systems are kept for the whole process, and others of this kind may belong to a server that is gone.
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    yield fsspec.filesystem("s3", skip_instance_cache=True)
+    server.stop()

@@ -14,26 +14,17 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from prefect import Task
 from prefect.events.worker import EventsWorker
 
 from flows.render import render
+from tests.without_prefect import without_prefect
 
 __all__ = ["plain_render"]
 
 
 def plain_render() -> Callable[..., Awaitable[dict[str, Any]]]:
-    """The flow's own coroutine, with the functions that its tasks wrap. Nothing in this process is a task after that."""
-
-    async def nothing(**_: Any) -> None:
-        return
-
-    for module in [module for name, module in sys.modules.items() if name.startswith(("flows.", "tasks."))]:
-        for name, value in list(vars(module).items()):
-            if isinstance(value, Task):
-                setattr(module, name, value.fn)
-            elif getattr(value, "__module__", "") == "prefect.artifacts":
-                setattr(module, name, nothing)
+    """The flow's own coroutine. Nothing in this process is a task after that."""
+    without_prefect()
     return render.fn
 
 

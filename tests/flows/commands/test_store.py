@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
 
 from flows.commands.store import gc, verify
@@ -218,24 +217,9 @@ async def test_a_run_begins_with_caches_within_their_limit_and_leaves_no_scratch
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    # File systems are kept for the whole process, and others of this kind may belong to a server that is gone.
-    s3 = fsspec.get_filesystem_class("s3")
-    s3.clear_instance_cache()
-    fs = fsspec.filesystem("s3", skip_instance_cache=True)
-    fs.mkdir("studio")
-    yield fs
-    s3.clear_instance_cache()
-    server.stop()
+def bucket(s3: Any) -> Any:
+    s3.mkdir("studio")
+    return s3
 
 
 async def test_a_store_in_a_bucket_is_verified_and_collected(
