@@ -214,7 +214,7 @@ async def test_it_waits_as_long_as_one_of_them_runs_or_asks_or_another_batch_has
     assert not waits.done()
 
     _, asks = await studio.ask(workers, "asks")
-    # It asks before the other is done: between the two nothing is under way, however slow the server is.
+    # First it asks, then the other is done: the other way round there is a moment in which nothing is under way.
     await studio.client.set_flow_run_state(asks.id, Paused(timeout_seconds=60), force=True)
     await studio.put(busy, StateType.COMPLETED)
     await asyncio.sleep(1.0)
