@@ -84,7 +84,7 @@ def _raised(before: Prepared, only: Sequence[str]) -> list[Edit]:
     """
     from flows.commands.choosing import planned_shot
     from tasks.errors import BadInput
-    from tasks.storyboard.document import MAX_TAKES
+    from tasks.storyboard.values import MAX_TAKES
     from tasks.storyboard.edit import Edit
 
     if not only:

@@ -12,10 +12,10 @@ from av.video.stream import VideoStream
 from PIL import Image, UnidentifiedImageError
 
 from tasks.errors import MediaError
-from tasks.media.reading import open_video
+from tasks.media.reading import open_media, open_video
 from tasks.rounding import milliseconds
 
-__all__ = ["PictureFacts", "VideoFacts", "probe_picture", "probe_video"]
+__all__ = ["PictureFacts", "SoundFacts", "VideoFacts", "probe_picture", "probe_sound", "probe_video"]
 
 _BT709 = 1
 _MICROSECONDS = 1_000_000
@@ -53,6 +53,32 @@ class PictureFacts:
     width: int
     height: int
     format: str
+
+
+@dataclass(frozen=True, slots=True)
+class SoundFacts:
+    """A sound file's length in whole milliseconds, and its codec by ffmpeg's name."""
+
+    duration_s: Decimal
+    codec: str
+
+
+def probe_sound(path: Path) -> SoundFacts:
+    """Find the sound of a local file, of a video too, and decode its beginning. Blocks for some milliseconds.
+
+    Raises:
+        MediaError: The file is missing, has no sound, or its sound cannot be decoded.
+    """
+    with open_media(path) as container:
+        stream = next(iter(container.streams.audio), None)
+        if stream is None:
+            raise MediaError("this file has no sound in it", file=str(path))
+        if next(iter(container.decode(stream)), None) is None:
+            raise MediaError("nothing of this sound can be decoded", file=str(path))
+        length_s = Fraction(container.duration or 0, _MICROSECONDS)
+        if stream.duration and stream.time_base:
+            length_s = stream.duration * stream.time_base
+        return SoundFacts(milliseconds(length_s), stream.codec_context.name)
 
 
 def probe_video(path: Path) -> VideoFacts:

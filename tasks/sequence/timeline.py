@@ -11,6 +11,7 @@ from typing import Final
 
 from tasks.errors import BadInput
 from tasks.rounding import round_half_up
+from tasks.storyboard.model import Fit
 
 __all__ = ["SAMPLE_RATE", "Cut", "FilmLayout", "sample_at", "starts"]
 
@@ -57,10 +58,12 @@ class FilmLayout:
 class Cut:
     """A clip's frames `start` … `stop - 1` (0-based, in the order shown), as `frames` frames of the film.
 
-    `clip_id` names the clip's content (its sha256, say): equal ids are equal files.
+    Of these, the first `lead` dissolve with the shot before and the last `tail` with the one behind: they are
+    rendered with the other shot, and `body` frames stand alone. The first `fade_in` frames come out of black, the
+    last `fade_out` go into it. `clip_id` names the clip's content (its sha256, say): equal ids are equal files.
 
     Raises:
-        BadInput: A range or a count of no frames.
+        BadInput: A range or a count of no frames, or transitions that leave no frame between them.
     """
 
     shot: str
@@ -69,12 +72,29 @@ class Cut:
     start: int
     stop: int
     frames: int
+    lead: int = 0
+    tail: int = 0
+    fade_in: int = 0
+    fade_out: int = 0
+    fit: Fit = Fit.FIT
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.stop:
             raise BadInput(f"there are no frames from {self.start} to before {self.stop}", shot=self.shot)
         if self.frames < 1:
             raise BadInput(f"a cut cannot be shown as {self.frames} frames", shot=self.shot)
+        in_transitions = max(self.lead, self.fade_in) + max(self.tail, self.fade_out)
+        if min(self.lead, self.tail, self.fade_in, self.fade_out) < 0 or in_transitions >= self.frames:
+            raise BadInput(
+                f"its {self.frames} frames are too few for transitions of {in_transitions}",
+                shot=self.shot,
+                advice="shorten the transitions before and after it",
+            )
+
+    @property
+    def body(self) -> int:
+        """Frames of the film that show this shot alone."""
+        return self.frames - self.lead - self.tail
 
 
 def sample_at(frame: int, rate: Fraction) -> int:

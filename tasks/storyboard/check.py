@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -23,7 +24,6 @@ from tasks.storyboard.document import (
     CLIP_TAG,
     FRAME_TAG,
     MEDIA_ACCEPTED,
-    PROBLEM_TYPE,
     AssetDocument,
     ClipReference,
     FrameReference,
@@ -34,13 +34,15 @@ from tasks.storyboard.document import (
     keys_of,
 )
 from tasks.storyboard.located import KeyPath, Located
+from tasks.storyboard.values import PROBLEM_TYPE
 
-__all__ = ["Checked", "check_document", "dotted", "listing", "nearest"]
+__all__ = ["Checked", "check_document", "dotted", "listing", "nearest", "similar_file"]
 
 _PLACEHOLDER: Final = "-"
 _MANY = 30
 _SLIP = 4
 _LIKELY = 200
+_MANY_FILES = 1000
 _WORD = 80
 
 
@@ -71,6 +73,16 @@ def nearest(word: str, options: Iterable[str]) -> str | None:
     likely = islice((option for option in options if abs(len(option) - len(word)) <= _SLIP), _LIKELY)
     found = difflib.get_close_matches(word, likely, n=1, cutoff=0.7) if len(word) <= _WORD else []
     return found[0] if found else None
+
+
+def similar_file(target: Path) -> str:
+    """A hint at a file of almost the same name in the same folder; empty where there is none."""
+    try:
+        names = [entry.name for entry in islice(target.parent.iterdir(), _MANY_FILES)]
+    except OSError:
+        return ""
+    meant = nearest(target.name, names)
+    return f" (did you mean '{meant}'?)" if meant else ""
 
 
 def listing(options: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Look at the pictures and videos that the shots use: what they are, and exactly which bytes.
+"""Look at the pictures, videos and sounds that the film uses: what they are, and exactly which bytes.
 
 The plan is a pure function of a storyboard and these facts, so that planning and rendering the same inputs
 give the same keys. What a person can put right (a local file that is no picture) is an error with its line;
@@ -9,18 +9,18 @@ paying.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import httpx
 from PIL import Image
 
 from tasks.errors import MediaError, Problem, StorageUnreachable, StoryboardError
-from tasks.media.probe import probe_picture, probe_video
+from tasks.media.probe import probe_picture, probe_sound, probe_video
 from tasks.redaction import redact
 from tasks.storyboard.fetch import Fetched, InputCache, sha256_of, web_client
 from tasks.storyboard.model import MediaFile, Shot, Storyboard
@@ -28,10 +28,10 @@ from tasks.storyboard.uris import decode_data_uri, local_path, scheme_of
 
 __all__ = ["InputFacts", "Kind", "inspect_inputs"]
 
-Kind: TypeAlias = Literal["image", "video"]
+Kind: TypeAlias = Literal["image", "video", "sound"]
 
 _AT_ONCE = 8
-_WORDS: dict[Kind, str] = {"image": "a picture", "video": "a video"}
+_WORDS: dict[Kind, str] = {"image": "a picture", "video": "a video", "sound": "a sound file"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class InputFacts:
 
     Attributes:
         uri: As in the storyboard's `MediaFile`.
-        kind: What the shots use it as.
+        kind: What the film uses it as.
         sha256: Of its bytes, hex.
         size_bytes: Its size.
         media_type: Such as `image/png` or `video/mp4`, by its content.
         width: In pixels.
         height: In pixels.
-        duration_s: Length of a video in seconds, to the millisecond.
-        has_sound: Whether a video has a sound track.
+        duration_s: Length of a video or a sound in seconds, to the millisecond.
+        has_sound: Whether there is a sound track.
         local: Where the bytes can be read now.
         unpinned: Why it could not be read, if it could not; then only `uri` and `kind` are known.
     """
@@ -72,10 +72,10 @@ async def inspect_inputs(
     formats: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> dict[str, InputFacts]:
-    """Read every file that a shot of the storyboard uses, eight at a time.
+    """Read every file that the storyboard's film uses, eight at a time.
 
     Args:
-        storyboard: Which inputs, and as what. Assets that no shot uses are not looked at.
+        storyboard: Which inputs, and as what. Assets that nothing uses are not looked at.
         cache: Folder in which fetched files are kept, and found again.
         formats: What files each model takes, by its id, then under `image` and `video`; told to who gave another.
         transport: Takes the place of the network for `http(s)` addresses.
@@ -84,7 +84,7 @@ async def inspect_inputs(
         Facts by URI.
 
     Raises:
-        StoryboardError: Local files or data URIs that are not what the shots use them as; with their lines.
+        StoryboardError: Local files or data URIs that are not what they are used as; with their lines.
     """
     uses: dict[tuple[str, Kind], _Use] = {}
     for use in _uses(storyboard):
@@ -108,13 +108,17 @@ async def inspect_inputs(
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    shot: Shot
+    """A use of a file by a shot; by the film as a whole where there is no shot."""
+
+    shot: Shot | None
     key: str
     kind: Kind
     media: MediaFile
 
 
 def _uses(storyboard: Storyboard) -> Iterator[_Use]:
+    if storyboard.music is not None:
+        yield _Use(None, "music", "sound", storyboard.music.file)
     for shot in storyboard.shots:
         pictures = [("first_frame", shot.first_frame), ("last_frame", shot.last_frame)]
         pictures += [(f"reference_images[{at}]", item) for at, item in enumerate(shot.reference_images)]
@@ -122,6 +126,8 @@ def _uses(storyboard: Storyboard) -> Iterator[_Use]:
         videos += [(f"reference_videos[{at}]", item) for at, item in enumerate(shot.reference_videos)]
         yield from (_Use(shot, key, "image", item) for key, item in pictures if isinstance(item, MediaFile))
         yield from (_Use(shot, key, "video", clip) for key, clip in videos if isinstance(clip, MediaFile))
+        if shot.narration is not None:
+            yield _Use(shot, "narration", "sound", shot.narration)
 
 
 class _Inspection:
@@ -175,33 +181,44 @@ class _Inspection:
         return facts
 
     def _wrong_kind(self, use: _Use, path: Path, error: MediaError) -> Problem:
-        needed, other = _WORDS[use.kind], _WORDS["video" if use.kind == "image" else "image"]
-        try:
-            if use.kind == "image":
-                probe_video(path)
-            else:
-                probe_picture(path)
-        except MediaError:
-            return self._problem(use, f"{_name(use)} is not {needed}: {error.message}", of_file=True)
-        return self._problem(use, f"{_name(use)} is {other}, and '{use.key}' takes {needed}", of_file=False)
+        needed = _WORDS[use.kind]
+        for other, probe in _PROBES.items():
+            if other == use.kind:
+                continue
+            try:
+                probe(path)
+            except MediaError:
+                continue
+            return self._problem(use, f"{_name(use)} is {_WORDS[other]}, and '{use.key}' takes {needed}", of_file=False)
+        return self._problem(use, f"{_name(use)} is not {needed}: {error.message}", of_file=True)
 
     def _problem(self, use: _Use, message: str, *, of_file: bool) -> Problem:
         """A bad file is told where it is brought in, a good one in the wrong place where it is used."""
-        key, line = use.key, use.shot.lines.get(use.key)
-        shot: str | None = use.shot.id
+        key, line = use.key, self._line(use)
+        shot = None if use.shot is None else use.shot.id
         name = use.media.asset
         if of_file and name is not None:
             lines = self._storyboard.lines
             brought_in = lines.get(f"assets.{name}.source", lines.get(f"assets.{name}"))
             if brought_in is not None:
                 key, shot, line = f"assets.{name}", None, brought_in
-        if line is None:
-            line = use.shot.lines.get("")
         return Problem(message, self._storyboard.file, line, key, shot, self._accepted(use))
+
+    def _line(self, use: _Use) -> int | None:
+        if use.shot is None:
+            return self._storyboard.lines.get(use.key)
+        return use.shot.lines.get(use.key, use.shot.lines.get(""))
 
     def _accepted(self, use: _Use) -> str:
         formats = " or ".join(self._formats.get(use.kind, ()))
         return f"{_WORDS[use.kind]} that is whole" + (f": {formats}" if formats else "")
+
+
+_PROBES: Final[Mapping[Kind, Callable[[Path], object]]] = {
+    "image": probe_picture,
+    "video": probe_video,
+    "sound": probe_sound,
+}
 
 
 def _name(use: _Use) -> str:
@@ -210,14 +227,20 @@ def _name(use: _Use) -> str:
 
 
 def _facts(use: _Use, fetched: Fetched) -> InputFacts:
-    if use.kind == "image":
-        picture = probe_picture(fetched.path)
-        media_type = Image.MIME.get(picture.format, f"image/{picture.format.lower()}")
-        width, height, duration_s, has_sound = picture.width, picture.height, None, None
-    else:
-        video = probe_video(fetched.path)
-        media_type = _video_type(fetched.path)
-        width, height, duration_s, has_sound = video.width, video.height, video.duration_s, video.has_sound
+    width = height = duration_s = None
+    has_sound: bool | None = None
+    match use.kind:
+        case "image":
+            picture = probe_picture(fetched.path)
+            media_type = Image.MIME.get(picture.format, f"image/{picture.format.lower()}")
+            width, height = picture.width, picture.height
+        case "video":
+            video = probe_video(fetched.path)
+            media_type = _video_type(fetched.path)
+            width, height, duration_s, has_sound = video.width, video.height, video.duration_s, video.has_sound
+        case "sound":
+            sound = probe_sound(fetched.path)
+            media_type, duration_s, has_sound = f"audio/{sound.codec}", sound.duration_s, True
     return InputFacts(
         uri=use.media.uri,
         kind=use.kind,

@@ -9,11 +9,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from tasks.errors import Problem
 
-__all__ = ["Boundary", "ClipOf", "FrameOf", "MediaFile", "Picture", "Shot", "Storyboard", "Video"]
+__all__ = [
+    "DEFAULT_LOUDNESS_LUFS",
+    "Boundary",
+    "ClipOf",
+    "Fit",
+    "FrameOf",
+    "MediaFile",
+    "Music",
+    "Picture",
+    "Shot",
+    "Storyboard",
+    "Transition",
+    "TransitionKind",
+    "Video",
+]
+
+DEFAULT_LOUDNESS_LUFS: Final = Decimal(-16)
+"""Integrated loudness that films with sound are brought to, in LUFS."""
 
 
 class Boundary(StrEnum):
@@ -24,9 +41,41 @@ class Boundary(StrEnum):
     CONTINUE = "continue"
 
 
+class Fit(StrEnum):
+    """How pictures of another shape are brought to the film's.
+
+    `fit` shows all of a picture between black bars, `fill` cuts off what stands over, `blur` shows all of it before
+    itself, filling the film and blurred.
+    """
+
+    FIT = "fit"
+    FILL = "fill"
+    BLUR = "blur"
+
+
+class TransitionKind(StrEnum):
+    """How the film goes over to a shot: at once, by dissolving, or through black."""
+
+    CUT = "cut"
+    DISSOLVE = "dissolve"
+    FADE = "fade"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A transition into a shot, `duration_s` seconds long in all.
+
+    `is_default` where the storyboard says it for all shots: then it is left out where there can be none.
+    """
+
+    kind: TransitionKind
+    duration_s: Decimal
+    is_default: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class MediaFile:
-    """A picture or a video that exists outside the film.
+    """A picture, a video or a sound that exists outside the film.
 
     `uri` is absolute (`file:///…`, `https://…`, `s3://…`, `data:…`); `asset` is the name by which the storyboard
     calls it, if it does; `source_duration_s` is the length that the user stated for a video that cannot be probed.
@@ -62,7 +111,8 @@ class Shot:
 
     `duration_s` is the wanted length in seconds, `None` where the storyboard leaves it to the model (or, for an
     edit, to the source). `lines` holds the 1-based line of each key that the shot, or the defaults, spell out, and
-    that of the shot itself under `""`.
+    that of the shot itself under `""`. `transition` is how the film goes over to it, `None` for a plain cut;
+    `gain_db` is of its clip's sound, `narration` a sound file laid over it.
     """
 
     id: str
@@ -81,14 +131,30 @@ class Shot:
     output_quality: int | None = None
     safety: Mapping[str, object] | None = None
     ttl: int | None = None
+    transition: Transition | None = None
+    fit: Fit = Fit.FIT
+    gain_db: Decimal = Decimal(0)
+    narration: MediaFile | None = None
+    narration_gain_db: Decimal = Decimal(0)
+    caption: str | None = None
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Music:
+    """A sound file under the whole film, looped or cut to its length; `fade_out_s` long it fades at the end."""
+
+    file: MediaFile
+    gain_db: Decimal
+    fade_out_s: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class Storyboard:
     """A whole storyboard. `width` and `height` are the film's, in pixels; `fps` its rate, `None` for the model's.
 
-    `tags` say which standing budgets it draws on.
+    `tags` say which standing budgets it draws on. `loudness_lufs` is what its sound is brought to, `None` to leave it
+    as it is.
     """
 
     title: str
@@ -100,6 +166,8 @@ class Storyboard:
     fps: Decimal | None = None
     retries: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    music: Music | None = None
+    loudness_lufs: Decimal | None = DEFAULT_LOUDNESS_LUFS
     file: str = "storyboard"
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 

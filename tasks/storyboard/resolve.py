@@ -7,17 +7,17 @@ makes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
-from pathlib import Path, PurePosixPath
+from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import Any
 
 from tasks.errors import Problem
 from tasks.redaction import redact
-from tasks.storyboard.check import Checked, dotted, listing, nearest
+from tasks.storyboard.check import Checked, dotted, listing, nearest, similar_file
 from tasks.storyboard.cycles import find_cycles
+from tasks.storyboard.defaults import loudness_of, music_of, safety_of, transition_of
 from tasks.storyboard.document import (
     DEFAULT_MODEL,
     DEFAULT_SIZE,
@@ -31,15 +31,24 @@ from tasks.storyboard.document import (
     keys_of,
 )
 from tasks.storyboard.located import KeyPath
-from tasks.storyboard.model import Boundary, ClipOf, FrameOf, MediaFile, Shot, Storyboard
-from tasks.storyboard.uris import Base, check_uri, has_scheme, local_path, looks_like_path
+from tasks.storyboard.model import (
+    Boundary,
+    ClipOf,
+    Fit,
+    FrameOf,
+    MediaFile,
+    Music,
+    Shot,
+    Storyboard,
+    Transition,
+)
+from tasks.storyboard.uris import Base, check_uri, has_scheme, local_path, looks_like_path, stem_of
 
 __all__ = ["resolve"]
 
 _PICTURE_KEYS = ("first_frame", "last_frame")
 _LIST_KEYS = ("reference_images", "reference_videos")
-_MEDIA_KEYS = (*_PICTURE_KEYS, *_LIST_KEYS, "video")
-_MANY_FILES = 1000
+_MEDIA_KEYS = (*_PICTURE_KEYS, *_LIST_KEYS, "video", "narration")
 _SHOT_KEYS = keys_of(ShotDefaults)
 
 
@@ -119,7 +128,7 @@ class _Resolution:
             dotted(path): line for path, line in self._lines.items() if path[:1] not in {("shots",), ("defaults",)}
         }
         return Storyboard(
-            title=self._document.title or _stem(self._source),
+            title=self._document.title or stem_of(self._source),
             model=self._document.model or DEFAULT_MODEL,
             width=int(width),
             height=int(height),
@@ -128,6 +137,8 @@ class _Resolution:
             fps=self._document.fps,
             retries=self._document.retries,
             tags=dict(self._document.tags or {}),
+            music=self._music(),
+            loudness_lufs=loudness_of(self._document.loudness),
             file=self._file,
             lines=lines,
         )
@@ -184,8 +195,14 @@ class _Resolution:
             select=select,
             output_format=draft.get("output_format"),
             output_quality=draft.get("output_quality"),
-            safety=_safety(safety) if safety is not None else None,
+            safety=safety_of(safety) if safety is not None else None,
             ttl=draft.get("ttl"),
+            transition=self._transition(draft.values.get("transition")),
+            fit=Fit(draft.get("fit") or Fit.FIT),
+            gain_db=draft.get("gain_db") or Decimal(0),
+            narration=self._one(draft, "narration"),
+            narration_gain_db=draft.get("narration_gain_db") or Decimal(0),
+            caption=draft.get("caption"),
             lines=self._shot_lines(draft),
         )
 
@@ -223,7 +240,20 @@ class _Resolution:
                 lines[f"{key}[{position}]"] = self._line(self._item_path(value.path, position))
         return lines
 
-    # Pictures and videos
+    def _transition(self, written: _Value | None) -> Transition | None:
+        if written is None or written.value is None:
+            return None
+        return transition_of(written.value, is_default=written.path[0] == "defaults")
+
+    # Pictures, videos and sounds
+
+    def _music(self) -> Music | None:
+        written = self._document.music
+        if written is None:
+            return None
+        path: KeyPath = ("music", "source") if ("music", "source") in self._lines else ("music",)
+        file = self._resolve_media(written.source, path, None)
+        return None if file is None else music_of(written, file)
 
     def _media_values(self, root: str, shot: ShotDefaults) -> Iterator[tuple[Any, KeyPath]]:
         for key in _MEDIA_KEYS:
@@ -334,7 +364,7 @@ class _Resolution:
             return text
         if missing:
             accepted = f"a path to a file, relative to {self._folder_words()}"
-            self._note(path, f"there is no file '{shown}'{_similar(target)}", draft, accepted)
+            self._note(path, f"there is no file '{shown}'{similar_file(target)}", draft, accepted)
         elif folder:
             self._note(path, f"'{shown}' is a folder", draft, "a path to a file")
         return uri
@@ -371,24 +401,3 @@ class _Resolution:
         shot = draft.id if draft is not None and draft.named and path[0] == "shots" else None
         problem = Problem(message, self._file, self._line(path), key or dotted(inside), shot, accepted)
         self.problems.append(problem)
-
-
-def _stem(source: str) -> str:
-    path = source.partition("?")[0] if has_scheme(source) else source
-    return re.sub(r"^-$", "", PurePosixPath(path).stem) or "storyboard"
-
-
-def _similar(target: Path) -> str:
-    """A hint at a file of almost the same name in the same folder."""
-    try:
-        names = [entry.name for entry in islice(target.parent.iterdir(), _MANY_FILES)]
-    except OSError:
-        return ""
-    meant = nearest(target.name, names)
-    return f" (did you mean '{meant}'?)" if meant else ""
-
-
-def _safety(safety: SafetyDocument) -> dict[str, object] | None:
-    check = safety.check_content if safety.check_content is not None else safety.check_content_as_sent
-    said = {"checkContent": check, "mode": safety.mode}
-    return {name: value for name, value in said.items() if value is not None} or None

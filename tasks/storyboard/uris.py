@@ -8,10 +8,19 @@ import os.path
 import posixpath
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
-__all__ = ["Base", "check_uri", "decode_data_uri", "has_scheme", "local_path", "looks_like_path", "scheme_of"]
+__all__ = [
+    "Base",
+    "check_uri",
+    "decode_data_uri",
+    "has_scheme",
+    "local_path",
+    "looks_like_path",
+    "scheme_of",
+    "stem_of",
+]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _MEDIA_SUFFIXES = frozenset(
@@ -35,6 +44,16 @@ _MEDIA_SUFFIXES = frozenset(
         ".mpg",
         ".mpeg",
         ".ts",
+        ".wav",
+        ".mp3",
+        ".flac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".m4a",
+        ".aac",
+        ".aif",
+        ".aiff",
     ]
 )
 
@@ -45,6 +64,12 @@ def scheme_of(text: str) -> str | None:
         return "data"
     match = _SCHEME.match(text)
     return match[1].casefold() if match else None
+
+
+def stem_of(source: str) -> str:
+    """The name, without its suffix, of the storyboard that lies at a path or URI."""
+    path = source.partition("?")[0] if has_scheme(source) else source
+    return re.sub(r"^-$", "", PurePosixPath(path).stem) or "storyboard"
 
 
 def has_scheme(text: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import threading
+import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -157,6 +158,46 @@ async def test_local_files(tmp_path: Path, video: bytes) -> None:
         ),
     }
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.fixture(scope="module")
+def sound() -> bytes:
+    data = BytesIO()
+    with wave.open(data, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(2 * 12_000))
+    return data.getvalue()
+
+
+async def test_music_and_narration(tmp_path: Path, sound: bytes) -> None:
+    (tmp_path / "theme.wav").write_bytes(sound)
+    text = "music: theme.wav\nshots: [{id: a, prompt: x, narration: theme.wav}]\n"
+
+    facts = await inspect_inputs(read_storyboard(tmp_path / "film.yaml", text=text), tmp_path / "cache")
+
+    (found,) = facts.values()
+    assert (found.kind, found.media_type, found.duration_s) == ("sound", "audio/pcm_s16le", Decimal("1.500"))
+    assert (found.sha256, found.has_sound, found.local) == (sha256(sound), True, tmp_path / "theme.wav")
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "message"),
+    [
+        ("a.png", 1, "'a.png' is a picture, and 'music' takes a sound file"),
+        ("a.mp4", 1, "'a.mp4' is a video, and 'music' takes a sound file"),
+        ("a.txt", 1, "'a.txt' is not a sound file"),
+    ],
+)
+async def test_music_that_cannot_be_heard(tmp_path: Path, video: bytes, name: str, line: int, message: str) -> None:
+    (tmp_path / name).write_bytes({"a.png": picture(), "a.mp4": video, "a.txt": b"words"}[name])
+    text = f"music: ./{name}\nshots: [{{id: a, prompt: x}}]\n"
+
+    problem = await problem_of(read_storyboard(tmp_path / "film.yaml", text=text), tmp_path)
+
+    assert (problem.line, problem.key, problem.shot) == (line, "music", None)
+    assert problem.message.startswith(message)
 
 
 async def test_unused_assets_are_not_looked_at(tmp_path: Path) -> None:

@@ -13,11 +13,14 @@ from tasks.storyboard.read import read_storyboard
 PICTURE = b"\x89PNG\r\n\x1a\n"
 SHOT_KEYS = (
     "prompt, duration, boundary, first_frame, last_frame, reference_images, reference_videos, video, "
-    "keep_original_sound, takes, select, output_format, output_quality, safety, ttl"
+    "keep_original_sound, takes, select, output_format, output_quality, safety, ttl, "
+    "transition, fit, gain_db, narration, narration_gain_db, caption"
 )
-ROOT_KEYS = "title, model, size, fps, style, retries, tags, assets, defaults, shots, $schema"
+ROOT_KEYS = "title, model, size, fps, style, retries, tags, music, loudness, assets, defaults, shots, $schema"
 IDS = "letters, digits, '-' and '_', at most 64, beginning with a letter or a digit"
 SECONDS = "a number above 0, without a unit, such as 5 or 2.5"
+DECIBELS = "a number from -60 to 20, such as -6 or 2.5"
+LOUDNESS = "a number from -36 to -6, such as -16, or off"
 ROOT = "at least 'shots': a list of shots, each with an id and a prompt"
 
 
@@ -200,6 +203,71 @@ MISTAKES: dict[str, Mistake] = {
     "output format": on_two("output_format: avi", "'output_format' cannot be 'avi'", "MP4, WEBM, MOV", "output_format"),
     "output quality": on_two(
         "output_quality: high", "'output_quality' must be a whole number", "a whole number", "output_quality"
+    ),
+    "transition of another kind": on_two(
+        "transition: wipe", "'transition' cannot be 'wipe'", "cut, dissolve, fade", "transition"
+    ),
+    "transition is a number": on_two(
+        "transition: 0.5",
+        "'transition' must be a transition",
+        "cut, dissolve, fade, or {kind: dissolve, duration: SECONDS}",
+        "transition",
+    ),
+    "transition of no length": on_two(
+        "transition: {kind: fade, duration: 0}", "'transition.duration' cannot be 0", SECONDS, "transition.duration"
+    ),
+    "a cut that takes time": on_two(
+        "transition: {kind: cut, duration: 1}",
+        "'transition' gives a cut a duration",
+        "'cut' alone, or a dissolve or fade with a duration",
+        "transition",
+    ),
+    "fit of another kind": on_two("fit: stretch", "'fit' cannot be 'stretch'", "fit, fill, blur", "fit"),
+    "gain out of reach": on_two("gain_db: 21", "'gain_db' cannot be 21", DECIBELS, "gain_db"),
+    "gain with a unit": on_two("gain_db: -6 dB", "'gain_db' must be a number of decibels", DECIBELS, "gain_db"),
+    "narration that is not there": on_two(
+        "narration: sounds/one.wav",
+        "there is no file 'sounds/one.wav'",
+        "a path to a file, relative to the current folder",
+        "narration",
+    ),
+    "caption is a number": on_two(
+        "caption: 1984", "'caption' must be text, but 1984 is read as a number: put it in quotes", "text", "caption"
+    ),
+    "loudness as a word": Mistake(
+        "loudness: loud\n" + ONE, 1, "'loudness' must be a number of LUFS", LOUDNESS, key="loudness"
+    ),
+    "loudness of nothing": Mistake("loudness: 0\n" + ONE, 1, "'loudness' cannot be 0", LOUDNESS, key="loudness"),
+    "loudness is true": Mistake(
+        "loudness: yes\n" + ONE, 1, "'loudness' must be a number of LUFS", LOUDNESS, key="loudness"
+    ),
+    "music is a list": Mistake(
+        "music: [a.mp3]\n" + ONE,
+        1,
+        "'music' must name a sound file",
+        "an asset's name, a path, a URI, or {source: …, gain_db: DECIBELS}",
+        key="music",
+    ),
+    "music that nobody brings in": Mistake(
+        "music: theme\n" + ONE,
+        1,
+        "there is no asset 'theme'",
+        "a path (with '/' or a suffix such as .png), or a URI",
+        key="music",
+    ),
+    "music that is not there": Mistake(
+        "music:\n  source: theme.mp3\n" + ONE,
+        2,
+        "there is no file 'theme.mp3'",
+        "a path to a file, relative to the current folder",
+        key="music.source",
+    ),
+    "music that fades for ever": Mistake(
+        "music: {source: 's3://b/a.mp3', fade_out: 90}\n" + ONE,
+        1,
+        "'music.fade_out' cannot be 90",
+        "a number from 0 to 60, without a unit, such as 2",
+        key="music.fade_out",
     ),
     "ttl": on_two("ttl: 0", "'ttl' cannot be 0", "a whole number from 1", "ttl"),
     "sound in quotes": on_two(

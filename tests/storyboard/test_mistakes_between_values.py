@@ -13,7 +13,8 @@ from tasks.storyboard.read import read_storyboard
 PICTURE = b"\x89PNG\r\n\x1a\n"
 SHOT_KEYS = (
     "prompt, duration, boundary, first_frame, last_frame, reference_images, reference_videos, video, "
-    "keep_original_sound, takes, select, output_format, output_quality, safety, ttl"
+    "keep_original_sound, takes, select, output_format, output_quality, safety, ttl, "
+    "transition, fit, gain_db, narration, narration_gain_db, caption"
 )
 PICTURES = "an asset's name, a path, a URI, or {shot: ID, frame: first|last}"
 VIDEOS = "an asset's name, a path, a URI, or {shot: ID}"

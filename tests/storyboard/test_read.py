@@ -13,7 +13,7 @@ import fsspec
 import pytest
 
 from tasks.errors import StorageUnreachable, StoryboardError
-from tasks.storyboard.model import Boundary, ClipOf, FrameOf, MediaFile
+from tasks.storyboard.model import Boundary, ClipOf, Fit, FrameOf, MediaFile, Music, Transition, TransitionKind
 from tasks.storyboard.read import MAX_BYTES, is_typed, name_of, read_storyboard
 
 FULL = """\
@@ -93,6 +93,44 @@ def test_every_key_arrives(folder: Path) -> None:
     assert c.reference_videos == (ClipOf("b"),)
     assert d.video == MediaFile("https://example.com/street.mp4", "street", Decimal("6.5"))
     assert d.safety == {"checkContent": False}
+
+
+def test_what_is_said_of_picture_sound_and_words_arrives(tmp_path: Path) -> None:
+    (tmp_path / "theme.mp3").write_bytes(b"any")
+    (tmp_path / "one.wav").write_bytes(b"any")
+    theme, one = (MediaFile((tmp_path / name).as_uri()) for name in ("theme.mp3", "one.wav"))
+    text = """\
+loudness: off
+music: {source: theme.mp3, gain_db: -9.5, fade_out: 0}
+defaults: {transition: dissolve, fit: blur, prompt: x}
+shots:
+  - {id: a, caption: " Once\\nupon a time "}
+  - {id: b, transition: {kind: fade, duration: 1.25}, fit: fill, gain_db: 3, narration: one.wav}
+  - {id: c, transition: cut, fit: null, narration_gain_db: -2}
+"""
+
+    board = read_storyboard(tmp_path / "film.yaml", text=text)
+
+    a, b, c = board.shots
+    assert (board.loudness_lufs, board.music) == (None, Music(theme, Decimal("-9.5"), Decimal(0)))
+    assert a.transition == Transition(TransitionKind.DISSOLVE, Decimal("0.5"), is_default=True)
+    assert b.transition == Transition(TransitionKind.FADE, Decimal("1.25"), is_default=False)
+    assert (c.transition, c.narration_gain_db) == (None, Decimal(-2))
+    assert [shot.fit for shot in board.shots] == [Fit.BLUR, Fit.FILL, Fit.FIT]
+    assert (a.caption, b.gain_db, b.narration) == ("Once\nupon a time", Decimal(3), one)
+
+
+@pytest.mark.parametrize(("written", "read"), [("", Decimal(-16)), ("loudness: -23.5", Decimal("-23.5"))])
+def test_the_loudness_of_a_film(tmp_path: Path, written: str, read: Decimal) -> None:
+    board = read_storyboard(tmp_path / "film.yaml", text=f"{written}\nshots: [{{id: a, prompt: x}}]\n")
+
+    assert board.loudness_lufs == read
+
+
+def test_music_that_is_only_named_fades_for_two_seconds(tmp_path: Path) -> None:
+    board = read_storyboard(tmp_path / "f.yaml", text="music: s3://b/theme.mp3\nshots: [{id: a, prompt: x}]\n")
+
+    assert board.music == Music(MediaFile("s3://b/theme.mp3"), Decimal(0), Decimal(2))
 
 
 def test_lines_lead_back_to_the_file(folder: Path) -> None:
