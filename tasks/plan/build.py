@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -22,10 +22,23 @@ from tasks.plan.lengths import (
     generated_length,
     seconds_of,
 )
-from tasks.plan.model import LAST, ClipFrame, Input, Plan, PlannedShot, PlannedTake, Role, Unpinned, WholeClip
+from tasks.plan.model import (
+    LAST,
+    ClipFrame,
+    Input,
+    Plan,
+    PlannedShot,
+    PlannedSound,
+    PlannedTake,
+    Role,
+    Unpinned,
+    WholeClip,
+    shown_uri,
+)
 from tasks.plan.modes import check_film, check_shot, decide_mode, is_settled
 from tasks.plan.request import build_request
 from tasks.plan.shapes import misfits
+from tasks.plan.transitions import PlannedTransition, check_room, plan_transitions
 from tasks.rounding import milliseconds
 from tasks.storyboard.cycles import find_cycles
 from tasks.storyboard.inputs import InputFacts
@@ -106,6 +119,10 @@ class _Planner:
         for item in in_order:
             if is_settled(board, item, spec):
                 self._measure(item)
+        transitions, mistakes = plan_transitions(board, [item.seam for item in joined], self.film_rate)
+        self.problems += mistakes
+        self._stop_at_problems()
+        self.problems += check_room(board, [self._frames(item) for item in joined], transitions, self.film_rate)
         self._stop_at_problems()
         for item in in_order:
             self._key(self.measured[item.shot.id])
@@ -120,11 +137,16 @@ class _Planner:
             rate=self.film_rate,
             clip_rate=spec.frames.rate,
             retries=board.retries,
-            shots=tuple(self._planned(self.measured[item.shot.id], depends_on[item.shot.id]) for item in joined),
+            shots=tuple(
+                self._planned(self.measured[item.shot.id], depends_on[item.shot.id], transition)
+                for item, transition in zip(joined, transitions, strict=True)
+            ),
             critical_path_s=max(priority.values()) * spec.assumed_wait_s,
             priority=priority,
             warnings=tuple(misfits(board, in_order, spec, self.film_rate, self._facts_of)),
             unpinned=tuple(dict.fromkeys(self._unpinned(joined))),
+            music=self._music(),
+            loudness_lufs=board.loudness_lufs,
         )
 
     def _check_cycles(self, depends_on: graph.Graph) -> None:
@@ -297,7 +319,14 @@ class _Planner:
 
     # -- the answer ------------------------------------------------------------------------------------------------
 
-    def _planned(self, measured: _Measured, depends_on: tuple[str, ...]) -> PlannedShot:
+    def _frames(self, joined: Joined) -> int:
+        """Frames of the film that a shot is expected to have."""
+        length = self.measured[joined.shot.id].length
+        return film_frames(length.kept_frames - joined.seam, self.spec.frames.rate, self.film_rate)
+
+    def _planned(
+        self, measured: _Measured, depends_on: tuple[str, ...], transition: PlannedTransition | None
+    ) -> PlannedShot:
         shot, length, joined = measured.joined.shot, measured.length, measured.joined
         rules = self.spec.modes[measured.mode]
         width, height = (self.storyboard.width, self.storyboard.height) if rules.sends_size else (None, None)
@@ -315,13 +344,30 @@ class _Planner:
             last_kept=length.last_kept,
             seam=joined.seam,
             clip_frames=length.clip_frames,
-            frames=film_frames(length.kept_frames - joined.seam, self.spec.frames.rate, self.film_rate),
+            frames=self._frames(joined),
             price_usd=self.spec.price_usd(measured.mode, length.generate_s),
             takes=tuple(PlannedTake(take, key) for take, key in enumerate(self.keys[shot.id], start=1)),
             select=shot.select,
             request=self._request(measured, width, height),
             identity=self.identities[shot.id],
+            transition=transition,
+            fit=shot.fit,
+            gain_db=shot.gain_db,
+            narration=self._sound(shot.narration, shot.narration_gain_db),
+            caption=shot.caption,
         )
+
+    def _music(self) -> PlannedSound | None:
+        music = self.storyboard.music
+        return None if music is None else self._sound(music.file, music.gain_db, music.fade_out_s)
+
+    def _sound(
+        self, media: MediaFile | None, gain_db: Decimal, fade_out_s: Decimal = Decimal(0)
+    ) -> PlannedSound | None:
+        if media is None:
+            return None
+        facts = self._facts_of(media)
+        return PlannedSound(media, facts.sha256 if facts else None, gain_db, fade_out_s)
 
     def _request(self, measured: _Measured, width: int | None, height: int | None) -> dict[str, Any]:
         return build_request(
@@ -335,15 +381,18 @@ class _Planner:
             show=_shown,
         )
 
-    def _unpinned(self, joined: list[Joined]) -> list[Unpinned]:
-        found = []
+    def _unpinned(self, joined: list[Joined]) -> Iterator[Unpinned]:
+        if self.storyboard.music is not None:
+            yield from self._unread(None, self.storyboard.music.file)
         for item in joined:
-            for source in (part.source for part in self.measured[item.shot.id].inputs):
-                facts = self._facts_of(source) if isinstance(source, MediaFile) else None
-                if isinstance(source, MediaFile) and (facts is None or facts.sha256 is None):
-                    reason = (facts.unpinned if facts else None) or "not read"
-                    found.append(Unpinned(item.shot.id, _shown_uri(source.uri), reason))
-        return found
+            for part in self.measured[item.shot.id].inputs:
+                yield from self._unread(item.shot.id, part.source)
+            yield from self._unread(item.shot.id, item.shot.narration)
+
+    def _unread(self, shot: str | None, source: object) -> Iterator[Unpinned]:
+        facts = self._facts_of(source) if isinstance(source, MediaFile) else None
+        if isinstance(source, MediaFile) and (facts is None or facts.sha256 is None):
+            yield Unpinned(shot, shown_uri(source.uri), (facts.unpinned if facts else None) or "not read")
 
 
 def _needs(joined: Joined) -> tuple[str, ...]:
@@ -356,12 +405,8 @@ def _shown(item: Input) -> str:
     """How a plan shows an input: files by URI, what other shots will give by shot and frame."""
     match item.source:
         case MediaFile(uri):
-            return _shown_uri(uri)
+            return shown_uri(uri)
         case ClipFrame(shot, index):
             return f"shot:{shot}/{'last' if index == LAST else index}"
         case WholeClip(shot):
             return f"shot:{shot}"
-
-
-def _shown_uri(uri: str) -> str:
-    return f"{uri[:40]}…" if uri.startswith("data:") else uri

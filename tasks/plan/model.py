@@ -7,11 +7,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from itertools import accumulate
 from typing import Any, Literal, TypeAlias
 
 from tasks.plan.catalog import Mode
 from tasks.plan.lengths import seconds_of
-from tasks.storyboard.model import Boundary, MediaFile
+from tasks.plan.transitions import PlannedTransition
+from tasks.storyboard.model import Boundary, Fit, MediaFile
 
 __all__ = [
     "LAST",
@@ -19,11 +21,13 @@ __all__ = [
     "Input",
     "Plan",
     "PlannedShot",
+    "PlannedSound",
     "PlannedTake",
     "Role",
     "Unpinned",
     "WholeClip",
     "number",
+    "shown_uri",
     "usd",
 ]
 
@@ -66,11 +70,33 @@ class PlannedTake:
 
 @dataclass(frozen=True, slots=True)
 class Unpinned:
-    """An input that could not be read, and why: it is not known what would be paid for."""
+    """An input that could not be read, and why: it is not known what would be paid for.
 
-    shot: str
+    `shot` is `None` for what the film as a whole uses.
+    """
+
+    shot: str | None
     uri: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSound:
+    """A sound file that the film lays over its clips' own sound; `sha256` is `None` where it could not be read."""
+
+    media: MediaFile
+    sha256: str | None
+    gain_db: Decimal
+    fade_out_s: Decimal = Decimal(0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready fields."""
+        return {
+            "uri": shown_uri(self.media.uri),
+            "sha256": self.sha256,
+            "gain_db": number(self.gain_db),
+            "fade_out_s": number(self.fade_out_s),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +108,7 @@ class PlannedShot:
     of them where that is `None`; where `seam`, its first frame is the one before's last and is shown once.
     `clip_frames` and `frames` are what to expect: of the whole clip, and in the film. `identity` is all that the
     content keys of its takes are made of, the take number apart, JSON-ready; see `tasks.plan.keys.identity_of`.
+    What comes behind `identity` is how the film shows the clip, and changes no clip.
     """
 
     id: str
@@ -103,6 +130,16 @@ class PlannedShot:
     select: int
     request: dict[str, Any]
     identity: Mapping[str, Any]
+    transition: PlannedTransition | None = None
+    fit: Fit = Fit.FIT
+    gain_db: Decimal = Decimal(0)
+    narration: PlannedSound | None = None
+    caption: str | None = None
+
+    @property
+    def overlap(self) -> int:
+        """How many frames of the film it shows together with the shot before."""
+        return self.transition.overlap if self.transition else 0
 
     @property
     def cost_usd(self) -> Decimal:
@@ -121,7 +158,8 @@ class Plan:
 
     `width` and `height` are the film's in pixels, `rate` its frames a second; `clip_rate` is the model's declared
     rate, at which `clip_frames` and `last_kept` count. `retries` is what the storyboard says of them, `None` where it
-    says nothing. `priority` holds for each shot how many shots its longest remaining path has, itself included.
+    says nothing. `loudness_lufs` is what the film's sound is brought to, `None` to leave it as it is. `priority` holds
+    for each shot how many shots its longest remaining path has, itself included.
     """
 
     title: str
@@ -138,6 +176,8 @@ class Plan:
     priority: dict[str, int]
     warnings: tuple[str, ...]
     unpinned: tuple[Unpinned, ...]
+    music: PlannedSound | None = None
+    loudness_lufs: Decimal | None = None
 
     @property
     def cost_usd(self) -> Decimal:
@@ -167,8 +207,20 @@ class Plan:
 
     @property
     def frames(self) -> int:
-        """Expected frames of the film."""
-        return sum(shot.frames for shot in self.shots)
+        """Expected frames of the film; those that two shots share in a dissolve count once."""
+        return sum(shot.frames - shot.overlap for shot in self.shots)
+
+    @property
+    def begins(self) -> dict[str, int]:
+        """The frame of the film at which each shot is expected to begin, by its id."""
+        starts = accumulate((shot.frames - shot.overlap for shot in self.shots), initial=0)
+        return {shot.id: start - shot.overlap for shot, start in zip(self.shots, starts, strict=False)}
+
+    def behind(self, shot_id: str) -> PlannedShot | None:
+        """The shot that follows in the film, if one does."""
+        ids = [shot.id for shot in self.shots]
+        at = ids.index(shot_id) + 1
+        return self.shots[at] if at < len(ids) else None
 
     @property
     def duration_s(self) -> Decimal:
@@ -207,6 +259,7 @@ class Plan:
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON-ready fields: dollars as decimal strings, seconds as numbers."""
+        begins = self.begins
         return {
             "title": self.title,
             "storyboard": self.file,
@@ -219,6 +272,8 @@ class Plan:
             "frames": self.frames,
             "duration_s": number(self.duration_s),
             "critical_path_s": self.critical_path_s,
+            "music": self.music.as_dict() if self.music else None,
+            "loudness_lufs": None if self.loudness_lufs is None else number(self.loudness_lufs),
             "shots": [
                 {
                     "id": shot.id,
@@ -230,6 +285,12 @@ class Plan:
                     "clip_frames": shot.clip_frames,
                     "frames": shot.frames,
                     "seam": shot.seam,
+                    "begin_frame": begins[shot.id],
+                    "transition": shot.transition.as_dict() if shot.transition else None,
+                    "fit": str(shot.fit),
+                    "gain_db": number(shot.gain_db),
+                    "narration": shot.narration.as_dict() if shot.narration else None,
+                    "caption": shot.caption,
                     "takes": [{"number": take.number, "content_key": take.content_key} for take in shot.takes],
                     "select": shot.select,
                     "cost_usd": usd(shot.cost_usd),
@@ -240,6 +301,11 @@ class Plan:
             "warnings": list(self.warnings),
             "unpinned": [{"shot": item.shot, "uri": item.uri, "reason": item.reason} for item in self.unpinned],
         }
+
+
+def shown_uri(uri: str) -> str:
+    """A URI for people: the data in a `data:` URI is not shown."""
+    return f"{uri[:40]}…" if uri.startswith("data:") else uri
 
 
 def usd(amount: Decimal) -> str:

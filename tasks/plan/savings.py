@@ -17,7 +17,7 @@ from tasks.plan.build import build_plan
 from tasks.plan.catalog import ModelSpec, load_catalog
 from tasks.plan.model import Plan, PlannedShot, number, usd
 from tasks.storyboard.inputs import InputFacts
-from tasks.storyboard.model import Boundary, Storyboard
+from tasks.storyboard.model import Boundary, Storyboard, TransitionKind
 
 __all__ = ["Kind", "Saving", "Savings", "apply_savings", "find_savings"]
 
@@ -107,10 +107,15 @@ class Savings:
 
 
 def apply_savings(storyboard: Storyboard, savings: Sequence[Saving]) -> Storyboard:
-    """The storyboard with these changes made. Of shots that are not in it, nothing is changed."""
+    """The storyboard with these changes made. Of shots that are not in it, nothing is changed.
+
+    A shot that comes to be the film's first is cut to: there is nothing left for it to dissolve with.
+    """
     for saving in savings:
         if saving.becomes is None:
             kept = tuple(shot for shot in storyboard.shots if shot.id not in saving.shots)
+            if kept and kept[0].transition and kept[0].transition.kind is TransitionKind.DISSOLVE:
+                kept = (replace(kept[0], transition=None), *kept[1:])
             storyboard = replace(storyboard, shots=kept)
             continue
         fields: dict[str, Any] = {"duration_s": saving.becomes}
@@ -171,6 +176,7 @@ class _Search:
         self._provider = provider
         self._reused = reused
         self._catalog = catalog
+        self._needs = {shot.id: shot.depends_on for shot in self.plan(()).shots}
 
     def plan(self, savings: Sequence[Saving]) -> Plan:
         """The plan after these changes."""
@@ -229,7 +235,11 @@ class _Search:
         ], costs_usd[-1]
 
     def _after(self, savings: Sequence[Saving]) -> Plan | None:
-        """The plan after these changes; None where the model does not allow them."""
+        """The plan after these changes; None where the model, or a shot that stays, does not allow them."""
+        gone = {shot for saving in savings if saving.kind is Kind.DROPPED for shot in saving.shots}
+        # A shot that an earlier change dropped is not named by a later one that drops what it needs.
+        if any(gone.intersection(needs) for shot, needs in self._needs.items() if shot not in gone):
+            return None
         try:
             return self.plan(savings)
         except StoryboardError:

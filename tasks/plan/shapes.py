@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Final
 
 from tasks.plan.boundaries import Joined
 from tasks.plan.catalog import ModelSpec
 from tasks.plan.modes import decide_mode
 from tasks.storyboard.inputs import InputFacts
-from tasks.storyboard.model import ClipOf, FrameOf, MediaFile, Storyboard
+from tasks.storyboard.model import ClipOf, Fit, FrameOf, MediaFile, Storyboard
 
 __all__ = ["misfits"]
 
@@ -19,11 +20,22 @@ _TOLERANCE = Fraction(1, 100)
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """Width and height in pixels of a picture or a video outside the film, and the shot that brings it in."""
+    """Width and height in pixels of a picture or a video outside the film, and the shot that brings it in.
+
+    `fit` is how the shots that follow it fill the film.
+    """
 
     width: int
     height: int
     shot: str
+    fit: Fit
+
+
+_SPARE: Final = {
+    Fit.FIT: "what does not fill the film's {width}x{height} gets bars",
+    Fit.FILL: "what stands over the film's {width}x{height} is cut off",
+    Fit.BLUR: "what does not fill the film's {width}x{height} is filled with the clip itself, blurred",
+}
 
 
 def misfits(
@@ -64,7 +76,7 @@ def misfits(
             also = f", as do {', '.join(others)} after it" if others else ""
             yield (
                 f"shot '{shape.shot}': its clip follows the shape of its input ({shape.width}x{shape.height}){also}; "
-                f"what does not fill the film's {storyboard.width}x{storyboard.height} gets bars"
+                f"{_SPARE[shape.fit].format(width=storyboard.width, height=storyboard.height)}"
             )
 
 
@@ -82,10 +94,11 @@ def _shapes(
             case FrameOf(shot) | ClipOf(shot):
                 shape = shapes.get(shot)
             case MediaFile() as media if (fact := facts(media)) and fact.width and fact.height:
-                shape = _Shape(fact.width, fact.height, item.shot.id)
+                shape = _Shape(fact.width, fact.height, item.shot.id, item.shot.fit)
             case _:
                 pass  # nothing is known of it
         if shape is not None:
+            shape = replace(shape, fit=item.shot.fit)
             shapes[item.shot.id] = shape
             shots.setdefault(shape, []).append(item.shot.id)
     return shots

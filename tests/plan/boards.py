@@ -79,6 +79,8 @@ def sha256_of(text: str) -> str:
 
 
 def _media(board: Storyboard) -> Iterator[tuple[MediaFile, Kind]]:
+    if board.music:
+        yield board.music.file, "sound"
     for shot in board.shots:
         for picture in (shot.first_frame, shot.last_frame, *shot.reference_images):
             if isinstance(picture, MediaFile):
@@ -86,6 +88,8 @@ def _media(board: Storyboard) -> Iterator[tuple[MediaFile, Kind]]:
         for video in (*shot.reference_videos, shot.video):
             if isinstance(video, MediaFile):
                 yield video, "video"
+        if shot.narration:
+            yield shot.narration, "sound"
 
 
 def plan(

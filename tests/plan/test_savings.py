@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tasks.errors import StoryboardError
 from tasks.plan.build import build_plan
 from tasks.plan.savings import Kind, Saving, Savings, apply_savings, find_savings
-from tasks.storyboard.model import Boundary, ClipOf, MediaFile, Shot
+from tasks.storyboard.model import Boundary, ClipOf, FrameOf, MediaFile, Shot, Transition, TransitionKind
 from tests.plan.boards import PROVIDER, facts_of, film
 from tests.plan.films import Film, film_of, films
 
@@ -125,6 +125,16 @@ class TestWhatIsNotSuggested:
         told = found(film_of(text("x"), first, second, text("y")), "0.42")
         assert "drop 'a'" not in says(told.alone)
         assert told.fits
+
+    def test_a_shot_that_needs_two_others_never_stays_without_one_of_them(self) -> None:
+        needy = Shot(id="d", prompt="Both", reference_images=(FrameOf("b", "last"), FrameOf("a", "last")))
+        told = found(film_of(text("a"), text("b"), text("c"), needy), "0.00")
+        assert told.left_usd == Decimal("0.42")
+
+    def test_a_shot_before_one_that_dissolves(self) -> None:
+        dissolve = Transition(TransitionKind.DISSOLVE, Decimal(1))
+        told = found(film_of(text("a", 10), text("b", transition=dissolve)), "0.42")
+        assert "drop 'a'" in says(told.alone)
 
 
 @settings(max_examples=60)
