@@ -7,7 +7,7 @@ import contextlib
 import os
 import threading
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ __all__ = ["Pool", "binary", "run", "version"]
 
 _STDERR_TAIL_BYTES: Final = 2000
 _NICENESS: Final = 10
+_PROGRESS_PERIOD_S: Final = "0.25"
 
 
 class Pool:
@@ -99,7 +100,7 @@ def version() -> str:
     return str(imageio_ffmpeg.get_ffmpeg_version())
 
 
-async def run(stream: Any, *, what: str) -> None:
+async def run(stream: Any, *, what: str, on_frames: Callable[[int], None] | None = None) -> None:
     """Run one ffmpeg-python graph to its end, in a child process, when the pool has room.
 
     Existing outputs are overwritten. Cancelling kills the child and waits until it is gone.
@@ -107,6 +108,8 @@ async def run(stream: Any, *, what: str) -> None:
     Args:
         stream: An output node of ffmpeg-python, as `ffmpeg.output(…)` returns it.
         what: What is being done, for the error: «conform shot 'a'».
+        on_frames: Told, a few times a second and once at the end, how many pictures are encoded. What it raises ends
+            the run as cancelling does.
 
     Raises:
         MediaError: ffmpeg failed, or said that all is well and left no output or an empty one.
@@ -114,9 +117,10 @@ async def run(stream: Any, *, what: str) -> None:
     outputs = [Path(name) for name in _output_names(stream.node)]
     # First, so that a graph's own global options win over them.
     quiet = ["-nostdin", "-hide_banner", "-v", "error"]
-    arguments = [binary(), *quiet, *stream.overwrite_output().get_args()]
+    progress = ["-progress", "pipe:1", "-stats_period", _PROGRESS_PERIOD_S] if on_frames else []
+    arguments = [binary(), *quiet, *progress, *stream.overwrite_output().get_args()]
     async with _POOL.slot():
-        code, complaint = await _run_child(arguments)
+        code, complaint = await _run_child(arguments, on_frames)
     if code:
         raise MediaError(f"ffmpeg could not {what} (exit code {code}): {complaint or 'it did not say why'}")
     for output in outputs:
@@ -124,12 +128,12 @@ async def run(stream: Any, *, what: str) -> None:
             raise MediaError(f"ffmpeg left nothing when it was to {what}: {complaint or 'it did not say why'}")
 
 
-async def _run_child(arguments: list[str]) -> tuple[int, str]:
+async def _run_child(arguments: list[str], on_frames: Callable[[int], None] | None) -> tuple[int, str]:
     """Run a child to its end; gives its exit code and the tail of what it complained about."""
     child = await asyncio.create_subprocess_exec(
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE if on_frames else asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         # Its own group: a Ctrl-C in the terminal is for us, and what we then cancel we kill.
         process_group=0,
@@ -137,10 +141,15 @@ async def _run_child(arguments: list[str]) -> tuple[int, str]:
     # Whoever waits for a frame, or for a result, goes before the conforming that hides behind generation.
     with contextlib.suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, child.pid, _NICENESS)
+    # Both pipes are read at once: a child that fills one waits until somebody empties it.
+    complaining = asyncio.ensure_future(_tail(child.stderr))
     try:
-        tail = await _tail(child.stderr)
+        if child.stdout is not None and on_frames is not None:
+            await _tell_frames(child.stdout, on_frames)
+        tail = await complaining
         code = await child.wait()
     except BaseException:
+        complaining.cancel()
         await _kill(child)
         raise
     return code, tail.decode("utf-8", "replace").strip()
@@ -152,6 +161,13 @@ async def _tail(stderr: asyncio.StreamReader | None) -> bytes:
     while stderr is not None and (chunk := await stderr.read(1 << 16)):
         tail = (tail + chunk)[-_STDERR_TAIL_BYTES:]
     return tail
+
+
+async def _tell_frames(stdout: asyncio.StreamReader, on_frames: Callable[[int], None]) -> None:
+    async for line in stdout:
+        name, _, value = line.strip().partition(b"=")
+        if name == b"frame" and value.isdigit():
+            on_frames(int(value))
 
 
 async def _kill(child: asyncio.subprocess.Process) -> None:

@@ -1,162 +1,190 @@
-"""One clip to the film's layout: size, rate, pixel format, colours, sound. Kept by content, so made once."""
+"""One cut to the film's layout: size, rate, pixel format, colours, sound. Kept by content, so made once."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
+from functools import cache
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any
 
 import ffmpeg
 
-from tasks.errors import MediaError
-from tasks.media.colour import is_full_range, matrix_name
-from tasks.media.ffmpeg import run
-from tasks.media.files import mark_used, written_whole
-from tasks.media.reading import open_video
-from tasks.sequence.encoding import ENCODER, VERSION, Picture, encoded
+from tasks.errors import BadInput, MediaError
+from tasks.media.ffmpeg import version
+from tasks.media.files import mark_used
+from tasks.media.probe import probe_picture
+from tasks.sequence.encoding import ENCODER, VERSION, encoded, laid_out, laid_over, parameter_sets
+from tasks.sequence.parts import Progress, made_part
 from tasks.sequence.sound import BYTES_PER_SAMPLE, write_sound
+from tasks.sequence.source import Source, inspect, on_film_grid
 from tasks.sequence.timeline import Cut, FilmLayout, sample_at
 
-__all__ = ["Conformed", "conform", "conformed_key", "holds_frames"]
-
-# A frame that comes at most this much of a frame early or late is that frame of the film.
-_ON_THE_GRID: Final = Fraction(1, 4)
+__all__ = ["Conformed", "conform", "conformed_key", "content_key", "overlay_id", "pictures_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Conformed:
-    """A cut in the film's layout: `frames` pictures as H.264 without sound, and its sound, if any, as PCM."""
+    """A cut in the film's layout.
+
+    `picture` is H.264 without sound that shows the shot alone: `body` frames, between `lead` frames in which it
+    dissolves with the shot before and `tail` frames in which it does with the one behind. `sound`, if any, is PCM as
+    long as all `frames`.
+    """
 
     shot: str
     picture: Path
     sound: Path | None
     frames: int
+    lead: int = 0
+    tail: int = 0
+
+    @property
+    def body(self) -> int:
+        """How many frames `picture` has."""
+        return self.frames - self.lead - self.tail
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """What the conversion has to know of a clip; `start_s` is when the cut's first frame is shown in it."""
-
-    stream_index: int
-    width: int
-    height: int
-    matrix: str
-    full_range: bool
-    has_sound: bool
-    start_s: Fraction
-    frame_for_frame: bool
-
-
-async def conform(cut: Cut, layout: FilmLayout, folder: Path) -> Conformed:
+async def conform(
+    cut: Cut,
+    layout: FilmLayout,
+    folder: Path,
+    *,
+    overlay: Path | None = None,
+    on_frames: Progress | None = None,
+) -> Conformed:
     """Bring a cut to the film's layout, or find it done.
 
-    The picture has exactly `cut.frames` frames: the clip's own where they fall on the film's frames, else
-    resampled by time, the last one held if they run short.
+    The frames are the clip's own where they fall on the film's frames, else resampled by time, the last one held if
+    they run short. A clip whose pictures are coded as this would code them is copied.
+
+    Of `fade_in` frames, the first is black and frame i has the weight i / fade_in; of `fade_out`, the last is black,
+    and the frame i before it has the weight i / fade_out.
 
     Args:
-        cut: Which frames of which clip.
-        layout: What they are brought to; smaller or other shapes are fitted and padded with black.
+        cut: Which frames of which clip, and how they begin and end.
+        layout: What they are brought to.
         folder: Where results are kept, under names made from content. Made if missing.
+        overlay: A PNG of the film's size with alpha, which is put over every frame, and fades with it.
+        on_frames: Told how many frames are encoded, now and then; not when they are found or copied.
 
     Raises:
-        MediaError: The clip has too few frames, or cannot be decoded or converted.
+        MediaError: The clip has too few frames, or it or the overlay cannot be decoded or converted.
+        BadInput: The cut fades and dissolves at one end.
     """
-    key = conformed_key(cut, layout)
-    picture, sound = folder / f"{key}.mp4", folder / f"{key}.f32"
+    if (cut.lead and cut.fade_in) or (cut.tail and cut.fade_out):
+        raise BadInput("a shot cannot fade where it dissolves", shot=cut.shot, advice="leave one of the two out")
+    laid = None if overlay is None else await asyncio.to_thread(overlay_id, overlay, layout)
+    picture = folder / f"{conformed_key(cut, layout, laid)}.mp4"
     try:
-        source = await asyncio.to_thread(_inspect, cut, layout)
-        samples = sample_at(cut.frames, layout.rate)
-        if source.has_sound and not _has_size(sound, samples * BYTES_PER_SAMPLE):
-            await asyncio.to_thread(write_sound, cut.clip, source.start_s, samples, sound)
-        if not await asyncio.to_thread(holds_frames, picture, cut.frames):
-            with written_whole(picture) as temporary:
-                await run(_graph(cut, layout, source, temporary), what=f"conform {cut.clip.name}")
-                if not await asyncio.to_thread(holds_frames, temporary, cut.frames):
-                    _fail(f"conforming did not give {cut.frames} frames", cut)
+        source = await asyncio.to_thread(inspect, cut, layout)
+        sound = await _sound_of(cut, layout, source, folder)
+        is_copied = await _is_copied(cut, layout, source, overlay)
+
+        def graph(output: Path) -> Any:
+            if is_copied:
+                return _copied(cut, layout, source, output)
+            return _encoded(cut, layout, source, overlay, output)
+
+        await made_part(picture, graph, layout, cut.body, what=f"conform {cut.clip.name}", on_frames=on_frames)
     except MediaError as error:
         error.shot = cut.shot
         raise
-    for made in (picture, sound) if source.has_sound else (picture,):
-        mark_used(made)
-    return Conformed(cut.shot, picture, sound if source.has_sound else None, cut.frames)
+    return Conformed(cut.shot, picture, sound, cut.frames, cut.lead, cut.tail)
 
 
-def conformed_key(cut: Cut, layout: FilmLayout) -> str:
-    """The name of a result: a hash of the clip's content, the frames, the layout and the settings."""
-    facts = {
-        "clip": cut.clip_id,
-        "frames": [cut.start, cut.stop, cut.frames],
+def conformed_key(cut: Cut, layout: FilmLayout, overlay: str | None = None) -> str:
+    """The name of a picture: a hash of all on which it depends; `overlay` is what `overlay_id` gives."""
+    return content_key(
+        layout,
+        clip=cut.clip_id,
+        frames=[cut.start, cut.stop, cut.frames],
+        transitions=[cut.lead, cut.tail, cut.fade_in, cut.fade_out],
+        fit=cut.fit,
+        overlay=overlay,
+    )
+
+
+def content_key(layout: FilmLayout, **facts: object) -> str:
+    """A hash of facts, together with the layout and the encoder."""
+    known = {
         "layout": [layout.width, layout.height, str(layout.rate)],
         "encoder": ENCODER,
+        "ffmpeg": _version(),
         "version": VERSION,
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:40]
+    return hashlib.sha256(json.dumps(known | facts, sort_keys=True).encode()).hexdigest()[:40]
 
 
-def _inspect(cut: Cut, layout: FilmLayout) -> _Source:
-    with open_video(cut.clip) as (container, stream):
-        tick_s = stream.time_base or Fraction(0)
-        packets = [item for item in container.demux(stream) if item.size and not item.is_discard]
-        pts = sorted(item.pts for item in packets if item.pts is not None)
-        container.seek(0)
-        first = next(iter(container.decode(stream)), None)
-        if first is None:
-            raise MediaError("not one picture of this clip can be decoded", file=str(cut.clip))
-        if len(pts) < len(packets) or not tick_s:
-            raise MediaError("the pictures of this clip have no times", file=str(cut.clip))
-        if len(pts) < cut.stop:
-            raise MediaError(f"this clip has {len(pts)} frames, not {cut.stop}", file=str(cut.clip))
-        width, height = round(first.width * (stream.sample_aspect_ratio or 1)), first.height
-        if first.rotation % 180:
-            width, height = height, width
-        shown = pts[cut.start : cut.stop]
-        return _Source(
-            stream_index=stream.index,
-            width=width,
-            height=height,
-            matrix=matrix_name(first),
-            full_range=is_full_range(first),
-            has_sound=bool(container.streams.audio),
-            start_s=shown[0] * tick_s,
-            frame_for_frame=cut.frames == len(shown) and _on_the_grid(shown, tick_s * layout.rate),
+def overlay_id(overlay: Path, layout: FilmLayout) -> str:
+    """The sha256 of a picture that is to be put over the film's. Blocks.
+
+    Raises:
+        MediaError: It is not there, no picture, or of another size.
+    """
+    facts = probe_picture(overlay)
+    if (facts.width, facts.height) != (layout.width, layout.height):
+        raise MediaError(
+            f"this picture of {facts.width}x{facts.height} cannot be put over a film of {layout.width}x{layout.height}",
+            file=str(overlay),
         )
+    return hashlib.sha256(overlay.read_bytes()).hexdigest()
 
 
-def _on_the_grid(pts: Sequence[int], film_frames_per_tick: Fraction) -> bool:
-    return all(abs((at - pts[0]) * film_frames_per_tick - index) <= _ON_THE_GRID for index, at in enumerate(pts))
+def pictures_of(cut: Cut, layout: FilmLayout, source: Source, first: int, frames: int, *, again: bool = False) -> Any:
+    """Frames `first` … `first + frames - 1` of the film, counted from the cut's first, laid out.
+
+    `again`: see `on_film_grid`.
+    """
+    stream = on_film_grid(cut, layout, source, again=again).filter("trim", start_frame=first, end_frame=first + frames)
+    return laid_out(stream, source.picture, layout, cut.fit)
 
 
-def _graph(cut: Cut, layout: FilmLayout, source: _Source, output: Path) -> Any:
-    rate = f"{layout.rate.numerator}/{layout.rate.denominator}"
-    stream = ffmpeg.input(str(cut.clip.absolute()))[str(source.stream_index)]
-    stream = stream.filter("trim", start_frame=cut.start, end_frame=cut.stop)
-    if not source.frame_for_frame:
-        stream = (
-            stream.filter("setpts", "PTS-STARTPTS")
-            .filter("fps", fps=rate, round="near")
-            .filter("tpad", stop=-1, stop_mode="clone")
-            .filter("trim", end_frame=cut.frames)
-        )
-    return encoded(stream, Picture(source.width, source.height, source.matrix, source.full_range), layout, output)
+def _encoded(cut: Cut, layout: FilmLayout, source: Source, overlay: Path | None, output: Path) -> Any:
+    stream = pictures_of(cut, layout, source, cut.lead, cut.body)
+    if overlay is not None:
+        stream = laid_over(stream, overlay, layout)
+    if cut.fade_in:
+        stream = stream.filter("fade", type="in", start_frame=0, nb_frames=cut.fade_in)
+    if cut.fade_out:
+        # The filter's first frame is not darkened yet, and the one behind its last is black.
+        stream = stream.filter("fade", type="out", start_frame=cut.body - 1 - cut.fade_out, nb_frames=cut.fade_out)
+    return encoded(stream, layout, output)
 
 
-def _has_size(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
-
-
-def holds_frames(picture: Path, frames: int) -> bool:
-    """Whether a conformed picture is there with so many frames; a file that was damaged since is not."""
-    try:
-        with open_video(picture) as (container, stream):
-            return sum(1 for packet in container.demux(stream) if packet.size) == frames
-    except MediaError:
+async def _is_copied(cut: Cut, layout: FilmLayout, source: Source, overlay: Path | None) -> bool:
+    if source.parameter_sets is None or overlay is not None or cut.body != cut.frames or cut.fade_in or cut.fade_out:
         return False
+    return source.parameter_sets == await parameter_sets(layout)
 
 
-def _fail(message: str, cut: Cut) -> NoReturn:
-    raise MediaError(message, file=str(cut.clip))
+def _copied(cut: Cut, layout: FilmLayout, source: Source, output: Path) -> Any:
+    stream = ffmpeg.input(str(cut.clip.absolute()))[str(source.stream_index)]
+    return stream.output(
+        str(output.absolute()),
+        vcodec="copy",
+        video_track_timescale=layout.timescale,
+        map_metadata=-1,
+        map_chapters=-1,
+        fflags="+bitexact",
+    )
+
+
+async def _sound_of(cut: Cut, layout: FilmLayout, source: Source, folder: Path) -> Path | None:
+    """The cut's sound, kept under a name of its own: it is the same however the pictures are shown."""
+    if not source.has_sound:
+        return None
+    key = content_key(layout, clip=cut.clip_id, sound_frames=[cut.start, cut.frames])
+    sound, samples = folder / f"{key}.f32", sample_at(cut.frames, layout.rate)
+    if not sound.is_file() or sound.stat().st_size != samples * BYTES_PER_SAMPLE:
+        await asyncio.to_thread(write_sound, cut.clip, source.start_s, samples, sound)
+    mark_used(sound)
+    return sound
+
+
+@cache
+def _version() -> str:
+    # Another ffmpeg may encode otherwise, and parts of two would not be one film's.
+    return version()

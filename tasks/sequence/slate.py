@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import ffmpeg
 from PIL import Image, ImageDraw, ImageFont
 
 from tasks.errors import MediaError
-from tasks.media.ffmpeg import run
-from tasks.media.files import written_whole
-from tasks.sequence.conform import Conformed, holds_frames
-from tasks.sequence.encoding import Picture, encoded
+from tasks.sequence.conform import content_key
+from tasks.sequence.encoding import Picture, encoded, laid_out, rate_of
+from tasks.sequence.parts import made_part
 from tasks.sequence.timeline import FilmLayout
 
 __all__ = ["make_slate"]
@@ -23,34 +24,46 @@ _WORDS = (170, 172, 180)
 _MOST_LINES = 6
 
 
-async def make_slate(shot: str, words: str, frames: int, layout: FilmLayout, folder: Path) -> Conformed:
-    """A still picture with a shot's name and what became of it, for as many frames as the shot would have.
+async def make_slate(shot: str, words: str, frames: int, layout: FilmLayout, folder: Path) -> Path:
+    """A still picture with a shot's name and what became of it, as a clip in the film's layout.
+
+    It stands in the film as any clip does, by a `Cut` of it, with the shot's transitions. Its name without suffix
+    tells its content.
 
     Args:
         shot: The shot's id.
         words: Why it is missing; what does not fit is cut.
         frames: How long, in frames of the film.
         layout: The film's size and rate.
-        folder: Where it is put, under a new name. Made if missing.
+        folder: Where it is kept. Made if missing.
+
+    Returns:
+        An MP4 of `frames` frames without sound, coded as conformed parts are.
 
     Raises:
         MediaError: It could not be encoded.
     """
-    picture, still = folder / f"slate-{shot}.mp4", folder / f"slate-{shot}.png"
-    await asyncio.to_thread(_draw, shot, words, layout, still)
-    rate = f"{layout.rate.numerator}/{layout.rate.denominator}"
-    stream = ffmpeg.input(str(still.absolute()), loop=1, framerate=rate)["v:0"].filter("trim", end_frame=frames)
-    with written_whole(picture) as temporary:
-        drawn = Picture(layout.width, layout.height, "bt709", full_range=True)
-        await run(encoded(stream, drawn, layout, temporary), what=f"slate of {shot}")
-        if not await asyncio.to_thread(holds_frames, temporary, frames):
-            raise MediaError(f"a slate of {frames} frames could not be made", shot=shot, file=str(picture))
-    return Conformed(shot, picture, None, frames)
+    clip = folder / f"{content_key(layout, slate=shot, words=words, frames=frames)}.mp4"
+    with tempfile.TemporaryDirectory(prefix="shotchain-") as scratch:
+        still = Path(scratch) / "slate.png"
+        await asyncio.to_thread(_draw, shot, words, layout, still)
+
+        def graph(output: Path) -> Any:
+            # A name with a percent sign in it is no pattern.
+            stream = ffmpeg.input(str(still), loop=1, framerate=rate_of(layout), format="png_pipe")["v:0"]
+            drawn = Picture(layout.width, layout.height, "bt709", full_range=True)
+            return encoded(laid_out(stream.filter("trim", end_frame=frames), drawn, layout), layout, output)
+
+        try:
+            await made_part(clip, graph, layout, frames, what=f"make the slate of {shot}")
+        except MediaError as error:
+            error.shot = shot
+            raise
+    return clip
 
 
 def _draw(shot: str, words: str, layout: FilmLayout, path: Path) -> None:
     width, height = layout.width, layout.height
-    path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.new("RGB", (width, height), _BACKGROUND)
     draw = ImageDraw.Draw(image)
     unit = max(8, min(width, height) // 24)

@@ -186,3 +186,24 @@ def peak_s(samples: npt.NDArray[np.float32], near_s: float, *, rate: int = 48_00
     window = np.abs(samples[begin : round((near_s + 0.1) * rate)]).max(axis=1)
     loud = np.flatnonzero(window > window.max() / 2)
     return (begin + float(loud.mean())) / rate
+
+
+def frames_of(path: Path) -> list[Plane]:
+    """The decoded frames of a video as I420, `(height * 3 / 2, width)` each, in the order in which they are shown."""
+    with av.open(str(path)) as container:
+        return [
+            np.asarray(frame.to_ndarray(format="yuv420p"), dtype=np.uint8)
+            for frame in container.decode(container.streams.video[0])
+        ]
+
+
+def packets_of(path: Path) -> list[bytes]:
+    """The coded pictures of a video, in the order in which they are decoded."""
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(container.streams.video[0]) if packet.size]
+
+
+def parameter_sets_of(path: Path) -> bytes:
+    """What an MP4 keeps beside its pictures for the decoder (the content of its `avcC`)."""
+    with av.open(str(path)) as container:
+        return bytes(container.streams.video[0].codec_context.extradata or b"")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,13 @@ Conform = Callable[..., Awaitable[Conformed]]
 def names(folder: Path) -> list[str]:
     """What is in a folder, hidden files too; nothing where there is no folder."""
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def cut_of(clip: Path, count: int, **changed: Any) -> Cut:
+    """All `count` frames of a clip as so many of the film, but for what is `changed`."""
+    whole = {"start": 0, "stop": count, "frames": count}
+    fields: dict[str, Any] = {"shot": clip.stem, "clip": clip, "clip_id": str(clip)} | whole | changed
+    return Cut(**fields)
 
 
 @pytest.fixture
