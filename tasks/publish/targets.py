@@ -2,41 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import PurePosixPath
 
 from tasks.errors import SettingsError
 from tasks.storage import Location, locate
 
-__all__ = ["Targets", "targets_of"]
+__all__ = ["SidecarKind", "Targets", "targets_of"]
 
 _VIDEO = {".mp4"}
 _OTHER_VIDEO = {".mov", ".webm", ".mkv", ".avi", ".m4v", ".mpg", ".mpeg", ".ts"}
 
 
+class SidecarKind(StrEnum):
+    """What may stand beside a film and its manifest."""
+
+    SRT = "srt"
+    VTT = "vtt"
+    POSTER = "poster"
+    CONTACT = "contact"
+
+
+# In a folder of the film's own, and beside a film with a name, by which players find its captions.
+_IN_FOLDER = {
+    SidecarKind.SRT: "captions.srt",
+    SidecarKind.VTT: "captions.vtt",
+    SidecarKind.POSTER: "poster.jpg",
+    SidecarKind.CONTACT: "contact.jpg",
+}
+_BESIDE = {
+    SidecarKind.SRT: ".srt",
+    SidecarKind.VTT: ".vtt",
+    SidecarKind.POSTER: ".poster.jpg",
+    SidecarKind.CONTACT: ".contact.jpg",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The places of one published film."""
+    """The places of one published film. `stem` is the film's name without its suffix, None in a folder of its own."""
 
     film: Location
     manifest: Location
+    stem: str | None = None
+
+    def sidecar(self, kind: SidecarKind) -> Location:
+        """The place of a file beside the film."""
+        return self.film.beside(_IN_FOLDER[kind] if self.stem is None else f"{self.stem}{_BESIDE[kind]}")
 
     def check(self) -> None:
-        """See, before anything is paid, whether the files could be written. Blocks; writes nothing.
+        """See, before anything is paid, whether all the files could be written. Blocks; writes nothing.
 
         Raises:
             SettingsError: A place is no place for a file, or its kind of storage is not known or not installed.
             StorageUnreachable: It cannot be written, or does not answer.
         """
-        for place in (self.film, self.manifest):
+        for place in self._places():
             place.check_writable()
+
+    def _places(self) -> Iterator[Location]:
+        yield self.film
+        yield self.manifest
+        for kind in SidecarKind:
+            yield self.sidecar(kind)
 
 
 def targets_of(output: str) -> Targets:
     """Read an output: the name of the film, with its sidecars beside it, or a folder for all of them.
 
-    `films/harbor.mp4` gives `films/harbor.mp4` and `films/harbor.manifest.json`; `films/harbor` gives
-    `films/harbor/film.mp4` and `films/harbor/manifest.json`.
+    `films/harbor.mp4` gives `films/harbor.mp4`, `films/harbor.manifest.json`, `films/harbor.srt` and so on;
+    `films/harbor` gives `films/harbor/film.mp4`, `films/harbor/manifest.json`, `films/harbor/captions.srt` and so on.
 
     Raises:
         SettingsError: An empty output, or a kind of video that films are not published as.
@@ -51,7 +88,8 @@ def targets_of(output: str) -> Targets:
     if suffix in _VIDEO:
         if place.local is not None and place.local.is_dir():
             raise SettingsError(f"{place.shown} is a folder", advice="Accepted: the name of a film, or a folder.")
-        return Targets(film=place, manifest=place.beside(f"{name[: -len(suffix)]}.manifest.json"))
+        stem = name[: -len(suffix)]
+        return Targets(film=place, manifest=place.beside(f"{stem}.manifest.json"), stem=stem)
     if place.local is not None and place.local.is_file():
         raise SettingsError(f"{place.shown} is a file", advice="Accepted: a name ending in .mp4, or a folder.")
     return Targets(film=place.child("film.mp4"), manifest=place.child("manifest.json"))

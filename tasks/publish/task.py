@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.handed import Handed
 from tasks.publish.publish import publish
+from tasks.publish.sidecars import Sidecar
 from tasks.publish.targets import Targets
 from tasks.sequence.verify import FilmFacts
 
@@ -24,6 +25,7 @@ async def publish_film(
     manifest: Handed[Mapping[str, Any]],
     targets: Handed[Targets],
     scratch: Path,
+    sidecars: Sequence[Sidecar] = (),
 ) -> None:
     """See `publish`. `checked` is what the film was found to be; None where there is none, and only its manifest."""
-    await publish(None if checked is None else film, manifest.value, targets.value, scratch)
+    await publish(None if checked is None else film, sidecars, manifest.value, targets.value, scratch)

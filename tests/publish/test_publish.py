@@ -1,4 +1,4 @@
-"""The film first, the manifest last, each whole or absent."""
+"""The film first, what goes beside it then, the manifest last, each whole or absent."""
 
 from __future__ import annotations
 
@@ -12,36 +12,55 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from tasks.errors import StorageUnreachable
+from tasks.publish.manifest import FORMAT
 from tasks.publish.publish import publish
-from tasks.publish.targets import targets_of
+from tasks.publish.sidecars import Sidecar, are_whole
+from tasks.publish.targets import SidecarKind, Targets, targets_of
+
+ALL = ["film.mp4", "captions.srt", "captions.vtt", "poster.jpg", "contact.jpg", "manifest.json"]
 
 
 class Recording(MemoryFileSystem):  # type: ignore[misc]
-    """Remembers what was written in which order, and fails where it is told to."""
+    """Remembers what was written and removed in which order, and fails where it is told to."""
 
     protocol = "recording"
     store: dict[str, Any] = {}  # noqa: RUF012 -- its base class shares its own in the same way
     pseudo_dirs = [""]  # noqa: RUF012
-    moved: list[str] = []  # noqa: RUF012
+    done: list[str] = []  # noqa: RUF012
     failing = ""
+    readable = True
 
     def mv(self, path1: str, path2: str, **kwargs: Any) -> None:
         if self.failing and path2.endswith(self.failing):
             raise OSError("the line broke")
-        self.moved.append(path2.rsplit("/", 1)[-1])
+        self.done.append(path2.rsplit("/", 1)[-1])
         super().mv(path1, path2, **kwargs)
+
+    def rm_file(self, path: str) -> None:
+        if not path.endswith(".part"):
+            self.done.append(f"- {path.rsplit('/', 1)[-1]}")
+        super().rm_file(path)
+
+    def cat_file(self, path: str, *args: Any, **kwargs: Any) -> Any:
+        if not self.readable:
+            raise PermissionError("you may write here, not read")
+        return super().cat_file(path, *args, **kwargs)
 
 
 fsspec.register_implementation("recording", Recording, clobber=True)
 
 
-def change(film: Path) -> None:
-    film.write_bytes(b"another film")
-
-
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["local", "named", "memory"])
 def output(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return str(tmp_path / "films") if request.param == "local" else f"memory://films-{uuid.uuid4().hex}"
+    if request.param == "memory":
+        return f"memory://films-{uuid.uuid4().hex}"
+    return str(tmp_path / ("films" if request.param == "local" else "films/harbor.mp4"))
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(Recording, "done", [])
+    return f"recording://films-{uuid.uuid4().hex}"
 
 
 @pytest.fixture
@@ -52,41 +71,127 @@ def film(tmp_path: Path) -> Path:
     return path
 
 
-async def test_both_are_there_and_readable(output: str, film: Path) -> None:
-    targets = targets_of(output)
-    await publish(film, {"title": "Häfen · ночь", "shots": []}, targets, film.parent)
+def make(film: Path, run: str) -> None:
+    film.write_bytes(f"film of {run}".encode())
+
+
+def beside(film: Path, run: str, *kinds: SidecarKind) -> list[Sidecar]:
+    """Sidecars of a run, which bear its name."""
+    sidecars = [Sidecar(kind, film.with_name(f"{run}.{kind}")) for kind in kinds or SidecarKind]
+    for sidecar in sidecars:
+        sidecar.path.write_text(f"{sidecar.kind} of {run}")
+    return sidecars
+
+
+def manifest_of(run: str, sidecars: list[Sidecar], targets: Targets) -> dict[str, Any]:
+    return {"format": FORMAT, "run": run, "sidecars": [sidecar.facts(targets) for sidecar in sidecars]}
+
+
+async def publish_run(film: Path, run: str, sidecars: list[Sidecar], targets: Targets) -> None:
+    make(film, run)
+    await publish(film, sidecars, manifest_of(run, sidecars, targets), targets, film.parent)
+
+
+def run_of(targets: Targets) -> object:
+    return json.loads(targets.manifest.read_bytes() or b"{}").get("run")
+
+
+def there(targets: Targets) -> dict[SidecarKind, str]:
+    found = {kind: targets.sidecar(kind).read_bytes() for kind in SidecarKind}
+    return {kind: content.decode() for kind, content in found.items() if content is not None}
+
+
+def names_in(where: str) -> list[str]:
+    fs, path = fsspec.core.url_to_fs(where)
+    return sorted(name.rsplit("/", 1)[-1] for name in fs.find(path))
+
+
+async def test_all_are_there_and_readable(output: str, film: Path) -> None:
+    targets, sidecars = targets_of(output), beside(film, "one")
+    await publish(film, sidecars, {"title": "Häfen · ночь", "shots": []}, targets, film.parent)
     assert targets.film.read_bytes() == b"a film"
+    assert there(targets) == {kind: f"{kind} of one" for kind in SidecarKind}
     text = (targets.manifest.read_bytes() or b"").decode()
     assert json.loads(text)["title"] == "Häfen · ночь"
     assert "Häfen" in text
     assert text.endswith("}\n")
 
 
-async def test_the_manifest_goes_last(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Recording, "moved", [])
-    await publish(film, {}, targets_of(f"recording://films-{uuid.uuid4().hex}"), film.parent)
-    assert Recording.moved == ["film.mp4", "manifest.json"]
+async def test_a_film_needs_nothing_beside_it(output: str, film: Path) -> None:
+    targets = targets_of(output)
+    await publish(film, [], {}, targets, film.parent)
+    assert targets.film.read_bytes() == b"a film"
+    assert there(targets) == {}
+
+
+async def test_the_manifest_goes_last(film: Path, recorded: str) -> None:
+    await publish(film, beside(film, "one"), {}, targets_of(recorded), film.parent)
+    assert Recording.done == ALL
+
+
+async def test_the_manifest_tells_of_what_is_there(output: str, film: Path) -> None:
+    targets = targets_of(output)
+    await publish_run(film, "one", beside(film, "one"), targets)
+    assert are_whole(targets, json.loads(targets.manifest.read_bytes() or b""))
 
 
 async def test_without_a_film_the_manifest_goes_alone_and_an_earlier_film_stays(output: str, film: Path) -> None:
     targets = targets_of(output)
-    await publish(film, {"complete": True}, targets, film.parent)
-    await publish(None, {"complete": False}, targets, film.parent)
-    assert targets.film.read_bytes() == b"a film"
+    await publish_run(film, "one", beside(film, "one"), targets)
+    await publish(None, beside(film, "two"), {"complete": False}, targets, film.parent)
+    assert targets.film.read_bytes() == b"film of one"
+    assert there(targets) == {kind: f"{kind} of one" for kind in SidecarKind}
     assert json.loads(targets.manifest.read_bytes() or b"") == {"complete": False}
 
 
-@pytest.mark.parametrize("failing", ["film.mp4", "manifest.json"])
-async def test_a_failure_leaves_nothing_half_written(film: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
-    where = f"recording://films-{uuid.uuid4().hex}"
-    targets = targets_of(where)
-    await publish(film, {"run": 1}, targets, film.parent)
-    change(film)
+async def test_captions_of_an_older_film_do_not_stay_beside_the_new_one(output: str, film: Path) -> None:
+    targets = targets_of(output)
+    await publish_run(film, "one", beside(film, "one"), targets)
+    await publish_run(film, "two", beside(film, "two", SidecarKind.POSTER, SidecarKind.CONTACT), targets)
+    assert there(targets) == {SidecarKind.POSTER: "poster of two", SidecarKind.CONTACT: "contact of two"}
+
+
+async def test_they_go_after_the_new_film_has_come_and_before_its_manifest(film: Path, recorded: str) -> None:
+    targets = targets_of(recorded)
+    await publish_run(film, "one", beside(film, "one", SidecarKind.SRT), targets)
+    await publish_run(film, "two", beside(film, "two", SidecarKind.POSTER), targets)
+    assert Recording.done[3:] == ["film.mp4", "poster.jpg", "- captions.srt", "manifest.json"]
+
+
+async def test_captions_that_are_not_ours_stay(output: str, film: Path) -> None:
+    targets = targets_of(output)
+    targets.sidecar(SidecarKind.SRT).put_bytes(b"there before")
+    await publish_run(film, "one", beside(film, "one", SidecarKind.VTT), targets)
+    targets.sidecar(SidecarKind.VTT).put_bytes(b"corrected by hand")
+    await publish_run(film, "two", [], targets)
+    assert there(targets) == {SidecarKind.SRT: "there before", SidecarKind.VTT: "corrected by hand"}
+    assert json.loads(targets.manifest.read_bytes() or b"")["sidecars"] == []
+
+
+async def test_who_may_not_read_can_publish(film: Path, recorded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    targets = targets_of(recorded)
+    await publish_run(film, "one", beside(film, "one"), targets)
+    monkeypatch.setattr(Recording, "readable", False)
+    await publish_run(film, "two", beside(film, "two", SidecarKind.POSTER), targets)
+    monkeypatch.setattr(Recording, "readable", True)
+    assert run_of(targets) == "two"
+    assert there(targets)[SidecarKind.SRT] == "srt of one"
+
+
+@pytest.mark.parametrize("failing", ALL)
+async def test_a_failure_leaves_nothing_half_written(
+    film: Path, recorded: str, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    targets = targets_of(recorded)
+    await publish_run(film, "one", beside(film, "one"), targets)
     monkeypatch.setattr(Recording, "failing", failing)
     with pytest.raises(StorageUnreachable):
-        await publish(film, {"run": 2}, targets, film.parent)
+        await publish_run(film, "two", beside(film, "two"), targets)
     monkeypatch.setattr(Recording, "failing", "")
-    assert json.loads(targets.manifest.read_bytes() or b"") == {"run": 1}
-    assert targets.film.read_bytes() == (b"a film" if failing == "film.mp4" else b"another film")
-    fs, path = fsspec.core.url_to_fs(where)
-    assert sorted(name.rsplit("/", 1)[-1] for name in fs.find(path)) == ["film.mp4", "manifest.json"]
+    # The manifest is of the run before, and what came before the failure is not what it tells of.
+    assert run_of(targets) == "one"
+    reached = ALL[: ALL.index(failing)]
+    for name in ALL[:-1]:
+        content = targets.film.beside(name).read_bytes() or b""
+        assert content.endswith(b"of two" if name in reached else b"of one")
+    assert names_in(recorded) == sorted(ALL)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import SettingsError
-from tasks.publish.targets import targets_of
+from tasks.errors import SettingsError, StorageUnreachable
+from tasks.publish.targets import SidecarKind, targets_of
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,27 @@ def test_anywhere(output: str, film: str, manifest: str) -> None:
     assert (targets.film.url, targets.manifest.url) == (film, manifest)
 
 
+@pytest.mark.parametrize(
+    ("output", "beside"),
+    [
+        ("films/harbor.mp4", ["harbor.srt", "harbor.vtt", "harbor.poster.jpg", "harbor.contact.jpg"]),
+        ("films/v1.2.MP4", ["v1.2.srt", "v1.2.vtt", "v1.2.poster.jpg", "v1.2.contact.jpg"]),
+        ("films/a b'c.mp4", ["a b'c.srt", "a b'c.vtt", "a b'c.poster.jpg", "a b'c.contact.jpg"]),
+        ("films/harbor", ["captions.srt", "captions.vtt", "poster.jpg", "contact.jpg"]),
+        ("films/film.mp4", ["film.srt", "film.vtt", "film.poster.jpg", "film.contact.jpg"]),
+        ("s3://films/harbor.mp4", ["harbor.srt", "harbor.vtt", "harbor.poster.jpg", "harbor.contact.jpg"]),
+        ("s3://films/harbor/", ["captions.srt", "captions.vtt", "poster.jpg", "contact.jpg"]),
+    ],
+)
+def test_what_goes_beside_the_film(output: str, beside: list[str]) -> None:
+    targets = targets_of(output)
+    places = [targets.sidecar(kind) for kind in SidecarKind]
+    assert [place.name for place in places] == beside
+    for place in places:
+        assert place.beside("x").url == targets.film.beside("x").url
+    assert len({place.url for place in (targets.film, targets.manifest, *places)}) == 6
+
+
 @pytest.mark.parametrize("output", ["film.mov", "film.webm", "s3://films/film.MKV", ""])
 def test_other_kinds_are_refused(output: str) -> None:
     with pytest.raises(SettingsError):
@@ -56,3 +77,22 @@ def test_what_is_in_the_way_is_refused(tmp_path: Path) -> None:
         targets_of(str(tmp_path / "folder.mp4"))
     with pytest.raises(SettingsError, match="is a file"):
         targets_of(str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("output", ["films/harbor.mp4", "films/harbor"])
+def test_every_place_is_checked_before_anything_is_paid(output: str, tmp_path: Path) -> None:
+    targets = targets_of(str(tmp_path / output))
+    targets.check()
+    assert list(tmp_path.iterdir()) == []
+    for place in (targets.film, targets.manifest, *(targets.sidecar(kind) for kind in SidecarKind)):
+        assert place.local is not None
+        place.local.mkdir(parents=True)
+        with pytest.raises(SettingsError, match="is a folder"):
+            targets.check()
+        place.local.rmdir()
+    targets.check()
+
+
+def test_a_place_where_nothing_can_be_written_is_told() -> None:
+    with pytest.raises(StorageUnreachable, match="cannot be written"):
+        targets_of("/proc/films/harbor.mp4").check()

@@ -1,0 +1,76 @@
+"""The files beside a film: captions, poster, contact sheet. What they are, and which of them an older film left."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.publish.targets import SidecarKind, Targets
+from tasks.storage import Location
+
+__all__ = ["Sidecar", "are_whole", "left_behind"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """A file that goes beside a film, and where it lies on this machine until then."""
+
+    kind: SidecarKind
+    path: Path
+
+    def facts(self, targets: Targets) -> dict[str, Any]:
+        """What the manifest tells of it: the `file` that it becomes, its `sha256` and `size_bytes`. Blocks."""
+        with self.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        name = targets.sidecar(self.kind).name
+        return {"file": name, "sha256": digest, "size_bytes": self.path.stat().st_size}
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    size_bytes: int
+    sha256: str
+
+
+def are_whole(targets: Targets, manifest: Mapping[str, Any]) -> bool:
+    """Whether every file that a manifest tells of beside its film is in its place, as long as it says. Blocks.
+
+    Raises:
+        StorageUnreachable: The storage does not answer.
+    """
+    return all(place.size() == facts.size_bytes for _, place, facts in _told(targets, manifest))
+
+
+def left_behind(targets: Targets, manifest: Mapping[str, Any], new: Collection[SidecarKind]) -> list[Location]:
+    """Files that an older manifest tells of, which have no successor among the `new` ones. Blocks.
+
+    Only what still is, byte for byte, what that manifest tells of: anything else is somebody's own.
+
+    Raises:
+        StorageUnreachable: The storage does not answer.
+    """
+    return [
+        place
+        for kind, place, facts in _told(targets, manifest)
+        if kind not in new and place.size() == facts.size_bytes and _digest(place) == facts.sha256
+    ]
+
+
+def _told(targets: Targets, manifest: Mapping[str, Any]) -> Iterator[tuple[SidecarKind, Location, _Facts]]:
+    """The files that a manifest, of whatever version, tells of, as far as they have names that ours have."""
+    listed = manifest.get("sidecars")
+    told = [facts for facts in listed if isinstance(facts, dict)] if isinstance(listed, list) else []
+    for kind in SidecarKind:
+        place = targets.sidecar(kind)
+        for facts in told:
+            size_bytes, digest = facts.get("size_bytes"), facts.get("sha256")
+            if facts.get("file") == place.name and isinstance(size_bytes, int) and isinstance(digest, str):
+                yield kind, place, _Facts(size_bytes, digest)
+
+
+def _digest(place: Location) -> str | None:
+    content = place.read_bytes()
+    return None if content is None else hashlib.sha256(content).hexdigest()
