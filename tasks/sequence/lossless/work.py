@@ -1,0 +1,50 @@
+"""Blocking work in a few threads of its own, which ends soon when whoever waits for it is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from functools import partial
+from threading import Event
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+__all__ = ["Stop", "in_thread"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Decoding takes a core and the frames that a decoder holds, and a thread keeps some memory for the next time: so few,
+# always the same, however many films are joined at once.
+_THREADS: Final = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="lossless")
+
+
+class Stop:
+    """Says to a thread that nobody waits for it any more."""
+
+    def __init__(self) -> None:
+        self._event = Event()
+
+    def set(self) -> None:
+        """Let the next `check` raise."""
+        self._event.set()
+
+    def check(self) -> None:
+        """Raise `concurrent.futures.CancelledError` if the work is to end."""
+        if self._event.is_set():
+            raise CancelledError
+
+
+async def in_thread(work: Callable[Concatenate[Stop, P], T], *arguments: P.args, **options: P.kwargs) -> T:
+    """Await `work(stop, …)` in a thread; when cancelled, stop it and wait until it has tidied up."""
+    stop = Stop()
+    running = _THREADS.submit(partial(work, stop, *arguments, **options))
+    try:
+        return await asyncio.shield(asyncio.wrap_future(running))
+    except asyncio.CancelledError:
+        stop.set()
+        # What has not begun never will.
+        if not running.cancel():
+            await asyncio.gather(asyncio.wrap_future(running), return_exceptions=True)
+        raise
