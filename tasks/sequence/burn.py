@@ -130,17 +130,24 @@ def _fitted(text: str, layout: FilmLayout, font: Path | None) -> _Laid:
         )
     words = _drawable(text, font)
     sizes = list(_sizes(layout))
-    for size in sizes:
-        laid = _laid(words, layout, font, size, sizes[0])
-        if len(laid.lines) <= _MOST_LINES and _has_room(laid, layout):
+    if columns_of(" ".join(words.split())) <= _most_columns(layout, sizes):
+        for size in sizes:
+            laid = _laid(words, layout, font, size, sizes[0])
+            if len(laid.lines) <= _MOST_LINES and _has_room(laid, layout):
+                return laid
+        laid = _laid(words, layout, font, sizes[-1], sizes[0], cut_words=True)
+        if _has_room(laid, layout):
             return laid
-    laid = _laid(words, layout, font, sizes[-1], sizes[0], cut_words=True)
-    if not _has_room(laid, layout):
-        raise BadInput(
-            f"a caption of {len(text)} characters is too long to be drawn into {layout.width}x{layout.height} pixels",
-            advice="Shorten it, or let two shots share it. Nothing was spent.",
-        )
-    return laid
+    raise BadInput(
+        f"a caption of {len(text)} characters is too long to be drawn into {layout.width}x{layout.height} pixels",
+        advice="Shorten it, or let two shots share it. Nothing was spent.",
+    )
+
+
+def _most_columns(layout: FilmLayout, sizes: list[int]) -> int:
+    """More than this cannot fit, which saves laying out a whole book to find that it does not."""
+    lines = _room(layout.height, 0) // round(_LINE_HEIGHT * sizes[-1])
+    return lines * (MOST_COLUMNS * sizes[0] // sizes[-1] + 1)
 
 
 def _sizes(layout: FilmLayout) -> Iterator[int]:

@@ -120,6 +120,8 @@ def lines_of(
 
 def columns_of(text: str) -> int:
     """How many columns a text takes: two for a character of double width, none for what joins the one before."""
+    if text.isascii():
+        return len(text)
     return sum(_columns(before, here) for before, here in pairwise(f" {text}"))
 
 

@@ -136,6 +136,11 @@ def test_what_is_too_long_is_refused_before_anything_is_drawn(tmp_path: Path, wi
     check_caption(LONG, film(320, 180))
 
 
+def test_a_whole_book_is_refused_at_once() -> None:
+    with pytest.raises(BadInput, match="800000 characters"):
+        check_caption("chapter " * 100_000, film(1280, 720))
+
+
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126, whitelist_characters="\n"), max_size=300))
 def test_any_text_is_in_the_safe_area_or_refused(tmp_path: Path, text: str) -> None:

@@ -208,6 +208,24 @@ def test_two_lines_are_about_equally_long(text: str, lines: int) -> None:
         assert abs(columns_of(found[0]) - columns_of(found[1])) <= 12
 
 
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("", 0),
+        ("ab c", 4),
+        ("Häfen", 5),
+        ("e\u0301", 1),
+        ("東京", 4),
+        ("한국", 4),
+        ("ｶﾀ", 2),
+        ("👩‍👩‍👧", 2),
+        ("\u200ba\u2060", 1),
+    ],
+)
+def test_a_character_of_double_width_counts_twice(text: str, columns: int) -> None:
+    assert columns_of(text) == columns
+
+
 def test_punctuation_stays_with_its_word() -> None:
     found = lines_of("「" + "港町、" * 30 + "」")
 
