@@ -60,7 +60,10 @@ _KNOWN_SETS: Final[dict[FilmLayout, bytes]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a stream's pictures are: size in pixels as displayed, the matrix of their colours, their range."""
+    """What a stream's pictures are: size in pixels as displayed, the matrix of their colours, their range.
+
+    The matrix is by the scale filter's name; it is `auto` where there is none, as in RGB.
+    """
 
     width: int
     height: int
@@ -114,7 +117,7 @@ def laid_over(stream: Any, overlay: Path, layout: FilmLayout) -> Any:
 def encoded(stream: Any, layout: FilmLayout, output: Path) -> Any:
     """The end of a graph: each frame of `stream`, which is laid out, becomes the next frame of `output`."""
     rate = rate_of(layout)
-    return numbered(_tagged(stream), layout).output(
+    written = numbered(_tagged(stream), layout).output(
         str(output.absolute()),
         g=max(1, round(2 * layout.rate)),
         video_track_timescale=layout.timescale,
@@ -124,6 +127,8 @@ def encoded(stream: Any, layout: FilmLayout, output: Path) -> Any:
         r=rate,
         **ENCODER,
     )
+    # A picture that cannot be decoded is an error, and not to be filled up with the one before.
+    return written.global_args("-xerror")
 
 
 async def parameter_sets(layout: FilmLayout) -> bytes:
@@ -171,14 +176,21 @@ def _centred(size: tuple[int, int], layout: FilmLayout) -> dict[str, int]:
 
 
 def _scaled(stream: Any, picture: Picture, width: int, height: int) -> Any:
-    return stream.filter(
+    # From full to limited range in one matrix, swscale moves colours by half a code value; a table does not.
+    by_table = picture.full_range and picture.matrix == "bt709"
+    stream = stream.filter(
         "scale",
         w=width,
         h=height,
         in_color_matrix=picture.matrix,
         in_range="full" if picture.full_range else "limited",
-        **BT709_SCALE,
+        **BT709_SCALE | ({"out_range": "full"} if by_table else {}),
     ).filter("format", "yuv420p")
+    if by_table:
+        # It cuts decimals off.
+        chroma = "128.5+(val-128)*224/255"
+        stream = stream.filter("lutyuv", y="16.5+val*219/255", u=chroma, v=chroma)
+    return _tagged(stream)
 
 
 def _covering(stream: Any, picture: Picture, width: int, height: int) -> Any:

@@ -51,7 +51,7 @@ async def make_slate(shot: str, words: str, frames: int, layout: FilmLayout, fol
         def graph(output: Path) -> Any:
             # A name with a percent sign in it is no pattern.
             stream = ffmpeg.input(str(still), loop=1, framerate=rate_of(layout), format="png_pipe")["v:0"]
-            drawn = Picture(layout.width, layout.height, "bt709", full_range=True)
+            drawn = Picture(layout.width, layout.height, "auto", full_range=True)
             return encoded(laid_out(stream.filter("trim", end_frame=frames), drawn, layout), layout, output)
 
         try:

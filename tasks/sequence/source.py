@@ -37,7 +37,7 @@ class Source:
         picture: What its frames are; the size is as displayed, turned and with square pixels.
         has_sound: Whether there is a sound track.
         start_s: When the cut's first frame is shown, on the clip's own clock.
-        spacing_s: The mean time from a frame of the cut to the next, 0 for one frame.
+        step_s: The time from a frame of the cut to the next; `None` where it varies, and for a single frame.
         frame_for_frame: Whether each frame of the cut is one frame of the film.
         parameter_sets: The `avcC` of a clip that has the film's layout already and is shown whole, so that its coded
             pictures can be the film's if these are those of the other parts; `None` for any other.
@@ -47,7 +47,7 @@ class Source:
     picture: Picture
     has_sound: bool
     start_s: Fraction
-    spacing_s: Fraction
+    step_s: Fraction | None
     frame_for_frame: bool
     parameter_sets: bytes | None
 
@@ -60,16 +60,14 @@ def inspect(cut: Cut, layout: FilmLayout) -> Source:
     """
     first: VideoFrame | None = None
     shown: list[int | None] = []
-    hidden, is_plain = 0, True
     with open_video(cut.clip) as (container, stream):
         tick_s = stream.time_base or Fraction(0)
+        is_ready = _has_layout(stream, layout)
         for packet in container.demux(stream):
             if first is None:
                 first = next(iter(packet.decode()), None)
-            if packet.is_discard:
-                hidden += 1
-            elif packet.size:
-                is_plain = is_plain and _is_plain(packet, is_first=not shown)
+            is_ready = is_ready and not packet.is_discard and _is_plain(packet, is_first=not shown)
+            if packet.size and not packet.is_discard:
                 shown.append(packet.pts)
         if first is None:
             raise MediaError("not one picture of this clip can be decoded", file=str(cut.clip), shot=cut.shot)
@@ -81,21 +79,16 @@ def inspect(cut: Cut, layout: FilmLayout) -> Source:
         width, height = round(first.width * (stream.sample_aspect_ratio or 1)), first.height
         if first.rotation % 180:
             width, height = height, width
+        matrix = "auto" if first.format.is_rgb else matrix_name(first)
         taken = times[cut.start : cut.stop]
-        is_ready = (
-            is_plain
-            and not hidden
-            and cut.start == 0
-            and cut.stop == len(times) == cut.frames
-            and times == [number * layout.frame_ticks for number in range(cut.stop)]
-            and _has_layout(stream, first, layout)
-        )
+        is_whole = cut.start == 0 and cut.stop == len(times) == cut.frames
+        is_ready = is_ready and is_whole and not first.rotation and times == _times(cut.frames, layout)
         return Source(
             stream_index=stream.index,
-            picture=Picture(width, height, matrix_name(first), is_full_range(first)),
+            picture=Picture(width, height, matrix, is_full_range(first)),
             has_sound=bool(container.streams.audio),
             start_s=taken[0] * tick_s,
-            spacing_s=Fraction(taken[-1] - taken[0], max(1, len(taken) - 1)) * tick_s,
+            step_s=_step_s(taken, tick_s),
             frame_for_frame=cut.frames == len(taken) and _on_the_grid(taken, tick_s * layout.rate),
             parameter_sets=bytes(stream.codec_context.extradata or b"") if is_ready else None,
         )
@@ -120,7 +113,7 @@ def on_film_grid(cut: Cut, layout: FilmLayout, source: Source, *, again: bool = 
     if not source.frame_for_frame:
         # Of the frames that round to one frame of the film, `fps` takes the last. Frames that are closer together than
         # the film's are moved so far towards later that the last to round to it is the nearest.
-        later_s = max(Fraction(0), (1 / layout.rate - source.spacing_s) / 2) if source.spacing_s else Fraction(0)
+        later_s = max(Fraction(0), 1 / layout.rate - source.step_s) / 2 if source.step_s else Fraction(0)
         stream = (
             stream.filter("setpts", f"PTS-STARTPTS+{float(later_s):.9f}/TB")
             .filter("fps", fps=rate_of(layout), round="near")
@@ -130,30 +123,37 @@ def on_film_grid(cut: Cut, layout: FilmLayout, source: Source, *, again: bool = 
     return numbered(stream, layout)
 
 
-def _on_the_grid(times: Sequence[int], film_frames_per_tick: Fraction) -> bool:
-    return all(abs((at - times[0]) * film_frames_per_tick - index) <= _ON_THE_GRID for index, at in enumerate(times))
+def _on_the_grid(times: Sequence[int], frames_per_tick: Fraction) -> bool:
+    return all(abs((at - times[0]) * frames_per_tick - index) <= _ON_THE_GRID for index, at in enumerate(times))
 
 
-def _has_layout(stream: VideoStream, first: VideoFrame, layout: FilmLayout) -> bool:
+def _step_s(times: Sequence[int], tick_s: Fraction) -> Fraction | None:
+    if len(times) < 2 or times[0] == times[-1]:
+        return None
+    step = Fraction(times[-1] - times[0], len(times) - 1)
+    return step * tick_s if _on_the_grid(times, 1 / step) else None
+
+
+def _times(frames: int, layout: FilmLayout) -> list[int]:
+    return [number * layout.frame_ticks for number in range(frames)]
+
+
+def _has_layout(stream: VideoStream, layout: FilmLayout) -> bool:
     context = stream.codec_context
-    tags = (stream.color_range, stream.colorspace, stream.color_primaries, stream.color_trc)
+    tags = (context.color_range, context.colorspace, context.color_primaries, context.color_trc)
     return (
-        context.name == "h264"
-        and first.format.name == "yuv420p"
-        and (first.width, first.height) == (layout.width, layout.height)
+        (context.name, context.pix_fmt) == ("h264", "yuv420p")
+        and (context.width, context.height) == (layout.width, layout.height)
         and (stream.sample_aspect_ratio or 1) == 1
-        and not first.rotation
         and tuple(int(tag) for tag in tags) == _BT709_LIMITED
         and stream.time_base == Fraction(1, layout.timescale)
     )
 
 
 def _is_plain(packet: Packet[VideoStream], *, is_first: bool) -> bool:
-    """Whether a coded picture brings no parameters of its own, and needs no other if it is the first."""
-    if packet.stream.codec_context.name != "h264":
-        return False
+    """Whether a coded picture (H.264 in an MP4) brings no parameters of its own, and needs no other if it is first."""
     kinds, units, at = set(), bytes(packet), 0
-    # In an MP4, each unit has its length before it.
+    # Each unit has its length before it.
     while at + 4 < len(units):
         kinds.add(units[at + 4] & _KIND_BITS)
         at += 4 + int.from_bytes(units[at : at + 4])

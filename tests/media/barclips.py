@@ -207,3 +207,10 @@ def parameter_sets_of(path: Path) -> bytes:
     """What an MP4 keeps beside its pictures for the decoder (the content of its `avcC`)."""
     with av.open(str(path)) as container:
         return bytes(container.streams.video[0].codec_context.extradata or b"")
+
+
+def recoded(source: Path, output: Path, *options: str) -> Path:
+    """The same pictures coded by the ffmpeg that comes with the installation, with its options."""
+    command = [binary(), "-v", "error", "-i", str(source), "-an", *options, str(output)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    return output

@@ -52,6 +52,62 @@ async def test_a_chatty_child_does_not_block(tmp_path: Path) -> None:
     await asyncio.wait_for(run(chatty, what="talk"), timeout=30)
 
 
+async def test_it_tells_how_many_pictures_are_done(tmp_path: Path) -> None:
+    told: list[int] = []
+
+    await run(pattern(tmp_path / "out.mp4", vframes=500), what="draw", on_frames=told.append)
+
+    assert told == sorted(told)
+    assert told[-1] == 500
+
+
+async def test_it_tells_them_while_it_is_at_work(tmp_path: Path) -> None:
+    told: list[int] = []
+    source = ffmpeg.input("testsrc2=s=320x180:r=24", format="lavfi", re=None)
+    endless = asyncio.create_task(
+        run(source.output(str(tmp_path / "endless.ts")), what="go on for ever", on_frames=told.append)
+    )
+    while len(set(told)) < 3:
+        await asyncio.sleep(0.02)
+        assert not endless.done()
+
+    endless.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await endless
+
+
+async def test_a_chatty_child_that_is_also_asked_does_not_block(tmp_path: Path) -> None:
+    # Both pipes carry megabytes.
+    source = ffmpeg.input("color=s=16x16:d=400", format="lavfi").filter("showinfo")
+    chatty = source.output(str(tmp_path / "out.mp4"), preset="ultrafast")
+    chatty = chatty.global_args("-v", "info", "-stats_period", "0.0001")
+    told: list[int] = []
+
+    await asyncio.wait_for(run(chatty, what="talk", on_frames=told.append), timeout=30)
+
+    assert told[-1] == 400 * 25
+
+
+async def test_who_fails_to_listen_ends_the_run(tmp_path: Path) -> None:
+    output = tmp_path / "endless.ts"
+    source = ffmpeg.input("testsrc2=s=320x180:r=24", format="lavfi", re=None)
+
+    def fail(frames: int) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await run(source.output(str(output)), what="go on for ever", on_frames=fail)
+
+    assert not running(output)
+
+
+async def test_a_failure_is_told_to_who_listens_too(tmp_path: Path) -> None:
+    broken = ffmpeg.input(str(tmp_path / "nothing.mp4")).output(str(tmp_path / "out.mp4"))
+
+    with pytest.raises(MediaError, match=r"could not join two clips.*No such file"):
+        await run(broken, what="join two clips", on_frames=print)
+
+
 async def test_cancelling_kills_the_child_and_frees_its_slot(tmp_path: Path) -> None:
     output = tmp_path / "endless.ts"
     source = ffmpeg.input("testsrc2=s=320x180:r=24", format="lavfi", re=None)

@@ -11,15 +11,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tasks.errors import MediaError
+from tasks.errors import BadInput, MediaError
 from tasks.media.boxes import video_time_runs
 from tasks.media.frames import extract_frame
 from tasks.media.probe import probe_video
-from tasks.sequence.conform import conform, conformed_key
-from tasks.sequence.encoding import fitted_size
+from tasks.sequence.conform import conform, conformed_key, overlay_id
+from tasks.sequence.encoding import covering_size, fitted_size, parameter_sets
+from tasks.sequence.join import Beside, Stretch, join
+from tasks.sequence.parts import is_sealed, seal
 from tasks.sequence.timeline import Cut, FilmLayout
-from tests.media.barclips import BT601, BT709, UNTAGGED, bar_clip, codes_of, remuxed, soft_picture, still_clip
-from tests.sequence.conftest import Conform, names
+from tasks.storyboard.model import Fit
+from tests.media.barclips import (
+    BT601,
+    BT709,
+    UNTAGGED,
+    bar_clip,
+    codes_of,
+    frames_of,
+    packets_of,
+    parameter_sets_of,
+    remuxed,
+    soft_picture,
+    still_clip,
+)
+from tests.sequence.conftest import Conform, cut_of, names
 
 FILM = FilmLayout(320, 180, Fraction(24))
 
@@ -34,9 +49,33 @@ async def test_frames_are_exactly_those_of_the_cut(
     assert part.frames == stop - start
 
 
+@pytest.mark.parametrize(("lead", "tail"), [(0, 0), (7, 0), (0, 7), (20, 27)])
+async def test_what_dissolves_is_left_to_the_dissolve(tmp_path: Path, lead: int, tail: int) -> None:
+    clip = bar_clip(tmp_path / "clip.mp4", frames=50, sound_s=2)
+
+    part = await conform(cut_of(clip, 50, start=1, frames=49, lead=lead, tail=tail), FILM, tmp_path)
+
+    assert codes_of(part.picture) == list(range(1 + lead, 50 - tail))
+    assert (part.frames, part.lead, part.tail, part.body) == (49, lead, tail, 49 - lead - tail)
+    # The sound is that of all the frames: it crosses over where the pictures dissolve.
+    assert part.sound is not None
+    assert part.sound.stat().st_size == 49 * 2000 * 8
+
+
+async def test_the_first_picture_of_a_part_needs_no_other(tmp_path: Path) -> None:
+    clip = bar_clip(tmp_path / "clip.mp4", frames=40)
+
+    part = await conform(cut_of(clip, 40, lead=13), FILM, tmp_path)
+
+    with av.open(str(part.picture)) as container:
+        packets = [packet for packet in container.demux(container.streams.video[0]) if packet.size]
+    assert packets[0].is_keyframe
+    assert packets[0].pts == min(packet.pts for packet in packets if packet.pts is not None) == 0
+
+
 async def test_every_part_has_the_layout_of_the_film(tmp_path: Path, conform_clip: Conform) -> None:
     layout = FilmLayout(320, 240, Fraction(24000, 1001))
-    parameter_sets = set()
+    found = set()
     for name, clip in {
         "wide": bar_clip(tmp_path / "wide.mp4", frames=24, width=320, height=180),
         "tall": bar_clip(tmp_path / "tall.mp4", frames=24, width=180, height=320, matrix=BT601),
@@ -50,7 +89,7 @@ async def test_every_part_has_the_layout_of_the_film(tmp_path: Path, conform_cli
             stream = container.streams.video[0]
             tags = (int(stream.color_range), int(stream.colorspace), int(stream.color_primaries), int(stream.color_trc))
             time_base = stream.time_base
-            parameter_sets.add(bytes(stream.codec_context.extradata or b""))
+            found.add(bytes(stream.codec_context.extradata or b""))
 
         assert (facts.width, facts.height, facts.pix_fmt, facts.codec) == (320, 240, "yuv420p", "h264"), name
         assert facts.rate == layout.rate, name
@@ -61,7 +100,7 @@ async def test_every_part_has_the_layout_of_the_film(tmp_path: Path, conform_cli
         assert video_time_runs(part.picture) == 1, name
         assert (part.sound is not None) == (name == "full")
     # One set for the whole film: players are not asked to change decoders at a seam.
-    assert len(parameter_sets) == 1
+    assert found == {await parameter_sets(layout)}
 
 
 @pytest.mark.parametrize(("rate", "frames"), [(30, 151), (12, 61), (60, 300), (25, 126)])
@@ -80,6 +119,12 @@ async def test_nearly_the_films_rate_is_taken_frame_for_frame(tmp_path: Path, co
     clip = bar_clip(tmp_path / "clip.mp4", rate=Fraction(24000, 1001))
 
     assert codes_of((await conform_clip(clip, FILM)).picture) == list(range(121))
+
+
+async def test_of_frames_closer_than_the_films_the_nearest_are_taken(tmp_path: Path, conform_clip: Conform) -> None:
+    clip = bar_clip(tmp_path / "clip.mp4", frames=60, rate=Fraction(60))
+
+    assert codes_of((await conform_clip(clip, FILM, 0, 60)).picture)[:9] == [0, 2, 5, 7, 10, 12, 15, 17, 20]
 
 
 async def test_a_rate_that_is_not_constant_is_resampled(tmp_path: Path) -> None:
@@ -129,6 +174,59 @@ async def test_other_shapes_are_fitted_and_padded(tmp_path: Path, conform_clip: 
     assert not outside.any() or picture[outside].max() <= 12
 
 
+@pytest.mark.parametrize("size", [(480, 180), (320, 320), (96, 160), (640, 200)])
+async def test_a_picture_that_fills_the_film_is_cut_at_both_sides(tmp_path: Path, size: tuple[int, int]) -> None:
+    clip = bar_clip(tmp_path / "clip.mp4", frames=3, width=size[0], height=size[1], first=21845)
+
+    part = await conform(cut_of(clip, 3, fit=Fit.FILL), FILM, tmp_path)
+
+    width = covering_size(*size, FILM)[0]
+    bar = width / 16
+    for number, frame in enumerate(frames_of(part.picture)):
+        row = frame[90]
+        for bit in range(16):
+            middle = (bit + 0.5) * bar - (width - 320) // 4 * 2
+            if 0 <= middle < 320:
+                assert (row[int(middle)] > 126) == bool((21845 + number) >> bit & 1), (number, bit)
+
+
+@pytest.mark.parametrize("size", [(90, 160), (640, 200), (322, 322)])
+async def test_a_picture_may_stand_before_itself_blurred(tmp_path: Path, size: tuple[int, int]) -> None:
+    clip = still_clip(soft_still(tmp_path / "still.png", *size), tmp_path / "clip.mp4")
+
+    fitted, blurred = [
+        frames_of((await conform(cut_of(clip, 3, fit=fit), FILM, tmp_path)).picture)[0][:180].astype(float)
+        for fit in (Fit.FIT, Fit.BLUR)
+    ]
+
+    width, height = fitted_size(*size, FILM)
+    x, y = (320 - width) // 4 * 2, (180 - height) // 4 * 2
+    inside = (slice(y + 2, y + height - 2), slice(x + 2, x + width - 2))
+    assert np.abs(fitted[inside] - blurred[inside]).mean() < 1.5
+    outside = np.ones((180, 320), dtype=bool)
+    outside[max(0, y - 2) : y + height + 2, max(0, x - 2) : x + width + 2] = False
+    assert 25 < blurred[outside].mean() < 0.8 * fitted[inside].mean(), "darker than the picture, and not black"
+    steps = np.abs(np.diff(blurred, axis=1))[:, :-1][outside[:, :-2]]
+    assert steps.mean() < np.abs(np.diff(fitted[inside], axis=1)).mean() / 2, "nothing in it is sharp"
+
+
+@pytest.mark.parametrize("fit", list(Fit))
+async def test_a_picture_of_the_films_shape_is_the_same_however_it_is_fitted(tmp_path: Path, fit: Fit) -> None:
+    clip = bar_clip(tmp_path / "clip.mp4", frames=5, width=640, height=360)
+
+    assert codes_of((await conform(cut_of(clip, 5, fit=fit), FILM, tmp_path)).picture) == list(range(5))
+
+
+@given(st.integers(16, 4000), st.integers(16, 4000))
+def test_a_covering_size_covers_the_film_and_no_more(width: int, height: int) -> None:
+    covering = covering_size(width, height, FILM)
+
+    assert covering[0] == 320 or covering[1] == 180
+    assert covering[0] >= 320
+    assert covering[1] >= 180
+    assert covering[0] % 2 == covering[1] % 2 == 0
+
+
 @given(st.integers(16, 4000), st.integers(16, 4000))
 def test_a_fitted_size_touches_the_film_and_never_exceeds_it(width: int, height: int) -> None:
     fitted = fitted_size(width, height, FILM)
@@ -137,6 +235,11 @@ def test_a_fitted_size_touches_the_film_and_never_exceeds_it(width: int, height:
     assert 2 <= fitted[0] <= 320
     assert 2 <= fitted[1] <= 180
     assert fitted[0] % 2 == fitted[1] % 2 == 0
+
+
+def soft_still(png: Path, width: int, height: int) -> Path:
+    soft_picture(png, width, height)
+    return png
 
 
 @pytest.mark.parametrize("full_range", [False, True])
@@ -192,17 +295,38 @@ async def test_a_result_is_made_once(tmp_path: Path, conform_clip: Conform) -> N
     assert names(tmp_path / "conformed") == sorted([first.sound.name, first.picture.name])
 
 
-async def test_a_result_that_was_damaged_is_made_again(tmp_path: Path, conform_clip: Conform) -> None:
+@pytest.mark.parametrize("harm", ["cut off", "one bit", "emptied", "not sealed", "another"])
+async def test_a_result_that_was_damaged_is_made_again(tmp_path: Path, conform_clip: Conform, harm: str) -> None:
     clip = bar_clip(tmp_path / "clip.mp4", frames=12, sound_s=1)
     part = await conform_clip(clip, FILM, 0, 12)
     assert part.sound is not None
     whole = part.picture.read_bytes(), part.sound.read_bytes()
-    part.picture.write_bytes(whole[0][:-100])
+    middle = len(whole[0]) // 2
+    harmed = {
+        "cut off": whole[0][:-100],
+        "one bit": whole[0][:middle] + bytes([whole[0][middle] ^ 1]) + whole[0][middle + 1 :],
+        "emptied": b"",
+        "not sealed": whole[0][:-56],
+        "another": whole[0][-56:],
+    }
+    part.picture.write_bytes(harmed[harm])
     part.sound.write_bytes(b"")
 
     await conform_clip(clip, FILM, 0, 12)
 
     assert (part.picture.read_bytes(), part.sound.read_bytes()) == whole
+
+
+def test_a_seal_holds_as_long_as_every_byte_does(tmp_path: Path) -> None:
+    part = tmp_path / "part.mp4"
+    assert not is_sealed(part)
+    for size in (0, 1, 55, 56, 57, 1 << 20, (1 << 20) + 1, (1 << 21) - 56):
+        part.write_bytes(bytes(size))
+        assert not is_sealed(part)
+        seal(part)
+        assert is_sealed(part)
+        part.write_bytes(b"\x01" + part.read_bytes()[1:])
+        assert not is_sealed(part)
 
 
 async def test_the_same_result_may_be_made_by_several_at_once(tmp_path: Path, conform_clip: Conform) -> None:
@@ -220,8 +344,16 @@ def test_a_result_is_named_after_all_that_it_depends_on() -> None:
         fields = {"shot": "a", "clip": Path("a.mp4"), "clip_id": "x", "start": 0, "stop": 9, "frames": 9} | changed
         return conformed_key(Cut(**fields), layout)  # type: ignore[arg-type]
 
-    different = [key(clip_id="y"), key(start=1), key(stop=10), key(frames=8), key(FilmLayout(320, 180, Fraction(25)))]
-    assert len({key(), *different}) == 6
+    different = [
+        *[key(clip_id="y"), key(start=1), key(stop=10), key(frames=8), key(fit=Fit.FILL)],
+        *[key(lead=1), key(tail=1), key(fade_in=1), key(fade_out=1)],
+        *[key(FilmLayout(320, 180, Fraction(25))), key(FilmLayout(322, 180, FILM.rate))],
+        *[
+            conformed_key(Cut(shot="a", clip=Path("a.mp4"), clip_id="x", start=0, stop=9, frames=9), FILM, it)
+            for it in "xy"
+        ],
+    ]
+    assert len({key(), *different}) == len(different) + 1
     assert key(shot="b", clip=Path("b.mp4")) == key()
 
 
@@ -234,3 +366,172 @@ async def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
         await conform(cut, FILM, tmp_path / "conformed")
 
     assert names(tmp_path / "conformed") == []
+
+
+@pytest.mark.parametrize("rate", [Fraction(24), Fraction(30000, 1001)])
+@pytest.mark.parametrize("frames", [1, 2, 50])
+async def test_what_is_conformed_already_is_copied(tmp_path: Path, rate: Fraction, frames: int) -> None:
+    layout = FilmLayout(320, 180, rate)
+    clip = bar_clip(tmp_path / "clip.mp4", frames=frames, rate=rate)
+    part = await conform(cut_of(clip, frames), layout, tmp_path)
+
+    again = await conform(cut_of(part.picture, frames), layout, tmp_path)
+
+    assert again.picture != part.picture
+    assert packets_of(again.picture) == packets_of(part.picture)
+    assert parameter_sets_of(again.picture) == parameter_sets_of(part.picture)
+    assert is_sealed(again.picture)
+    await join([Stretch(it.picture, frames) for it in (again, part, again)], layout, tmp_path / "film.mp4", Beside())
+    assert codes_of(tmp_path / "film.mp4") == [*range(frames)] * 3
+    assert video_time_runs(tmp_path / "film.mp4") == 1
+
+
+async def test_a_whole_film_of_one_part_with_its_sound_is_copied_too(tmp_path: Path) -> None:
+    loud = bar_clip(tmp_path / "loud.mp4", frames=48, sound_s=2, clicks_s=[1.0])
+    part = await conform(cut_of(loud, 48), FILM, tmp_path)
+    both = remuxed(part.picture, tmp_path / "both.mp4", "-map", "1:v", "-map", "0:a", before=("-i", str(loud)))
+
+    again = await conform(cut_of(both, 48), FILM, tmp_path)
+
+    assert again.sound is not None
+    assert packets_of(again.picture) == packets_of(part.picture)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"start": 1, "frames": 47},
+        {"stop": 47, "frames": 47},
+        {"frames": 49},
+        {"lead": 3},
+        {"tail": 3},
+        {"fade_in": 3},
+        {"fade_out": 3},
+    ],
+)
+async def test_what_is_conformed_but_not_shown_as_it_is_is_coded_anew(tmp_path: Path, changed: dict[str, int]) -> None:
+    part = await conform(cut_of(bar_clip(tmp_path / "clip.mp4", frames=48), 48), FILM, tmp_path)
+
+    again = await conform(cut_of(part.picture, 48, **changed), FILM, tmp_path)
+
+    assert packets_of(again.picture) != packets_of(part.picture)
+    assert len(codes_of(again.picture)) == again.body
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("-c:v", "libx264", "-crf", "17"), ("-c:v", "libx264", "-preset", "superfast", "-crf", "17", "-bf", "0")],
+)
+async def test_other_parameters_are_never_copied_into_a_film(tmp_path: Path, options: tuple[str, ...]) -> None:
+    tags = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv")
+    clip = remuxed(
+        bar_clip(tmp_path / "a.mp4", frames=24), tmp_path / "b.mp4", *options, *tags, "-video_track_timescale", "12288"
+    )
+    assert parameter_sets_of(clip) != await parameter_sets(FILM)
+
+    part = await conform(cut_of(clip, 24), FILM, tmp_path)
+
+    assert parameter_sets_of(part.picture) == await parameter_sets(FILM)
+    assert codes_of(part.picture) == list(range(24))
+
+
+async def test_frames_hidden_by_an_edit_list_are_not_copied_into_a_film(tmp_path: Path) -> None:
+    part = await conform(cut_of(bar_clip(tmp_path / "clip.mp4", frames=48), 48), FILM, tmp_path)
+    trimmed = remuxed(part.picture, tmp_path / "trimmed.mp4", "-video_track_timescale", "12288", before=("-ss", "0.5"))
+
+    assert codes_of((await conform(cut_of(trimmed, 36), FILM, tmp_path)).picture) == list(range(12, 48))
+
+
+async def test_parts_say_how_far_they_are(tmp_path: Path) -> None:
+    clip = bar_clip(tmp_path / "clip.mp4", frames=121)
+    told: list[int] = []
+
+    await conform(cut_of(clip, 121), FILM, tmp_path / "kept", on_frames=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 121
+
+    told.clear()
+    await conform(cut_of(clip, 121), FILM, tmp_path / "kept", on_frames=told.append)
+    assert told == []
+
+
+def caption(png: Path, size: tuple[int, int] = (320, 180)) -> Path:
+    """Half of it clear, a quarter red and half seen through, a quarter green."""
+    pixels = np.zeros((size[1], size[0], 4), dtype=np.uint8)
+    pixels[: size[1] // 2, : size[0] // 2] = (255, 0, 0, 128)
+    pixels[: size[1] // 2, size[0] // 2 :] = (0, 255, 0, 255)
+    Image.fromarray(pixels).save(png)
+    return png
+
+
+async def test_a_caption_is_put_over_every_frame_and_moves_no_other_pixel(tmp_path: Path) -> None:
+    clip = bar_clip(tmp_path / "clip.mp4", frames=9, rgb=(90, 90, 90))
+    png = caption(tmp_path / "50%d 'caption'.png")
+
+    plain = await conform(cut_of(clip, 9), FILM, tmp_path)
+    part = await conform(cut_of(clip, 9), FILM, tmp_path, overlay=png)
+
+    assert part.picture != plain.picture
+    for number, clear in enumerate(frames_of(plain.picture)):
+        extract_frame(part.picture, number, tmp_path / "frame.png")
+        seen = np.asarray(Image.open(tmp_path / "frame.png")).astype(int)
+        for (y, x), rgb in {(45, 80): (173, 45, 45), (45, 240): (0, 255, 0), (135, 160): (90, 90, 90)}.items():
+            assert np.abs(seen[y, x] - rgb).max() <= 4, (number, seen[y, x])
+        assert np.abs(frames_of(part.picture)[number][100:180].astype(int) - clear[100:180]).max() <= 1
+
+
+async def test_a_caption_is_part_of_what_a_result_is_by_its_content(tmp_path: Path) -> None:
+    clip = bar_clip(tmp_path / "clip.mp4", frames=3)
+    one, same, other = (caption(tmp_path / f"{name}.png") for name in ("one", "same", "other"))
+    Image.new("RGBA", (320, 180), (0, 0, 0, 9)).save(other)
+
+    parts = [await conform(cut_of(clip, 3), FILM, tmp_path / "kept", overlay=png) for png in (one, same, other)]
+
+    assert parts[0] == parts[1] != parts[2]
+    assert overlay_id(one, FILM) == overlay_id(same, FILM)
+
+
+async def test_a_caption_of_another_size_or_none_says_so(tmp_path: Path) -> None:
+    clip = bar_clip(tmp_path / "clip.mp4", frames=3)
+
+    with pytest.raises(MediaError, match="64x36 cannot be put over a film of 320x180"):
+        await conform(cut_of(clip, 3), FILM, tmp_path / "kept", overlay=caption(tmp_path / "small.png", (64, 36)))
+    with pytest.raises(MediaError, match="no such picture"):
+        await conform(cut_of(clip, 3), FILM, tmp_path / "kept", overlay=tmp_path / "none.png")
+
+    assert names(tmp_path / "kept") == []
+
+
+@pytest.mark.parametrize("changed", [{"lead": 2, "fade_in": 2}, {"tail": 2, "fade_out": 2}])
+async def test_an_end_that_dissolves_does_not_fade(tmp_path: Path, changed: dict[str, int]) -> None:
+    with pytest.raises(BadInput, match="cannot fade where it dissolves"):
+        await conform(cut_of(bar_clip(tmp_path / "clip.mp4", frames=12), 12, **changed), FILM, tmp_path)
+
+
+@pytest.mark.parametrize("frames", [24, 36])
+async def test_a_picture_that_cannot_be_decoded_is_not_filled_up(tmp_path: Path, frames: int) -> None:
+    clip = bar_clip(tmp_path / "clip.mp4", frames=24)
+    with av.open(str(clip)) as container:
+        where = [(packet.pos, packet.size) for packet in container.demux(container.streams.video[0]) if packet.size]
+    position, size = where[12]
+    assert position is not None
+    damaged = bytearray(clip.read_bytes())
+    damaged[position + 4 : position + size] = bytes(size - 4)
+    clip.write_bytes(damaged)
+
+    with pytest.raises(MediaError, match=r"could not conform clip\.mp4"):
+        await conform(cut_of(clip, 24, frames=frames), FILM, tmp_path / "kept")
+
+    assert names(tmp_path / "kept") == []
+
+
+async def test_cancelling_leaves_nothing_behind(tmp_path: Path) -> None:
+    clip = bar_clip(tmp_path / "clip.mp4", frames=240)
+    making = asyncio.create_task(conform(cut_of(clip, 240), FILM, tmp_path / "kept"))
+    await asyncio.sleep(0.1)
+
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+
+    assert names(tmp_path / "kept") == []
