@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import av
 from av.codec.context import CodecContext, Flags
 from av.packet import Packet
 from av.stream import Stream
@@ -59,7 +61,13 @@ def encode_tail(stop: Stop, clip: Coded, copied: int, kept: int, layout: FilmLay
     frames = list(_frames(stop, clip, copied, kept))
     if len(frames) < kept - copied:
         raise MediaError(f"this clip does not have {kept} frames that can be decoded", file=str(clip.path))
-    encoder, extradata = _encoder(clip, layout)
+    with _libav("encoded again", clip.path):
+        encoder, extradata = _encoder(clip, layout)
+        made = _encoded(stop, encoder, frames)
+    return Tail(tuple(bytes(packet) for packet in made), shown_order([packet.pts or 0 for packet in made]), extradata)
+
+
+def _encoded(stop: Stop, encoder: VideoCodecContext, frames: Sequence[VideoFrame]) -> list[Packet[Stream]]:
     encoded: list[Packet[Stream]] = []
     # The first one is sent twice, both times as a keyframe, and left out once: keyframes that follow one another bear
     # different numbers, and a clip begins with the first number. So where a tail is one frame long, the keyframe
@@ -70,8 +78,7 @@ def encode_tail(stop: Stop, clip: Coded, copied: int, kept: int, layout: FilmLay
         frame.pict_type = PictureType.I if number < 2 else PictureType.NONE
         encoded += encoder.encode(frame)
     encoded += encoder.encode(None)
-    made = encoded[1:]
-    return Tail(tuple(bytes(packet) for packet in made), shown_order([packet.pts or 0 for packet in made]), extradata)
+    return encoded[1:]
 
 
 def check_piece(
@@ -79,8 +86,7 @@ def check_piece(
 ) -> None:
     """Decode what the film takes of a clip, and the later clip's first frame behind it. Blocks.
 
-    All frames have to come out, in the film's size: a decoder that is told to begin anew may drop what it has not
-    shown yet.
+    All frames have to come out, in the film's size, those too that a decoder still holds back when it begins anew.
 
     Raises:
         MediaError: A frame is missing, damaged or of another size.
@@ -90,12 +96,22 @@ def check_piece(
     expected = copied + len(packets) + (later is not None)
     count = 0
     for packet in _with_next(stop, packets_of(stop, clip, copied, packets), later):
-        for frame in decoder.decode(packet):
-            count += 1
+        with _libav("decoded where it is to be joined", clip):
+            frames = decoder.decode(packet)
+        for frame in frames:
             if frame.is_corrupt or (frame.width, frame.height) != (layout.width, layout.height):
-                raise MediaError(f"frame {count - 1} is damaged where it is to be joined", file=str(clip))
+                raise MediaError(f"frame {count} is damaged where it is to be joined", file=str(clip))
+            count += 1
     if count != expected:
         raise MediaError(f"{count} frames come out where {expected} are to be joined", file=str(clip))
+
+
+@contextmanager
+def _libav(done: str, clip: Path) -> Iterator[None]:
+    try:
+        yield
+    except av.FFmpegError as cause:
+        raise MediaError(f"this clip cannot be {done}: {cause.strerror}", file=str(clip)) from cause
 
 
 def _with_next(stop: Stop, packets: Iterator[CodedPacket], later: Path | None) -> Iterator[CodedPacket | None]:
