@@ -11,7 +11,7 @@ UI_STAMP  := $(VENV)/.ui-stamp
 DEMO   := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-server test-sdk test-speed test-crash test-machines test-ui chromium ui ui-stop lint format lock clean
+.PHONY: help setup demo test test-server test-film test-sdk test-speed test-crash test-machines test-ui chromium ui ui-stop lint format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,10 +36,13 @@ demo: setup ## render the demo storyboard on the embedded emulator: free, no key
 	$(BIN)/shotchain render configs/storyboards/demo.yaml --provider emulator --output $(DEMO)/film.mp4
 
 test: setup $(SDK_STAMP) ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not speed and not crash and not machines and not ui and not server"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not speed and not crash and not machines and not ui and not server and not film"
 
 test-server: setup ## run deployments on servers and workers of Prefect's that the tests start
 	$(BIN)/python -m pytest -m server tests/flows
+
+test-film: setup ## join films of a hundred clips, and of every kind of source: some minutes
+	$(BIN)/python -m pytest -m film tests/sequence tests/flows
 
 test-sdk: setup $(SDK_STAMP) ## let Runware's own client speak to the emulator
 	$(BIN)/python -m pytest -m "not speed" tests/sdk

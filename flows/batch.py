@@ -67,6 +67,9 @@ async def batch(
     nsfw: Literal["keep", "fail"] = "keep",
     pictures: Literal["inline", "upload"] = "inline",
     placeholder: bool = False,
+    seam: Literal["conform", "lossless", "auto"] = "conform",
+    burn_captions: bool = False,
+    caption_font: str | None = None,
     force: bool = False,
     at_once: AtOnce = 2,
     run_on: Literal["auto", "workers", "here"] = "auto",
@@ -99,6 +102,10 @@ async def batch(
         nsfw: What to do with a clip that the provider flags as unsafe: keep it, with a warning, or fail its shot.
         pictures: How local pictures travel: inline in each request, or uploaded once and named by UUID.
         placeholder: Make a film even where shots are missing, with a slate in the place of each.
+        seam: How clips are joined: conform encodes all to one layout, lossless copies them, auto copies where that is
+            safe.
+        burn_captions: Draw captions into the pictures, too.
+        caption_font: File of the font for that, for letters that the built-in one lacks.
         force: Render also what is published and unchanged; what is paid is not paid again.
         at_once: So many renders at a time, where they run in this process.
         run_on: Where renders run: on the workers of a deployment, here in this process, or as the batch itself does.
@@ -126,6 +133,9 @@ async def batch(
         nsfw=nsfw,
         pictures=pictures,
         on_empty=on_empty,
+        seam=seam,
+        burn_captions=burn_captions,
+        caption_font=caption_font,
         environ=await run_environment(),
     )
     run_id = str(flow_run.get_id() or uuid.uuid4())
@@ -158,6 +168,9 @@ async def batch(
         "nsfw": nsfw,
         "pictures": pictures,
         "placeholder": placeholder,
+        "seam": seam,
+        "burn_captions": burn_captions,
+        "caption_font": caption_font,
     }
     rows = await asyncio.gather(*[_one(item, renders, parameters, settings) for item in surveyed])
     told = _summary(run_id, rows, await _spent(run_id, settings), budget_usd)
@@ -204,7 +217,7 @@ async def _one(item: Surveyed, renders: Renders, parameters: Mapping[str, Any], 
             if flow_run.run_count > 1:
                 row |= await asyncio.to_thread(earlier, item, parameters["tags"][TAG], settings.ledger)
             return _tell(row)
-        film = "" if item.plan is None else film_digest(item.plan)
+        film = "" if item.plan is None else film_digest(item.plan, item.finish)
         tags = {**parameters["tags"], STORYBOARD_TAG: board.name}
         own = {"storyboard": board.source, "output": board.output, "tags": tags}
         ended = await renders.render(board.name, film, {**parameters, **own})

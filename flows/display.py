@@ -17,7 +17,7 @@ from rich.text import Text
 
 from tasks.errors import ShotchainError
 from tasks.plan.estimate import Estimate, ShotEstimate
-from tasks.plan.model import Plan, number, usd
+from tasks.plan.model import Plan, PlannedShot, number, usd
 from tasks.plan.savings import Savings
 from tasks.progress import Event, Observer, Stage
 
@@ -199,6 +199,8 @@ def _plain(console: Console) -> Observer:
     last: dict[tuple[str | None, int | None], tuple[Stage, str]] = {}
 
     def line(event: Event) -> None:
+        if event.stage is Stage.CONFORMING:
+            return  # told every moment: for a terminal, and not for a log
         if last.get((event.shot, event.take)) == (event.stage, event.message):
             return
         last[event.shot, event.take] = (event.stage, event.message)
@@ -231,7 +233,7 @@ def print_plan(console: Console, plan: Plan, reused: set[str] | frozenset[str], 
         table.add_row(
             shot.id,
             shot.mode.replace("_", " "),
-            str(shot.boundary),
+            _joined(shot),
             ", ".join(shot.depends_on),
             f"{number(shot.duration_s)}",
             f"{number(shot.generate_s)}",
@@ -257,6 +259,11 @@ def print_plan(console: Console, plan: Plan, reused: set[str] | frozenset[str], 
             highlight=False,
             soft_wrap=True,
         )
+
+
+def _joined(shot: PlannedShot) -> str:
+    """How a shot joins the one before; a transition with its frames."""
+    return str(shot.boundary) if shot.transition is None else f"{shot.transition.kind} {shot.transition.frames}"
 
 
 def _worst_and_time(shot: ShotEstimate) -> tuple[str, str]:

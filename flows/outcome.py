@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from flows.money.shortfall import Shortfall
@@ -13,27 +14,44 @@ from tasks.errors import Incomplete, NeedFailed, OutcomeUnknown, ShotchainError
 from tasks.handed import Handed
 from tasks.ledger import Totals
 from tasks.plan.model import Plan, PlannedShot, usd
+from tasks.sequence.blend import Blended
 from tasks.sequence.conform import Conformed
-from tasks.sequence.cuts import differences
+from tasks.sequence.cuts import cut_of, differences, slate_cut
+from tasks.sequence.scenes import Scene, scenes_of
+from tasks.sequence.timeline import Cut
 
 __all__ = ["Made"]
 
 
 @dataclass
 class Made:
-    """What was made so far, by shot and take, and what failed; under no shot's name what concerns the whole film."""
+    """What was made so far, by shot and take, and what failed; under no shot's name what concerns the whole film.
+
+    `blends` has the dissolve into a shot, under its name; `slates` what stands in place of a shot that is missing.
+    """
 
     plan: Plan
     is_conforming: bool = True
     taken: dict[tuple[str, int], Handed[Taken]] = field(default_factory=dict)
     parts: dict[str, Handed[Conformed]] = field(default_factory=dict)
-    slates: dict[str, Handed[Conformed]] = field(default_factory=dict)
+    blends: dict[str, Handed[Blended]] = field(default_factory=dict)
+    slates: dict[str, Path] = field(default_factory=dict)
     failures: dict[str, ShotchainError] = field(default_factory=dict)
     shortfall: Shortfall | None = None
 
     def selected(self, shot: PlannedShot) -> Taken:
         """The take that the film shows."""
         return self.taken[shot.id, shot.select].value
+
+    def cut(self, shot: PlannedShot) -> Cut:
+        """What the film shows for a shot: frames of its selected take, or its slate; `KeyError` if it has neither."""
+        if shot.id in self.slates:
+            return slate_cut(self.plan, shot, self.slates[shot.id])
+        return cut_of(self.plan, shot, self.selected(shot).clip)
+
+    def scenes(self) -> list[Scene]:
+        """The film, shot by shot; `KeyError` if a part of it is not made."""
+        return scenes_of((self.cut(shot), self.parts[shot.id].value) for shot in self.plan.shots)
 
     def takes(self) -> list[Taken]:
         """All takes that there are, in the order of the film."""
@@ -43,7 +61,7 @@ class Made:
     def whole(self) -> list[PlannedShot]:
         """The shots of which there is what was wanted: the selected take, and if a film is made its part of that."""
         if self.is_conforming:
-            return [shot for shot in self.plan.shots if shot.id in self.parts]
+            return [shot for shot in self.plan.shots if shot.id in self.parts and shot.id not in self.slates]
         return [shot for shot in self.plan.shots if (shot.id, shot.select) in self.taken]
 
     def missing(self) -> list[PlannedShot]:

@@ -23,6 +23,7 @@ from tasks.plan.catalog import input_formats
 from tasks.plan.task import plan_film
 from tasks.progress import observer
 from tasks.publish.targets import targets_of
+from tasks.sequence.shots import check_captions
 from tasks.settings import parse_usd, resolve_settings
 from tasks.storyboard.read import name_of
 from tasks.storyboard.task import read
@@ -66,6 +67,9 @@ async def render(
     nsfw: Literal["keep", "fail"] = "keep",
     pictures: Literal["inline", "upload"] = "inline",
     placeholder: bool = False,
+    seam: Literal["conform", "lossless", "auto"] = "conform",
+    burn_captions: bool = False,
+    caption_font: str | None = None,
     only: list[str] | None = None,
 ) -> dict[str, Any]:
     """Render a storyboard to a film.
@@ -98,6 +102,10 @@ async def render(
         nsfw: What to do with a clip that the provider flags as unsafe: keep it, with a warning, or fail its shot.
         pictures: How local pictures travel: inline in each request, or uploaded once and named by UUID.
         placeholder: Make a film even where shots are missing, with a slate in the place of each.
+        seam: How clips are joined: conform encodes all to one layout, lossless copies them, auto copies where that is
+            safe.
+        burn_captions: Draw captions into the pictures, too.
+        caption_font: File of the font for that, for letters that the built-in one lacks.
         only: Make the takes of these shots only, and no film.
 
     Returns:
@@ -114,6 +122,9 @@ async def render(
         nsfw=nsfw,
         pictures=pictures,
         on_empty=on_empty,
+        seam=seam,
+        burn_captions=burn_captions,
+        caption_font=caption_font,
         environ=await run_environment(),
     )
     approved_sum = parse_usd(approved_usd, "approved_usd")
@@ -122,6 +133,7 @@ async def render(
         await asyncio.to_thread(targets.check)
     boards = await read(storyboard, settings.cache, input_formats())
     plan = await plan_film(boards, settings.identity)
+    await asyncio.to_thread(check_captions, plan.value, settings.finish)
     if approved_plan and plan.value.fingerprint != approved_plan:
         raise ApprovalNeeded(
             "the storyboard, or what it names, has changed since it was approved",

@@ -22,6 +22,7 @@ class Stage(StrEnum):
     RETRYING = "retrying"
     DOWNLOADING = "downloading"
     STORED = "stored"
+    CONFORMING = "conforming"
     CONFORMED = "conformed"
     FAILED = "failed"
     SKIPPED = "skipped"

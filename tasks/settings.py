@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -27,7 +27,19 @@ import platformdirs
 from tasks.errors import KeyRefused, SettingsError
 from tasks.redaction import fingerprint, redact
 
-__all__ = ["OFFICIAL_BASE_URL", "Nsfw", "OnEmpty", "Pictures", "Provider", "Settings", "parse_usd", "resolve_settings"]
+__all__ = [
+    "DEFAULT_FINISH",
+    "OFFICIAL_BASE_URL",
+    "Finish",
+    "Nsfw",
+    "OnEmpty",
+    "Pictures",
+    "Provider",
+    "Seam",
+    "Settings",
+    "parse_usd",
+    "resolve_settings",
+]
 
 OFFICIAL_BASE_URL = "https://api.runware.ai/v1"
 _PORTS = {"http": 80, "https": 443}
@@ -37,6 +49,29 @@ Provider: TypeAlias = Literal["runware", "emulator"]
 Nsfw: TypeAlias = Literal["keep", "fail"]
 Pictures: TypeAlias = Literal["inline", "upload"]
 OnEmpty: TypeAlias = Literal["fail", "pause"]
+Seam: TypeAlias = Literal["conform", "lossless", "auto"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How clips become a film, as far as the storyboard does not say it.
+
+    `seam` is how they are joined: all encoded to one layout (`conform`), copied but for the few frames at each seam
+    (`lossless`), or copied where that is safe (`auto`). `burn_captions` draws captions into the pictures, in the font
+    of the file `caption_font` if that is given.
+    """
+
+    seam: Seam = "conform"
+    burn_captions: bool = False
+    caption_font: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready fields; the font by its file's name, since it may lie elsewhere on another machine."""
+        font = None if self.caption_font is None else Path(self.caption_font).name
+        return {"seam": self.seam, "burn_captions": self.burn_captions, "caption_font": font}
+
+
+DEFAULT_FINISH: Final = Finish()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +104,7 @@ class Settings:
     cache_gb: float = 20.0
     budgets: str | None = None
     on_empty: OnEmpty = "fail"
+    finish: Finish = DEFAULT_FINISH
 
     def __repr__(self) -> str:
         return f"Settings(provider={self.provider!r}, base_url={redact(self.base_url)!r}, work={redact(self.work)!r})"
@@ -86,6 +122,9 @@ def resolve_settings(
     nsfw: str = "keep",
     pictures: str = "inline",
     on_empty: str | None = None,
+    seam: str = "conform",
+    burn_captions: bool = False,
+    caption_font: str | None = None,
     needs_key: bool = True,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
@@ -102,6 +141,9 @@ def resolve_settings(
         nsfw: What to do with a clip that the provider flags: `keep` it, with a warning, or `fail` its shot.
         pictures: How local pictures travel: `inline` in each request, or `upload`ed once and named by UUID.
         on_empty: What a run does whose money runs out midway: `fail`, or `pause` and ask for a raise.
+        seam: How clips are joined: `conform`, `lossless` or `auto`; see `Finish`.
+        burn_captions: Whether captions are drawn into the pictures.
+        caption_font: File of the font for that; None for the built-in one.
         needs_key: Whether anything will be sent; planning needs no key.
         environ: The environment; the process's own if not given.
 
@@ -167,7 +209,24 @@ def resolve_settings(
         cache_gb=_number(env, "SHOTCHAIN_CACHE_GB", 20.0, most=1_000_000, of="gigabytes"),
         budgets=budgets or env.get("SHOTCHAIN_BUDGETS") or None,
         on_empty="pause" if on_empty == "pause" else "fail",
+        finish=_finish(seam, caption_font, burn_captions=burn_captions),
     )
+
+
+def _finish(seam: str, caption_font: str | None, *, burn_captions: bool) -> Finish:
+    for known in get_args(Seam):
+        if seam != known:
+            continue
+        if seam == "lossless" and burn_captions:
+            raise SettingsError(
+                "captions cannot be burned into pictures that are copied as they are",
+                advice="Accepted: seam conform or auto, or captions that are not burned in.",
+            )
+        font = None if caption_font is None else Path(caption_font).expanduser().absolute()
+        if font is not None and not font.is_file():
+            raise SettingsError(f"there is no font '{caption_font}'", advice="Accepted: a TrueType or OpenType file.")
+        return Finish(known, burn_captions, None if font is None else str(font))
+    raise SettingsError(f"no way '{seam}' to join clips", advice="Accepted: conform, lossless, auto.")
 
 
 def _beside_ledger(ledger: str, data: Path) -> Path:

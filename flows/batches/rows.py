@@ -12,9 +12,8 @@ from flows.batches.survey import Surveyed
 from flows.books.history import ledger_if_there
 from flows.money.batch_budget import STORYBOARD_TAG, TAG
 from tasks.errors import ShotchainError, StorageUnreachable, StoryboardError, Unreachable
-from tasks.plan.model import Plan, usd
+from tasks.plan.model import usd
 from tasks.publish.published import is_published, is_whole, read_manifest
-from tasks.publish.targets import Targets
 from tasks.redaction import redact
 
 __all__ = ["OUTCOMES", "earlier", "failed", "found", "new_row", "spent", "why"]
@@ -85,7 +84,7 @@ def found(item: Surveyed, ended: Ended) -> dict[str, Any]:
         manifest = read_manifest(targets)
         if manifest is not None and manifest.get("run_id") != ended.run_id:
             manifest = None  # an earlier run's
-        is_there = _is_there(targets, item.plan, ended, manifest)
+        is_there = _is_there(item, ended, manifest)
     except Unreachable as error:
         away = error
     if manifest is not None and isinstance(film := manifest.get("film"), dict):
@@ -125,13 +124,14 @@ def spent(batch_id: str, ledger_url: str) -> dict[str, Decimal]:
     return sums
 
 
-def _is_there(targets: Targets, plan: Plan | None, ended: Ended, manifest: Mapping[str, Any] | None) -> bool:
+def _is_there(item: Surveyed, ended: Ended, manifest: Mapping[str, Any] | None) -> bool:
     """Whether a film is in its place: the run's own, or after a good end whoever's, of the same storyboard."""
+    targets = item.board.targets
     if ended.error is None and manifest is not None and is_whole(targets, manifest):
         return True
-    if plan is None or (ended.error is not None and manifest is None):
+    if item.plan is None or (ended.error is not None and manifest is None):
         return False
-    return is_published(targets, plan) is not None
+    return is_published(targets, item.plan, item.finish) is not None
 
 
 def _told(code: int, error: Mapping[str, Any] | None) -> dict[str, Any]:

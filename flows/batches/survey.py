@@ -20,7 +20,8 @@ from tasks.plan.model import Plan
 from tasks.plan.timing import ClipTimes
 from tasks.problems import Problem
 from tasks.publish.published import is_published
-from tasks.settings import Settings
+from tasks.sequence.shots import check_captions
+from tasks.settings import DEFAULT_FINISH, Finish, Settings
 from tasks.storyboard.inputs import inspect_inputs
 from tasks.storyboard.read import read_storyboard
 
@@ -36,13 +37,15 @@ class Surveyed:
     """A storyboard of a batch, looked at.
 
     `error` is why it cannot be rendered, else `plan` what there is to make; `manifest` that of its film, where this is
-    published and unchanged; `wall_s` how many seconds a render is estimated to take at the provider.
+    published and unchanged; `finish` how its clips are to become a film; `wall_s` how many seconds a render is
+    estimated to take at the provider.
     """
 
     board: Board
     error: Exception | None = None
     plan: Plan | None = None
     manifest: Mapping[str, Any] | None = None
+    finish: Finish = DEFAULT_FINISH
     wall_s: Decimal = Decimal(0)
 
 
@@ -76,10 +79,12 @@ async def _look(board: Board, settings: Settings, known: dict[str, ClipTimes], *
     facts = await inspect_inputs(storyboard, settings.cache, formats=input_formats())
     plan = build_plan(storyboard, facts, settings.identity)
     refuse_unpinned(plan)
+    finish = settings.finish
+    check_captions(plan, finish)
     await asyncio.to_thread(board.targets.check)
-    if not force and (manifest := await asyncio.to_thread(is_published, board.targets, plan)) is not None:
-        return Surveyed(board, plan=plan, manifest=manifest)
-    return Surveyed(board, plan=plan, wall_s=await _wall_s(plan, settings, known))
+    if not force and (manifest := await asyncio.to_thread(is_published, board.targets, plan, finish)) is not None:
+        return Surveyed(board, plan=plan, manifest=manifest, finish=finish)
+    return Surveyed(board, plan=plan, finish=finish, wall_s=await _wall_s(plan, settings, known))
 
 
 async def _wall_s(plan: Plan, settings: Settings, known: dict[str, ClipTimes]) -> Decimal:

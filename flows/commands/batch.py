@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from flows.commands.flags import Json, RunFlags
+from flows.commands.flags import FinishFlags, Json, RunFlags
 from flows.commands.output import console, print_json
 from tasks.errors import BadInput, Incomplete, PrefectUnreachable
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["batch"]
 
 _DEFAULTS = RunFlags()
+_FINISH = FinishFlags()
 
 
 def batch(
@@ -28,6 +29,7 @@ def batch(
         str, Parameter(name=["--output", "-o"], help="The folder of the films; any fsspec URL. A film a storyboard.")
     ],
     flags: RunFlags = _DEFAULTS,
+    finish: FinishFlags = _FINISH,
     placeholder: Annotated[
         bool, Parameter(negative="", help="Make films even where shots are missing, with slates in their places.")
     ] = False,
@@ -39,7 +41,7 @@ def batch(
 
     One that fails stops no other. The exit code is the worst: 1, then 6, 3, 4, 5, 2.
     """
-    settings = flags.settings()
+    settings = flags.settings(finish)
     if not 1 <= at_once <= 100:
         raise BadInput(f"--at-once {at_once} is out of range", advice="Accepted: 1 to 100.")
     from flows.batches.boards import find_boards
@@ -53,6 +55,7 @@ def batch(
         "at_once": at_once,
         "run_on": "here",
         **flags.parameters(),
+        **finish.parameters(),
     }
     try:
         told = _run(settings, parameters)

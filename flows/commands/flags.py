@@ -13,6 +13,7 @@ from tasks.settings import Settings, parse_usd, resolve_settings
 __all__ = [
     "BaseUrl",
     "Budgets",
+    "FinishFlags",
     "Json",
     "LedgerUrl",
     "OnEmpty",
@@ -49,6 +50,25 @@ Json: TypeAlias = Annotated[bool, Parameter(negative="", help="Print one JSON ob
 
 @Parameter(name="*")
 @dataclass(frozen=True)
+class FinishFlags:
+    """What every command has that makes films of clips."""
+
+    seam: Annotated[
+        Literal["conform", "lossless", "auto"],
+        Parameter(help="Encode all clips to one layout, copy them, or copy them where that is safe."),
+    ] = "conform"
+    burn_captions: Annotated[bool, Parameter(negative="", help="Draw captions into the pictures, too.")] = False
+    caption_font: Annotated[
+        str | None, Parameter(help="File of the font for that, for letters that the built-in one lacks.")
+    ] = None
+
+    def parameters(self) -> dict[str, Any]:
+        """The same as parameters of the flow, and of `resolve_settings`."""
+        return {"seam": self.seam, "burn_captions": self.burn_captions, "caption_font": self.caption_font}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
 class RunFlags:
     """What every command has that may pay for clips."""
 
@@ -74,7 +94,7 @@ class RunFlags:
         Literal["inline", "upload"], Parameter(help="How local pictures travel: in each request, or once.")
     ] = "inline"
 
-    def settings(self) -> Settings:
+    def settings(self, finish: FinishFlags | None = None) -> Settings:
         """The settings of the run.
 
         Raises:
@@ -94,6 +114,7 @@ class RunFlags:
             retries=self.retries,
             nsfw=self.nsfw,
             pictures=self.pictures,
+            **(finish.parameters() if finish else {}),
         )
 
     def parameters(self) -> dict[str, Any]:

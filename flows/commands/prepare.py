@@ -43,11 +43,16 @@ async def prepare(storyboard: str, settings: Settings, *, text: str | None = Non
 
     Raises:
         StoryboardError: The storyboard has mistakes.
+        BadInput: A caption that is to be burned in cannot be drawn.
         StorageUnreachable: The store does not answer.
     """
     board = read_storyboard(storyboard, text=text)
     facts = await inspect_inputs(board, settings.cache, formats=input_formats())
     planned = build_plan(board, facts, settings.identity)
+    if settings.finish.burn_captions:
+        from tasks.sequence.shots import check_captions  # it brings all that draws and decodes along
+
+        check_captions(planned, settings.finish)
     reused = await ClipStore(settings.work, settings.cache).has(planned.content_keys)
     return Prepared(planned, reused, planned.to_pay_usd(reused), settings, board.tags, (board, facts))
 

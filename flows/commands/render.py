@@ -7,12 +7,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.commands.flags import Json, OnEmpty, Output, RunFlags, StoryboardFile
+from flows.commands.flags import FinishFlags, Json, OnEmpty, Output, RunFlags, StoryboardFile
 from flows.commands.output import console, print_json
 
 __all__ = ["render"]
 
 _DEFAULTS = RunFlags()
+_FINISH = FinishFlags()
 
 
 def render(
@@ -21,6 +22,7 @@ def render(
     *,
     output: Output = None,
     flags: RunFlags = _DEFAULTS,
+    finish: FinishFlags = _FINISH,
     placeholder: Annotated[
         bool, Parameter(negative="", help="Make a film even where shots are missing, with slates in their places.")
     ] = False,
@@ -32,7 +34,7 @@ def render(
     from tasks.publish.targets import targets_of
     from tasks.storyboard.read import name_of
 
-    settings = flags.settings()
+    settings = flags.settings(finish)
     output = output if output is not None else f"{name_of(storyboard).replace('/', '-')}.mp4"
     targets_of(output).check()
     prepared = asyncio.run(prepare(storyboard, settings))
@@ -45,6 +47,7 @@ def render(
         "placeholder": placeholder,
         "on_empty": on_empty,
         **flags.parameters(),
+        **finish.parameters(),
         **approved,
     }
     outcome = run_render(settings, prepared, parameters)

@@ -84,8 +84,8 @@ def _raised(before: Prepared, only: Sequence[str]) -> list[Edit]:
     """
     from flows.commands.choosing import planned_shot
     from tasks.errors import BadInput
-    from tasks.storyboard.values import MAX_TAKES
     from tasks.storyboard.edit import Edit
+    from tasks.storyboard.values import MAX_TAKES
 
     if not only:
         ids = ", ".join(shot.id for shot in before.plan.shots)

@@ -31,6 +31,8 @@ def line_of(event: Event, many_takes: Collection[str] = ()) -> tuple[int, str] |
         event: The step.
         many_takes: The shots of more than one take, whose lines name the take too.
     """
+    if event.stage is Stage.CONFORMING:
+        return None  # told every moment, and over soon
     level = _LEVELS.get(event.stage, logging.INFO)
     message = _one_line(event.message)
     if event.shot is None:

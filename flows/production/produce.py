@@ -1,31 +1,25 @@
-"""From a plan to a published film: the gate, the shots, the film, its manifest."""
+"""From a plan to a published film: the gate, the shots, and what is published of them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
-from flows.outcome import Made
-from flows.page import page_of_run
 from flows.production.gate import show_budgets
 from flows.production.memory import remember
+from flows.production.publishing import Laying, publish_incomplete, publish_whole
 from flows.production.running_out import Refill, begin_within, make_within
 from flows.production.studio import Studio
 from tasks.clips.generate import Taken
-from tasks.errors import BadInput, ShotchainError
+from tasks.errors import BadInput
 from tasks.handed import Handed
-from tasks.ledger import Attempt, Totals
-from tasks.plan.model import Plan, number, usd
-from tasks.progress import Event, Stage
-from tasks.publish.manifest import Timings, build_manifest
+from tasks.plan.model import Plan, usd
 from tasks.publish.targets import Targets
-from tasks.publish.task import publish_film
-from tasks.sequence.cuts import cut_of
-from tasks.sequence.task import join_film, slate_shot
-from tasks.sequence.verify import FilmFacts
+from tasks.sequence.soundtrack import Laid
+from tasks.sequence.task import lay_sounds
 
 __all__ = ["produce", "produce_takes"]
 
@@ -63,12 +57,33 @@ async def produce(
     plan = planned.value
     reserved = await begin_within(studio, planned, approved_usd)
     await remember(studio, plan, reserved.value)
-    made = await make_within(studio, plan, reserved, refill)
-    await show_budgets(studio, plan)
-    totals = await asyncio.to_thread(studio.ledger.totals, studio.run_id)
-    if made.failures:
-        raise made.incomplete(totals, await _publish_incomplete(studio, made, targets, totals, placeholder=placeholder))
-    return {**made.summary(totals), **await _publish(studio, made, targets, totals)}
+    async with _laying(studio, planned) as laying:
+        made = await make_within(studio, plan, reserved, refill)
+        await show_budgets(studio, plan)
+        totals = await asyncio.to_thread(studio.ledger.totals, studio.run_id)
+        if made.failures:
+            published = await publish_incomplete(studio, made, targets, totals, laying, placeholder=placeholder)
+            raise made.incomplete(totals, published)
+        return {**made.summary(totals), **await publish_whole(studio, made, targets, totals, laying)}
+
+
+@asynccontextmanager
+async def _laying(studio: Studio, planned: Handed[Plan]) -> AsyncIterator[Laying]:
+    """Decode music and narration while shots are generated; stopped if the run ends before it is wanted."""
+    plan = planned.value
+    sounds = [sound for sound in (plan.music, *(shot.narration for shot in plan.shots)) if sound is not None]
+    local = {sound.media.uri: path for sound in sounds if (path := studio.facts[sound.media.uri].local) is not None}
+    work = lay_sounds(planned, local, studio.scratch / "sounds") if sounds else _no_sounds()
+    laying = asyncio.ensure_future(work)
+    try:
+        yield laying
+    finally:
+        laying.cancel()
+        await asyncio.gather(laying, return_exceptions=True)
+
+
+async def _no_sounds() -> Handed[dict[str, Laid]]:
+    return Handed({})
 
 
 async def produce_takes(
@@ -143,84 +158,3 @@ def _told(taken: Taken, plan: Plan) -> dict[str, Any]:
         "reused": taken.reused,
         "paid_usd": usd(taken.paid_usd),
     }
-
-
-async def _publish_incomplete(
-    studio: Studio, made: Made, targets: Targets, totals: Totals, *, placeholder: bool
-) -> dict[str, Any]:
-    """Publish what can be told of a film that lacks shots; what fails here is one failure more."""
-    is_film = placeholder or not made.missing()
-    try:
-        for shot in made.missing() if is_film else ():
-            words = made.failures[shot.id].message
-            made.slates[shot.id] = await slate_shot(Handed(made.plan), Handed(shot), words, studio.scratch / "slates")
-        return await _publish(studio, made, targets, totals, is_film=is_film)
-    except ShotchainError as error:
-        made.failures[""] = error
-    try:
-        # Without the film, the manifest still says what there is.
-        return await _publish(studio, made, targets, totals, is_film=False) if is_film else {"manifest": None}
-    except ShotchainError:
-        return {"manifest": None}  # the failure before it says why
-
-
-async def _publish(
-    studio: Studio, made: Made, targets: Targets, totals: Totals, *, is_film: bool = True
-) -> dict[str, Any]:
-    """Join and publish the film with its manifest, or the manifest alone; says what was published where."""
-    plan = made.plan
-    film = studio.scratch / "film.mp4"
-    checked: Handed[FilmFacts] | None = None
-    if is_film:
-        studio.observe(Event(Stage.JOINING))
-        parts = {**made.parts, **made.slates}
-        checked = await join_film(Handed(plan), [parts[shot.id] for shot in plan.shots], film)
-    attempts = await asyncio.to_thread(_attempts, studio, plan)
-    warnings = made.warnings()
-    manifest = build_manifest(
-        run_id=studio.run_id,
-        plan=plan,
-        takes=made.takes(),
-        totals=totals,
-        cuts={shot.id: cut_of(plan, shot, made.selected(shot).clip) for shot in made.whole()},
-        attempts=attempts,
-        film=None if checked is None else checked.value,
-        film_name=targets.film.name,
-        timings=_timings(studio, attempts),
-        warnings=warnings,
-        failures={shot: error for shot, error in made.failures.items() if shot},
-        to_finish=None if made.shortfall is None else made.shortfall.as_dict(),
-    )
-    studio.observe(Event(Stage.PUBLISHING))
-    await publish_film(checked, film, Handed(manifest), Handed(targets), studio.scratch)
-    if page := page_of_run():
-        page.published(manifest, targets)
-    studio.observe(Event(Stage.DONE))
-    told = {"provider": plan.provider, "manifest": targets.manifest.shown, "warnings": manifest["warnings"]}
-    if checked is None:
-        return {**told, "output": None}
-    facts = checked.value
-    return {
-        **told,
-        "output": targets.film.shown,
-        "frames": facts.frames,
-        "duration_s": number(facts.duration_s),
-    }
-
-
-def _attempts(studio: Studio, plan: Plan) -> list[Attempt]:
-    found = []
-    for shot in plan.shots:
-        for take in shot.takes:
-            found += studio.ledger.attempts(provider=plan.provider, content_key=take.content_key)
-    return found
-
-
-def _timings(studio: Studio, attempts: Sequence[Attempt]) -> Timings:
-    own = [attempt for attempt in attempts if attempt.run_id == studio.run_id]
-    return Timings(
-        started_at=studio.started_at,
-        joined_at=datetime.now(UTC),
-        first_submitted_at=min((item.submitted_at for item in own if item.submitted_at), default=None),
-        last_stored_at=max((item.stored_at for item in own if item.stored_at), default=None),
-    )

@@ -19,7 +19,8 @@ from tasks.errors import NeedFailed, ShotchainError
 from tasks.handed import Handed
 from tasks.plan.model import Plan, PlannedShot, PlannedTake
 from tasks.progress import Event, Stage
-from tasks.sequence.task import conform_shot
+from tasks.sequence.assemble import prepare_seam
+from tasks.sequence.task import blend_shots, conform_shot
 
 __all__ = ["make_shots"]
 
@@ -79,12 +80,59 @@ async def make_shots(
         # the run, so it is told before what became of another take.
         await _settled([*takes, conformed], first=lacks_money)
 
+    def progress(shot: PlannedShot) -> Callable[[int], None]:
+        def tell(frames: int) -> None:
+            studio.observe(Event(Stage.CONFORMING, shot.id, message=f"{frames} of {shot.frames} frames"))
+
+        return tell
+
     async def one_part(shot: PlannedShot, selected_take: asyncio.Future[None]) -> None:
         await asyncio.wait([selected_take])
         taken = made.taken.get((shot.id, shot.select))
         if taken is not None and is_conforming and shot.id not in made.parts:
-            made.parts[shot.id] = await conform_shot(Handed(plan), Handed(shot), taken, studio.conformed)
+            made.parts[shot.id] = await conform_shot(
+                Handed(plan),
+                Handed(shot),
+                taken,
+                Handed(studio.settings.finish),
+                studio.conformed,
+                on_frames=progress(shot),
+            )
             studio.observe(Event(Stage.CONFORMED, shot.id))
+
+    async def one_blend(before: PlannedShot, shot: PlannedShot) -> None:
+        """The frames in which two shots dissolve, as soon as there are both."""
+        if not shot.overlap or not is_conforming or shot.id in made.blends:
+            return
+        try:
+            takes = [await asyncio.shield(selected[it.id]) for it in (before, shot)]
+        except ShotchainError:
+            return  # the shot that is missing says why
+        try:
+            made.blends[shot.id] = await blend_shots(
+                Handed(plan),
+                Handed(shot),
+                Handed(made.cut(before)),
+                Handed(made.cut(shot)),
+                takes,
+                Handed(studio.settings.finish),
+                studio.conformed,
+            )
+        except ShotchainError as error:
+            made.failures.setdefault(shot.id, error)
+            studio.observe(Event(Stage.FAILED, shot.id, message=error.message))
+
+    async def one_seam(shot: PlannedShot, behind: PlannedShot | None) -> None:
+        """What copying a clip takes, as soon as there is the one behind it."""
+        if not is_conforming or studio.settings.finish.seam == "conform":
+            return
+        try:
+            for it in (shot, behind) if behind else (shot,):
+                await asyncio.shield(selected[it.id])
+            cuts = made.cut(shot), made.cut(behind) if behind else None
+        except ShotchainError:
+            return  # the shot that is missing, or too short, says why
+        await prepare_seam(plan, *cuts, studio.settings.finish, studio.conformed)
 
     async def guarded(shot: PlannedShot) -> None:
         try:
@@ -106,7 +154,11 @@ async def make_shots(
             selected[shot.id].set_exception(error)
             selected[shot.id].exception()  # nobody may be waiting for it
 
-    await _settled([asyncio.ensure_future(guarded(shot)) for shot in plan.shots])
+    behind = [*plan.shots[1:], None]
+    work = [guarded(shot) for shot in plan.shots]
+    work += [one_blend(before, shot) for before, shot in zip(plan.shots, plan.shots[1:], strict=False)]
+    work += [one_seam(shot, after) for shot, after in zip(plan.shots, behind, strict=True)]
+    await _settled([asyncio.ensure_future(it) for it in work])
     return made
 
 

@@ -47,6 +47,7 @@ class Studio:
     scratch: Path
     observe: Observer
     started_at: datetime
+    facts: Mapping[str, InputFacts]
 
     async def begin(self, plan: Plan, terms: Terms) -> None:
         """Write down the run with its limits, or its limits anew."""
@@ -61,6 +62,11 @@ class Studio:
             budgets=terms.limits.standing,
             tags=terms.tags,
         )
+
+    @property
+    def film(self) -> Path:
+        """Where the film is made, before it is published."""
+        return self.scratch / "film.mp4"
 
     @property
     def conformed(self) -> Path:
@@ -126,7 +132,7 @@ async def open_studio(
         stack.callback(heartbeat.close)
         # Before it begins: another process that ends the same run now sees that it goes on here.
         await in_ledger(heartbeat.start)
-        studio = Studio(settings, run_id, ledger, store, generator, scratch, observe, datetime.now(UTC))
+        studio = Studio(settings, run_id, ledger, store, generator, scratch, observe, datetime.now(UTC), facts)
         await studio.begin(plan, terms)
         outcome = "stopped"
         try:

@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 from PIL import Image, UnidentifiedImageError
 
 from tasks.errors import MediaError
-from tasks.media.reading import open_media, open_video
+from tasks.media.reading import open_sound, open_video
 from tasks.rounding import milliseconds
 
 __all__ = ["PictureFacts", "SoundFacts", "VideoFacts", "probe_picture", "probe_sound", "probe_video"]
@@ -69,10 +69,7 @@ def probe_sound(path: Path) -> SoundFacts:
     Raises:
         MediaError: The file is missing, has no sound, or its sound cannot be decoded.
     """
-    with open_media(path) as container:
-        stream = next(iter(container.streams.audio), None)
-        if stream is None:
-            raise MediaError("this file has no sound in it", file=str(path))
+    with open_sound(path) as (container, stream):
         if next(iter(container.decode(stream)), None) is None:
             raise MediaError("nothing of this sound can be decoded", file=str(path))
         length_s = Fraction(container.duration or 0, _MICROSECONDS)

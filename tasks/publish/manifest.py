@@ -18,6 +18,7 @@ from tasks.plan.model import Plan, PlannedShot, PlannedTake, number, usd
 from tasks.redaction import redact
 from tasks.sequence.timeline import Cut
 from tasks.sequence.verify import FilmFacts
+from tasks.settings import DEFAULT_FINISH, Finish
 
 __all__ = ["FORMAT", "Timings", "build_manifest"]
 
@@ -44,6 +45,8 @@ def build_manifest(
     attempts: Sequence[Attempt],
     film: FilmFacts | None,
     film_name: str,
+    sidecars: Sequence[Mapping[str, Any]] = (),
+    finish: Finish = DEFAULT_FINISH,
     timings: Timings,
     warnings: Sequence[str],
     failures: Mapping[str, ShotchainError] = MappingProxyType({}),
@@ -60,6 +63,8 @@ def build_manifest(
         attempts: All attempts at the plan's takes, of whatever run.
         film: None where there is none, because shots are missing.
         film_name: The film's file beside the manifest.
+        sidecars: The other files beside it: name, sha256, size in bytes.
+        finish: How clips were to become a film.
         timings: When what happened.
         warnings: For people.
         failures: By shot, why it is missing; a film shows a slate in its place.
@@ -77,6 +82,8 @@ def build_manifest(
         "model": plan.model,
         "complete": not failures,
         "film": None if film is None else _film(film, film_name),
+        "sidecars": [dict(sidecar) for sidecar in sidecars],
+        "finish": finish.as_dict(),
         "cost_usd": usd(totals.spent_usd),
         "unknown_usd": usd(totals.unknown_usd),
         "to_finish": None if to_finish is None else dict(to_finish),
@@ -128,6 +135,9 @@ def _film(film: FilmFacts, name: str) -> dict[str, Any]:
         "height": film.height,
         "fps": number(film.rate),
         "has_sound": film.has_sound,
+        "loudness": film.loudness.as_dict() if film.loudness else None,
+        "seam": film.seam,
+        "copied_frames": film.copied_frames,
     }
 
 
@@ -137,7 +147,14 @@ def _shown(film: FilmFacts | None, cut: Cut | None, shot: PlannedShot) -> dict[s
         return None
     if cut is None:
         return {"slate": True, "frames": shot.frames}
-    return {"first_frame": cut.start, "last_frame": cut.stop - 1, "frames": cut.frames}
+    return {
+        "first_frame": cut.start,
+        "last_frame": cut.stop - 1,
+        "frames": cut.frames,
+        "overlap_frames": cut.lead,
+        "fade_in_frames": cut.fade_in,
+        "fade_out_frames": cut.fade_out,
+    }
 
 
 def _take(take: PlannedTake, taken: Taken | None, attempts: Sequence[Attempt]) -> dict[str, Any]:

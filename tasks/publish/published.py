@@ -9,8 +9,10 @@ from typing import Any
 
 from tasks.plan.model import Plan
 from tasks.publish.manifest import FORMAT
+from tasks.publish.sidecars import are_whole
 from tasks.publish.targets import Targets
 from tasks.redaction import redact
+from tasks.settings import DEFAULT_FINISH, Finish
 
 __all__ = ["film_digest", "is_published", "is_whole", "read_manifest"]
 
@@ -33,11 +35,11 @@ def read_manifest(targets: Targets) -> dict[str, Any] | None:
     return told if isinstance(told, dict) and told.get("format") == FORMAT else None
 
 
-def is_published(targets: Targets, plan: Plan) -> dict[str, Any] | None:
+def is_published(targets: Targets, plan: Plan, finish: Finish = DEFAULT_FINISH) -> dict[str, Any] | None:
     """The manifest of a film that is published and whole and what this plan would make again; else None. Blocks.
 
     Two plans make the same film if they agree in everything but the storyboard's place, the prices and the warnings:
-    each take by its content key, what the film shows of it, and how it is laid out.
+    each take by its content key, what the film shows of it, and how it is laid out; and they are finished alike.
 
     Raises:
         StorageUnreachable: The storage does not answer.
@@ -45,23 +47,25 @@ def is_published(targets: Targets, plan: Plan) -> dict[str, Any] | None:
     told = read_manifest(targets)
     if told is None or told.get("complete") is not True or _film_of(told.get("plan")) != _planned(plan):
         return None
+    if told.get("finish") != finish.as_dict():
+        return None
     return told if is_whole(targets, told) else None
 
 
 def is_whole(targets: Targets, manifest: Mapping[str, Any]) -> bool:
-    """Whether the film that a manifest tells of is in its place, as long in bytes as it says. Blocks.
+    """Whether the film that a manifest tells of is in its place, as long as it says, with what goes beside it. Blocks.
 
     Raises:
         StorageUnreachable: The storage does not answer.
     """
     film = manifest.get("film")
     size_bytes = film.get("size_bytes") if isinstance(film, dict) else None
-    return size_bytes is not None and targets.film.size() == size_bytes
+    return size_bytes is not None and targets.film.size() == size_bytes and are_whole(targets, manifest)
 
 
-def film_digest(plan: Plan) -> str:
+def film_digest(plan: Plan, finish: Finish = DEFAULT_FINISH) -> str:
     """What film a plan makes, as a hash: the same for plans that make the same film, as `is_published` sees it."""
-    return hashlib.sha256(json.dumps(_planned(plan), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([_planned(plan), finish.as_dict()], sort_keys=True).encode()).hexdigest()
 
 
 def _planned(plan: Plan) -> object:

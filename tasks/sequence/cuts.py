@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Final
+
 from tasks.clips.inputs import frame_index
 from tasks.clips.store import Clip
 from tasks.plan.lengths import film_frames
 from tasks.plan.model import LAST, Plan, PlannedShot
 from tasks.sequence.timeline import Cut, FilmLayout
+from tasks.storyboard.model import Fit
 
-__all__ = ["cut_of", "differences", "layout_of"]
+__all__ = ["cut_of", "differences", "layout_of", "slate_cut"]
+
+_FITTED: Final = {Fit.FIT: "with bars", Fit.FILL: "by cutting off what stands over", Fit.BLUR: "over a blurred ground"}
 
 
 def layout_of(plan: Plan) -> FilmLayout:
@@ -21,16 +27,37 @@ def cut_of(plan: Plan, shot: PlannedShot, clip: Clip) -> Cut:
 
     A frame shared with the shot before is shown once: the later clip's first frame goes. A clip that came with
     other frames than expected is cut by what it has.
+
+    Raises:
+        BadInput: The clip came with too few frames for the transitions before and after it.
     """
     last = frame_index(LAST if shot.last_kept is None else shot.last_kept, plan.clip_rate, clip)
     start = min(1 if shot.seam else 0, last)
+    frames = film_frames(last + 1 - start, clip.rate, plan.rate)
+    return _cut(plan, shot, clip.path, clip.sha256, start, last + 1, frames)
+
+
+def slate_cut(plan: Plan, shot: PlannedShot, slate: Path) -> Cut:
+    """All frames of the slate that the film shows in place of `shot`."""
+    slate_id = f"slate/{slate.name}"
+    return _cut(plan, shot, slate, slate_id, 0, shot.frames, shot.frames)
+
+
+def _cut(plan: Plan, shot: PlannedShot, clip: Path, clip_id: str, start: int, stop: int, frames: int) -> Cut:
+    before, behind = shot.transition, plan.behind(shot.id)
+    after = behind.transition if behind else None
     return Cut(
         shot=shot.id,
-        clip=clip.path,
-        clip_id=clip.sha256,
+        clip=clip,
+        clip_id=clip_id,
         start=start,
-        stop=last + 1,
-        frames=film_frames(last + 1 - start, clip.rate, plan.rate),
+        stop=stop,
+        frames=frames,
+        lead=before.overlap if before else 0,
+        tail=after.overlap if after else 0,
+        fade_in=before.begins if before else 0,
+        fade_out=after.ends if after else 0,
+        fit=shot.fit,
     )
 
 
@@ -45,7 +72,7 @@ def differences(plan: Plan, shot: PlannedShot, clip: Clip) -> list[str]:
         )
     if clip.width * plan.height != clip.height * plan.width:
         found.append(
-            f"shot '{shot.id}': its clip is {clip.width}x{clip.height}; it is fitted into "
-            f"{plan.width}x{plan.height} with bars"
+            f"shot '{shot.id}': its clip is {clip.width}x{clip.height}; it is brought to "
+            f"{plan.width}x{plan.height} {_FITTED[shot.fit]}"
         )
     return found

@@ -1,8 +1,9 @@
-"""Conforming and joining, as Prefect tasks."""
+"""Conforming, blending, sound and joining, as Prefect tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from prefect import task
@@ -11,33 +12,92 @@ from prefect.cache_policies import NO_CACHE
 from tasks.clips.generate import Taken
 from tasks.handed import Handed
 from tasks.plan.model import Plan, PlannedShot
-from tasks.sequence.conform import Conformed, conform
+from tasks.sequence.assemble import assemble
+from tasks.sequence.blend import Blended
+from tasks.sequence.conform import Conformed
 from tasks.sequence.cuts import cut_of, layout_of
-from tasks.sequence.film import make_film
-from tasks.sequence.slate import make_slate
+from tasks.sequence.parts import Progress
+from tasks.sequence.scenes import scenes_of
+from tasks.sequence.shots import Slate, dissolve_of, part_of, slate_of
+from tasks.sequence.soundtrack import Laid, Soundtrack, lay_files, make_soundtrack
+from tasks.sequence.stills import Stills, make_stills
+from tasks.sequence.timeline import Cut
 from tasks.sequence.verify import FilmFacts
+from tasks.settings import Finish
 
-__all__ = ["conform_shot", "join_film", "slate_shot"]
+__all__ = ["blend_shots", "conform_shot", "join_film", "lay_sounds", "make_sound", "slate_shot", "take_stills"]
+
+Parts = Sequence[Handed[Conformed]]
 
 
 @task(name="conform", task_run_name="{shot.value.id} · conform", cache_policy=NO_CACHE)
 async def conform_shot(
-    plan: Handed[Plan], shot: Handed[PlannedShot], taken: Handed[Taken], folder: Path
+    plan: Handed[Plan],
+    shot: Handed[PlannedShot],
+    taken: Handed[Taken],
+    finish: Handed[Finish],
+    folder: Path,
+    on_frames: Progress | None = None,
 ) -> Handed[Conformed]:
-    """See `conform`."""
+    """See `part_of`."""
     cut = cut_of(plan.value, shot.value, taken.value.clip)
-    return Handed(await conform(cut, layout_of(plan.value), folder))
+    return Handed(await part_of(plan.value, shot.value, cut, finish.value, folder, on_frames))
+
+
+@task(name="dissolve", task_run_name="{shot.value.id} · dissolve", cache_policy=NO_CACHE)
+async def blend_shots(
+    plan: Handed[Plan],
+    shot: Handed[PlannedShot],
+    earlier: Handed[Cut],
+    later: Handed[Cut],
+    takes: Sequence[Handed[Taken]],  # noqa: ARG001 -- what the graph of a run draws its edges from
+    finish: Handed[Finish],
+    folder: Path,
+) -> Handed[Blended]:
+    """See `dissolve_of`."""
+    return Handed(await dissolve_of(plan.value, shot.value, earlier.value, later.value, finish.value, folder))
 
 
 @task(name="slate", task_run_name="{shot.value.id} · slate", cache_policy=NO_CACHE)
-async def slate_shot(plan: Handed[Plan], shot: Handed[PlannedShot], words: str, folder: Path) -> Handed[Conformed]:
-    """See `make_slate`."""
-    return Handed(await make_slate(shot.value.id, words, shot.value.frames, layout_of(plan.value), folder))
+async def slate_shot(plan: Handed[Plan], shot: Handed[PlannedShot], words: str, folder: Path) -> Handed[Slate]:
+    """See `slate_of`."""
+    return Handed(await slate_of(plan.value, shot.value, words, folder))
+
+
+@task(name="lay sounds", task_run_name="lay sounds", cache_policy=NO_CACHE)
+async def lay_sounds(plan: Handed[Plan], local: Mapping[str, Path], folder: Path) -> Handed[dict[str, Laid]]:
+    """See `lay_files`."""
+    return Handed(await lay_files(plan.value, local, folder))
+
+
+@task(name="sound", task_run_name="sound", cache_policy=NO_CACHE)
+async def make_sound(
+    plan: Handed[Plan], cuts: Handed[Sequence[Cut]], parts: Parts, laid: Handed[dict[str, Laid]], folder: Path
+) -> Handed[Soundtrack | None]:
+    """See `make_soundtrack`."""
+    scenes = scenes_of(zip(cuts.value, (part.value for part in parts), strict=True))
+    return Handed(await make_soundtrack(plan.value, scenes, laid.value, layout_of(plan.value), folder))
+
+
+@task(name="stills", task_run_name="stills", cache_policy=NO_CACHE)
+async def take_stills(plan: Handed[Plan], cuts: Handed[Sequence[Cut]], parts: Parts, folder: Path) -> Handed[Stills]:
+    """See `make_stills`."""
+    scenes = scenes_of(zip(cuts.value, (part.value for part in parts), strict=True))
+    return Handed(await asyncio.to_thread(make_stills, scenes, layout_of(plan.value), folder))
 
 
 @task(name="join", task_run_name="join", cache_policy=NO_CACHE)
-async def join_film(plan: Handed[Plan], parts: Sequence[Handed[Conformed]], output: Path) -> Handed[FilmFacts]:
-    """See `make_film`."""
-    conformed = [part.value for part in parts]
-    metadata = {"title": plan.value.title}
-    return Handed(await make_film(conformed, layout_of(plan.value), output, metadata=metadata))
+async def join_film(
+    plan: Handed[Plan],
+    cuts: Handed[Sequence[Cut]],
+    parts: Parts,
+    blends: Mapping[str, Handed[Blended]],
+    soundtrack: Handed[Soundtrack | None],
+    finish: Handed[Finish],
+    folder: Path,
+    output: Path,
+) -> Handed[FilmFacts]:
+    """See `assemble`."""
+    scenes = scenes_of(zip(cuts.value, (part.value for part in parts), strict=True))
+    dissolves = {shot: blended.value for shot, blended in blends.items()}
+    return Handed(await assemble(plan.value, scenes, dissolves, soundtrack.value, finish.value, folder, output))

@@ -179,7 +179,7 @@ async def test_a_shot_that_fails_stops_only_those_that_need_it(home: Home, runwa
           - {id: after, prompt: The lake goes on, boundary: continue}
         """
     )
-    refusing = _Refusing(runware.base_url, "Refuse me")
+    refusing = Refusing(runware.base_url, "Refuse me")
     with refusing, pytest.raises(Incomplete) as caught:
         await render(str(board), str(home.folder / "film.mp4"), base_url=refusing.base_url)
     assert {failure.shot for failure in caught.value.failures} == {"bad", "after"}
@@ -228,7 +228,7 @@ async def test_a_film_with_slates_has_every_frame_that_was_planned(home: Home, r
         """
     )
     film = home.folder / "film.mp4"
-    with _Refusing(runware.base_url, "Refuse me") as refusing, pytest.raises(Incomplete) as caught:
+    with Refusing(runware.base_url, "Refuse me") as refusing, pytest.raises(Incomplete) as caught:
         await render(str(board), str(film), base_url=refusing.base_url, placeholder=True)
     summary = caught.value.summary
     assert "2 of 4 shots are made and kept; the film shows slates in place of the others" in str(caught.value)
@@ -252,7 +252,7 @@ async def test_where_the_film_cannot_be_written_its_manifest_still_tells_what_th
 
     board = home.storyboard("shots: [{id: good, prompt: A calm lake, duration: 1}, {id: bad, prompt: Refuse me}]")
     watch(in_the_way)
-    with _Refusing(runware.base_url, "Refuse me") as refusing, pytest.raises(Incomplete) as caught:
+    with Refusing(runware.base_url, "Refuse me") as refusing, pytest.raises(Incomplete) as caught:
         await render(str(board), str(film), base_url=refusing.base_url, placeholder=True)
     watch(lambda _: None)
     manifest = manifest_at(caught.value.summary["manifest"])
@@ -282,7 +282,7 @@ async def test_two_films_of_one_name_in_two_folders_are_remembered_each(
     assert remembered == [str(home.folder / name / "film.yaml") for name in ("one", "two")]
 
 
-class _Refusing:
+class Refusing:
     """A provider in front of the emulator that refuses one prompt, as its moderation would."""
 
     def __init__(self, base_url: str, prompt: str) -> None:

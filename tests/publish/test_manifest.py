@@ -138,8 +138,18 @@ def test_the_film_is_named_with_its_sha256(manifest: dict[str, Any]) -> None:
         "height": 720,
         "fps": 24,
         "has_sound": False,
+        "loudness": None,
+        "seam": "conform",
+        "copied_frames": 0,
     }
-    assert manifest["shots"][0]["film"] == {"first_frame": 0, "last_frame": 120, "frames": 121}
+    assert manifest["shots"][0]["film"] == {
+        "first_frame": 0,
+        "last_frame": 120,
+        "frames": 121,
+        "overlap_frames": 0,
+        "fade_in_frames": 0,
+        "fade_out_frames": 0,
+    }
 
 
 def test_every_attempt_is_told(manifest: dict[str, Any]) -> None:

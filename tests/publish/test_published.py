@@ -14,7 +14,8 @@ from tasks.plan.build import build_plan
 from tasks.plan.model import Plan
 from tasks.publish.manifest import FORMAT
 from tasks.publish.published import film_digest, is_published, read_manifest
-from tasks.publish.targets import Targets, targets_of
+from tasks.publish.targets import SidecarKind, Targets, targets_of
+from tasks.settings import Finish
 from tasks.storyboard.read import read_storyboard
 
 BOARD = "title: Harbour\nshots: [{id: a, prompt: A lake, duration: 2, takes: 2}, {id: b, prompt: A hill}]"
@@ -32,7 +33,14 @@ def targets(tmp_path: Path) -> Targets:
 def put(targets: Targets, made_from: Plan, **other: Any) -> None:
     targets.film.put_bytes(b"a film")
     film = {"file": "harbour.mp4", "size_bytes": 6}
-    told = {"format": FORMAT, "complete": True, "film": film, "plan": made_from.as_dict(), **other}
+    told = {
+        "format": FORMAT,
+        "complete": True,
+        "film": film,
+        "finish": Finish().as_dict(),
+        "plan": made_from.as_dict(),
+        **other,
+    }
     targets.manifest.put_bytes(json.dumps(told).encode())
 
 
@@ -64,6 +72,12 @@ def test_neither_its_place_nor_its_price_is_part_of_the_film(targets: Targets) -
         BOARD.replace("title", "fps: 30\ntitle"),
         BOARD.replace("title", "size: 720x1280\ntitle"),
         BOARD.replace("A hill}", "A hill, boundary: continue}"),
+        BOARD.replace("A hill}", "A hill, transition: dissolve}"),
+        BOARD.replace("A hill}", "A hill, fit: blur}"),
+        BOARD.replace("A hill}", "A hill, gain_db: -3}"),
+        BOARD.replace("A hill}", "A hill, caption: A hill}"),
+        BOARD.replace("title", "loudness: -20\ntitle"),
+        BOARD.replace("title", "music: s3://bucket/theme.mp3\ntitle"),
     ],
 )
 def test_any_other_change_makes_another_film(targets: Targets, text: str) -> None:
@@ -71,6 +85,25 @@ def test_any_other_change_makes_another_film(targets: Targets, text: str) -> Non
 
     assert is_published(targets, plan_of(text)) is None
     assert film_digest(plan_of(text)) != film_digest(plan_of())
+
+
+@pytest.mark.parametrize("finish", [Finish("auto"), Finish(burn_captions=True)])
+def test_a_film_that_is_finished_otherwise_is_another_film(targets: Targets, finish: Finish) -> None:
+    put(targets, plan_of())
+
+    assert is_published(targets, plan_of(), finish) is None
+    assert film_digest(plan_of(), finish) != film_digest(plan_of())
+    put(targets, plan_of(), finish=finish.as_dict())
+    assert is_published(targets, plan_of(), finish) is not None
+
+
+def test_a_film_without_what_goes_beside_it_is_not_whole(targets: Targets) -> None:
+    place = targets.sidecar(SidecarKind.SRT)
+    put(targets, plan_of(), sidecars=[{"file": place.name, "sha256": "0" * 64, "size_bytes": 5}])
+    assert is_published(targets, plan_of()) is None
+
+    place.put_bytes(b"words")
+    assert is_published(targets, plan_of()) is not None
 
 
 def test_a_placeholder_film_is_not_the_paid_one(targets: Targets) -> None:

@@ -1,0 +1,173 @@
+"""What was made, to a published film: slates, sound, the join, the stills, the manifest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from flows.outcome import Made
+from flows.page import page_of_run
+from flows.production.studio import Studio
+from tasks.errors import ShotchainError
+from tasks.handed import Handed
+from tasks.ledger import Attempt, Totals
+from tasks.plan.model import Plan, number
+from tasks.progress import Event, Stage
+from tasks.publish.manifest import Timings, build_manifest
+from tasks.publish.sidecars import Sidecar
+from tasks.publish.targets import SidecarKind, Targets
+from tasks.publish.task import publish_film
+from tasks.sequence.captions import srt, vtt
+from tasks.sequence.cuts import layout_of
+from tasks.sequence.scenes import captions_of
+from tasks.sequence.soundtrack import Laid, Soundtrack
+from tasks.sequence.task import blend_shots, join_film, make_sound, slate_shot, take_stills
+from tasks.sequence.timeline import Cut
+from tasks.sequence.verify import FilmFacts
+
+__all__ = ["Laying", "publish_incomplete", "publish_whole"]
+
+Laying: TypeAlias = asyncio.Future[Handed[dict[str, Laid]]]
+"""Music and narration, being decoded."""
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """A film that was joined and found right, and the files that go beside it."""
+
+    facts: Handed[FilmFacts]
+    sidecars: Sequence[Sidecar]
+
+
+async def publish_whole(studio: Studio, made: Made, targets: Targets, totals: Totals, laying: Laying) -> dict[str, Any]:
+    """Join and publish a film of which everything is there; says what was published where.
+
+    Raises:
+        ShotchainError: It could not be joined or published.
+    """
+    return await _publish(studio, made, targets, totals, await _join(studio, made, laying))
+
+
+async def publish_incomplete(
+    studio: Studio, made: Made, targets: Targets, totals: Totals, laying: Laying, *, placeholder: bool
+) -> dict[str, Any]:
+    """Publish what can be told of a film that lacks shots; what fails here is one failure more."""
+    if placeholder or not made.missing():
+        try:
+            await _fill_with_slates(studio, made)
+            return await _publish(studio, made, targets, totals, await _join(studio, made, laying))
+        except ShotchainError as error:
+            made.failures[""] = error
+    try:
+        # Without the film, the manifest still says what there is.
+        return await _publish(studio, made, targets, totals, None)
+    except ShotchainError as error:
+        made.failures.setdefault("", error)
+        return {"manifest": None}
+
+
+async def _fill_with_slates(studio: Studio, made: Made) -> None:
+    """Put a slate in the place of every shot that is missing, and make the dissolves that it is part of."""
+    plan, finish = Handed(made.plan), Handed(studio.settings.finish)
+    folder = studio.scratch / "slates"
+    for shot in made.missing():
+        words = made.failures[shot.id].message
+        slate = (await slate_shot(plan, Handed(shot), words, folder)).value
+        made.slates[shot.id] = slate.clip
+        made.parts[shot.id] = Handed(slate.part)
+    for before, shot in zip(made.plan.shots, made.plan.shots[1:], strict=False):
+        if shot.overlap and shot.id not in made.blends:
+            cuts = Handed(made.cut(before)), Handed(made.cut(shot))
+            made.blends[shot.id] = await blend_shots(plan, Handed(shot), *cuts, [], finish, folder)
+
+
+async def _join(studio: Studio, made: Made, laying: Laying) -> _Joined:
+    """Make the film, and at the same time the stills beside it."""
+    studio.observe(Event(Stage.JOINING))
+    plan = Handed(made.plan)
+    cuts: Handed[Sequence[Cut]] = Handed([made.cut(shot) for shot in made.plan.shots])
+    parts = [made.parts[shot.id] for shot in made.plan.shots]
+    taking = asyncio.ensure_future(take_stills(plan, cuts, parts, studio.scratch))
+    try:
+        laid = await asyncio.shield(laying)
+        sound: Handed[Soundtrack | None] = Handed(None)
+        if laid.value or any(part.value.sound for part in parts):
+            sound = await make_sound(plan, cuts, parts, laid, studio.scratch)
+        finish = Handed(studio.settings.finish)
+        facts = await join_film(plan, cuts, parts, made.blends, sound, finish, studio.conformed, studio.film)
+        stills = (await taking).value
+    finally:
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+    captions = captions_of(made.plan, made.scenes())
+    sidecars = [Sidecar(SidecarKind.POSTER, stills.poster), Sidecar(SidecarKind.CONTACT, stills.contact)]
+    for kind, write in ((SidecarKind.SRT, srt), (SidecarKind.VTT, vtt)) if captions else ():
+        path = studio.scratch / f"captions.{kind}"
+        path.write_text(write(captions, layout_of(made.plan).rate), encoding="utf-8", newline="\n")
+        sidecars.append(Sidecar(kind, path))
+    return _Joined(facts, sidecars)
+
+
+async def _publish(
+    studio: Studio, made: Made, targets: Targets, totals: Totals, joined: _Joined | None
+) -> dict[str, Any]:
+    """Publish a film with what goes beside it, or the manifest alone; says what was published where."""
+    plan = made.plan
+    attempts = await asyncio.to_thread(_attempts, studio, plan)
+    warnings = made.warnings()
+    if joined is not None and (reasons := joined.facts.value.not_lossless):
+        warnings.append(f"clips were encoded again, since they cannot be copied: {'; '.join(reasons)}")
+    sidecars = () if joined is None else joined.sidecars
+    manifest = build_manifest(
+        run_id=studio.run_id,
+        plan=plan,
+        takes=made.takes(),
+        totals=totals,
+        cuts={shot.id: made.cut(shot) for shot in made.whole()},
+        attempts=attempts,
+        film=None if joined is None else joined.facts.value,
+        film_name=targets.film.name,
+        sidecars=await asyncio.to_thread(lambda: [it.facts(targets) for it in sidecars]),
+        finish=studio.settings.finish,
+        timings=_timings(studio, attempts),
+        warnings=warnings,
+        failures={shot: error for shot, error in made.failures.items() if shot},
+        to_finish=None if made.shortfall is None else made.shortfall.as_dict(),
+    )
+    studio.observe(Event(Stage.PUBLISHING))
+    checked = None if joined is None else joined.facts
+    await publish_film(checked, studio.film, Handed(manifest), Handed(targets), studio.scratch, sidecars)
+    if page := page_of_run():
+        page.published(manifest, targets)
+    studio.observe(Event(Stage.DONE))
+    told = {"provider": plan.provider, "manifest": targets.manifest.shown, "warnings": manifest["warnings"]}
+    if joined is None:
+        return {**told, "output": None}
+    facts = joined.facts.value
+    return {
+        **told,
+        "output": targets.film.shown,
+        "frames": facts.frames,
+        "duration_s": number(facts.duration_s),
+    }
+
+
+def _attempts(studio: Studio, plan: Plan) -> list[Attempt]:
+    found = []
+    for shot in plan.shots:
+        for take in shot.takes:
+            found += studio.ledger.attempts(provider=plan.provider, content_key=take.content_key)
+    return found
+
+
+def _timings(studio: Studio, attempts: Sequence[Attempt]) -> Timings:
+    own = [attempt for attempt in attempts if attempt.run_id == studio.run_id]
+    return Timings(
+        started_at=studio.started_at,
+        joined_at=datetime.now(UTC),
+        first_submitted_at=min((item.submitted_at for item in own if item.submitted_at), default=None),
+        last_stored_at=max((item.stored_at for item in own if item.stored_at), default=None),
+    )

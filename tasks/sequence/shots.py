@@ -1,0 +1,100 @@
+"""One shot's share of the film: its part, and the dissolve into it, with its caption drawn in where that is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tasks.media.files import mark_used
+from tasks.plan.model import Plan, PlannedShot
+from tasks.sequence.blend import Blended, blend
+from tasks.sequence.burn import check_caption, draw_caption
+from tasks.sequence.conform import Conformed, conform
+from tasks.sequence.cuts import layout_of, slate_cut
+from tasks.sequence.parts import Progress
+from tasks.sequence.slate import make_slate
+from tasks.sequence.timeline import Cut, FilmLayout
+from tasks.settings import Finish
+
+__all__ = ["Slate", "check_captions", "dissolve_of", "part_of", "slate_of"]
+
+
+# Raise it when the same caption begins to be drawn otherwise.
+_DRAWN: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Slate:
+    """What a film shows in place of a shot that is missing: a clip, and the part that was conformed of it."""
+
+    clip: Path
+    part: Conformed
+
+
+def check_captions(plan: Plan, finish: Finish) -> None:
+    """See, before anything is paid, whether captions that are to be burned in can be drawn.
+
+    Raises:
+        BadInput: The font lacks a letter or cannot be read, or a caption is too long.
+    """
+    if not finish.burn_captions:
+        return
+    for shot in plan.shots:
+        if shot.caption:
+            check_caption(shot.caption, layout_of(plan), _font(finish), shot=shot.id)
+
+
+async def part_of(
+    plan: Plan, shot: PlannedShot, cut: Cut, finish: Finish, folder: Path, on_frames: Progress | None = None
+) -> Conformed:
+    """Conform what the film shows of a shot; see `conform`.
+
+    Raises:
+        MediaError: See there.
+    """
+    layout = layout_of(plan)
+    overlay = await _overlay(shot, layout, finish, folder)
+    return await conform(cut, layout, folder, overlay=overlay, on_frames=on_frames)
+
+
+async def dissolve_of(plan: Plan, shot: PlannedShot, earlier: Cut, later: Cut, finish: Finish, folder: Path) -> Blended:
+    """The dissolve into `shot`, under its caption; see `blend`.
+
+    Raises:
+        MediaError: See there.
+    """
+    layout = layout_of(plan)
+    overlay = await _overlay(shot, layout, finish, folder)
+    return await blend(earlier, later, layout, folder, overlay=overlay)
+
+
+async def slate_of(plan: Plan, shot: PlannedShot, words: str, folder: Path) -> Slate:
+    """A slate that says why a shot is missing; see `make_slate`.
+
+    Raises:
+        MediaError: It could not be encoded.
+    """
+    layout = layout_of(plan)
+    clip = await make_slate(shot.id, words, shot.frames, layout, folder)
+    return Slate(clip, await conform(slate_cut(plan, shot, clip), layout, folder))
+
+
+async def _overlay(shot: PlannedShot, layout: FilmLayout, finish: Finish, folder: Path) -> Path | None:
+    """The picture of a shot's caption, made once for the same words; None where none is burned in."""
+    if not finish.burn_captions or not shot.caption:
+        return None
+    font = _font(finish)
+    facts = (_DRAWN, shot.caption, layout.width, layout.height, str(font), font.stat().st_mtime_ns if font else 0)
+    picture = folder / f"caption-{hashlib.sha256(repr(facts).encode()).hexdigest()[:32]}.png"
+    if picture.is_file():
+        mark_used(picture)
+    else:
+        await asyncio.to_thread(draw_caption, shot.caption, layout, picture, font)
+    return picture
+
+
+def _font(finish: Finish) -> Path | None:
+    return None if finish.caption_font is None else Path(finish.caption_font)
