@@ -12,7 +12,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from tasks.errors import MediaError
 from tasks.media.boxes import video_time_runs
@@ -57,16 +57,16 @@ async def made_part(
     if not await asyncio.to_thread(is_sealed, picture):
         with written_whole(picture) as temporary:
             await run(graph(temporary), what=what, on_frames=on_frames)
-            await asyncio.to_thread(check_part, temporary, layout, frames)
+            await asyncio.to_thread(check_part, temporary, layout, frames, what)
             await asyncio.to_thread(seal, temporary)
     mark_used(picture)
 
 
-def check_part(picture: Path, layout: FilmLayout, frames: int) -> None:
+def check_part(picture: Path, layout: FilmLayout, frames: int, what: str) -> None:
     """Decode a part to its end: every frame is there, whole, of the film's size and on its time. Blocks.
 
     Raises:
-        MediaError: Something differs; the message says what.
+        MediaError: Something differs; the message says what, when ffmpeg was to do `what`.
     """
     count = 0
     with open_video(picture) as (container, stream):
@@ -74,14 +74,14 @@ def check_part(picture: Path, layout: FilmLayout, frames: int) -> None:
         for frame in container.decode(stream):
             at_s = (frame.pts or 0) * (frame.time_base or 0)
             if frame.is_corrupt or (frame.width, frame.height) != (layout.width, layout.height):
-                _fail(f"frame {count} of a part came out damaged, or as {frame.width}x{frame.height}", picture)
+                _fail(what, f"frame {count} is damaged, or has {frame.width}x{frame.height} pixels")
             if at_s != count / layout.rate or (not count and not frame.key_frame):
-                _fail(f"frame {count} of a part came out at {float(at_s):.6f} s, or where none can start", picture)
+                _fail(what, f"frame {count} is shown at {float(at_s):.6f} s, or needs one that is not there")
             count += 1
     if count != frames:
-        _fail(f"a part came out with {count} frames, not {frames}", picture)
+        _fail(what, f"there are {count} frames, not {frames}")
     if (runs := video_time_runs(picture)) != 1:
-        _fail(f"a part came out with {runs} runs of durations, not one", picture)
+        _fail(what, f"its frames have {runs} runs of durations, not one")
 
 
 def seal(part: Path) -> None:
@@ -106,5 +106,5 @@ def is_sealed(part: Path) -> bool:
         return False
 
 
-def _fail(message: str, picture: Path) -> None:
-    raise MediaError(message, file=str(picture))
+def _fail(what: str, difference: str) -> NoReturn:
+    raise MediaError(f"ffmpeg did not {what} as it should have: {difference}")

@@ -106,7 +106,8 @@ def on_film_grid(cut: Cut, layout: FilmLayout, source: Source, *, again: bool = 
         source: What `inspect` said.
         again: The graph holds a stream already that may be of the same cut; ffmpeg-python would take two for one.
     """
-    stream = ffmpeg.input(str(cut.clip.absolute()))[str(source.stream_index)]
+    # Should size or colours change on the way, the filters go on: begun anew, they would count frames from 0 again.
+    stream = ffmpeg.input(str(cut.clip.absolute()), reinit_filter=0)[str(source.stream_index)]
     if again:
         stream = stream.filter("null")
     stream = stream.filter("trim", start_frame=cut.start, end_frame=cut.stop)

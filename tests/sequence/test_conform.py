@@ -18,7 +18,7 @@ from tasks.media.probe import probe_video
 from tasks.sequence.conform import conform, conformed_key, overlay_id
 from tasks.sequence.encoding import covering_size, fitted_size, parameter_sets
 from tasks.sequence.join import Beside, Stretch, join
-from tasks.sequence.parts import is_sealed, seal
+from tasks.sequence.parts import is_sealed
 from tasks.sequence.timeline import Cut, FilmLayout
 from tasks.storyboard.model import Fit
 from tests.media.barclips import (
@@ -315,18 +315,6 @@ async def test_a_result_that_was_damaged_is_made_again(tmp_path: Path, conform_c
     await conform_clip(clip, FILM, 0, 12)
 
     assert (part.picture.read_bytes(), part.sound.read_bytes()) == whole
-
-
-def test_a_seal_holds_as_long_as_every_byte_does(tmp_path: Path) -> None:
-    part = tmp_path / "part.mp4"
-    assert not is_sealed(part)
-    for size in (0, 1, 55, 56, 57, 1 << 20, (1 << 20) + 1, (1 << 21) - 56):
-        part.write_bytes(bytes(size))
-        assert not is_sealed(part)
-        seal(part)
-        assert is_sealed(part)
-        part.write_bytes(b"\x01" + part.read_bytes()[1:])
-        assert not is_sealed(part)
 
 
 async def test_the_same_result_may_be_made_by_several_at_once(tmp_path: Path, conform_clip: Conform) -> None:
