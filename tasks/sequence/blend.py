@@ -61,7 +61,8 @@ async def blend(
         )
     laid = None if overlay is None else await asyncio.to_thread(overlay_id, overlay, layout)
     facts = [[cut.clip_id, cut.start, cut.stop, cut.frames, cut.fit] for cut in (earlier, later)]
-    picture = folder / f"{content_key(layout, blend=facts, window=frames, overlay=laid)}.mp4"
+    key = await asyncio.to_thread(content_key, layout, blend=facts, window=frames, overlay=laid)
+    picture = folder / f"{key}.mp4"
     try:
         sources = [await asyncio.to_thread(inspect, cut, layout) for cut in (earlier, later)]
 

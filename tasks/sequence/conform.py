@@ -16,6 +16,7 @@ from tasks.errors import BadInput, MediaError
 from tasks.media.ffmpeg import version
 from tasks.media.files import mark_used
 from tasks.media.probe import probe_picture
+from tasks.media.thread import finish_in_thread
 from tasks.sequence.encoding import ENCODER, VERSION, encoded, laid_out, laid_over, parameter_sets
 from tasks.sequence.parts import Progress, made_part
 from tasks.sequence.sound import BYTES_PER_SAMPLE, write_sound
@@ -77,7 +78,8 @@ async def conform(
     if (cut.lead and cut.fade_in) or (cut.tail and cut.fade_out):
         raise BadInput("a shot cannot fade where it dissolves", shot=cut.shot, advice="leave one of the two out")
     laid = None if overlay is None else await asyncio.to_thread(overlay_id, overlay, layout)
-    picture = folder / f"{conformed_key(cut, layout, laid)}.mp4"
+    # In a thread, as the first key asks ffmpeg for its version.
+    picture = folder / f"{await asyncio.to_thread(conformed_key, cut, layout, laid)}.mp4"
     try:
         source = await asyncio.to_thread(inspect, cut, layout)
         sound = await _sound_of(cut, layout, source, folder)
@@ -179,7 +181,7 @@ async def _sound_of(cut: Cut, layout: FilmLayout, source: Source, folder: Path) 
     key = content_key(layout, clip=cut.clip_id, sound_frames=[cut.start, cut.frames])
     sound, samples = folder / f"{key}.f32", sample_at(cut.frames, layout.rate)
     if not sound.is_file() or sound.stat().st_size != samples * BYTES_PER_SAMPLE:
-        await asyncio.to_thread(write_sound, cut.clip, source.start_s, samples, sound)
+        await finish_in_thread(write_sound, cut.clip, source.start_s, samples, sound)
     mark_used(sound)
     return sound
 

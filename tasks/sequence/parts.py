@@ -19,6 +19,7 @@ from tasks.media.boxes import video_time_runs
 from tasks.media.ffmpeg import run
 from tasks.media.files import mark_used, written_whole
 from tasks.media.reading import open_video
+from tasks.media.thread import finish_in_thread
 from tasks.sequence.timeline import FilmLayout
 
 __all__ = ["Progress", "check_part", "is_sealed", "made_part", "seal"]
@@ -57,8 +58,8 @@ async def made_part(
     if not await asyncio.to_thread(is_sealed, picture):
         with written_whole(picture) as temporary:
             await run(graph(temporary), what=what, on_frames=on_frames)
-            await asyncio.to_thread(check_part, temporary, layout, frames, what)
-            await asyncio.to_thread(seal, temporary)
+            await finish_in_thread(check_part, temporary, layout, frames, what)
+            await finish_in_thread(seal, temporary)
     mark_used(picture)
 
 
@@ -86,7 +87,7 @@ def check_part(picture: Path, layout: FilmLayout, frames: int, what: str) -> Non
 
 def seal(part: Path) -> None:
     """Append the proof that `is_sealed` looks for. Blocks."""
-    # Not to be made anew, should it have been given up in the meantime.
+    # This way it is not made anew, should it not be there.
     with part.open("r+b") as file:
         digest = hashlib.file_digest(file, "sha256").digest()
         file.write(_SEAL + digest)

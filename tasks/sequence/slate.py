@@ -43,7 +43,8 @@ async def make_slate(shot: str, words: str, frames: int, layout: FilmLayout, fol
     Raises:
         MediaError: It could not be encoded.
     """
-    clip = folder / f"{content_key(layout, slate=shot, words=words, frames=frames)}.mp4"
+    key = await asyncio.to_thread(content_key, layout, slate=shot, words=words, frames=frames)
+    clip = folder / f"{key}.mp4"
     with tempfile.TemporaryDirectory(prefix="shotchain-") as scratch:
         still = Path(scratch) / "slate.png"
         await asyncio.to_thread(_draw, shot, words, layout, still)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tasks.errors import BadInput, MediaError
 from tasks.media.boxes import video_time_runs
@@ -122,6 +123,25 @@ async def test_sizes_rates_and_colours_may_differ(tmp_path: Path) -> None:
     assert all(np.abs(mean - expected).max() < 1.5 for mean in means_of(window.picture))
     assert parameter_sets_of(window.picture) == await parameter_sets(layout)
     assert video_time_runs(window.picture) == 1
+
+
+async def test_a_caption_is_put_over_every_frame_of_the_window(tmp_path: Path) -> None:
+    clips = [flat_clip(tmp_path / "grey.mp4", GREY), flat_clip(tmp_path / "orange.mp4", ORANGE)]
+    pixels = np.zeros((64, 64, 4), dtype=np.uint8)
+    pixels[32:] = 255
+    Image.fromarray(pixels).save(tmp_path / "50%d.png")
+    layout = FilmLayout(64, 64, Fraction(24))
+    told: list[int] = []
+
+    going, coming = cut_of(clips[0], 40, tail=6), cut_of(clips[1], 40, lead=6)
+    plain = await blend(going, coming, layout, tmp_path)
+    window = await blend(going, coming, layout, tmp_path, overlay=tmp_path / "50%d.png", on_frames=told.append)
+
+    assert window != plain
+    for frame, clear in zip(frames_of(window.picture), frames_of(plain.picture), strict=True):
+        assert np.abs(frame[34:64].astype(int) - 235).max() <= 1
+        assert np.abs(frame[:30].astype(int) - clear[:30]).max() <= 1
+    assert told[-1] == 6
 
 
 async def test_a_window_is_made_once_and_named_for_all_of_it(tmp_path: Path) -> None:

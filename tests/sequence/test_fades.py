@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from tasks.sequence.conform import conform
 from tasks.sequence.encoding import parameter_sets
@@ -78,8 +79,6 @@ async def test_bars_and_all_fade_whatever_the_clip_is_coded_in(tmp_path: Path, f
 
 
 async def test_a_caption_fades_with_its_picture(tmp_path: Path) -> None:
-    from PIL import Image
-
     clip = bar_clip(tmp_path / "clip.mp4", frames=12, width=64, height=64, rgb=(0, 0, 0))
     Image.new("RGBA", (64, 64), (255, 255, 255, 255)).save(tmp_path / "white.png")
 

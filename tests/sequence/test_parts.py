@@ -86,7 +86,7 @@ def test_a_seal_holds_as_long_as_every_byte_does(tmp_path: Path) -> None:
             assert not is_sealed(part)
 
 
-def test_what_was_given_up_is_not_sealed_into_being(tmp_path: Path) -> None:
+def test_what_is_not_there_is_not_sealed_into_being(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         seal(tmp_path / "part.mp4")
 
