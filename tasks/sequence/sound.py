@@ -9,7 +9,7 @@ BS.775: centre and surround 3 dB lower, without the channel of low-frequency eff
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -28,12 +28,15 @@ from tasks.media.reading import open_media, open_sound
 from tasks.rounding import round_half_up
 from tasks.sequence.timeline import SAMPLE_RATE
 
-__all__ = ["BYTES_PER_SAMPLE", "Samples", "write_file_sound", "write_sound"]
+__all__ = ["BYTES_PER_SAMPLE", "Reader", "Samples", "read_pcm", "write_file_sound", "write_sound"]
 
 BYTES_PER_SAMPLE: Final = 8
 
 Samples = npt.NDArray[np.float32]
 """Sound as float32 `(samples, 2)`."""
+
+Reader = Callable[[int, int], Iterable[Samples]]
+"""Gives a sound from one sample to before another, block by block."""
 
 # WebM stamps sound in whole milliseconds: inside this, frames of sound follow one another without a seam.
 _JITTER_SAMPLES: Final = SAMPLE_RATE * 2 // 1000
@@ -97,6 +100,20 @@ def write_file_sound(source: Path, output: Path) -> int:
                 "not one sample of this sound can be decoded", file=str(source), advice="export it again, as WAV say"
             )
     return samples
+
+
+def read_pcm(pcm: Path) -> Reader:
+    """Raw PCM, in blocks of a second; silence where the file ends early."""
+
+    def read(first: int, last: int) -> Iterator[Samples]:
+        with pcm.open("rb") as file:
+            file.seek(first * BYTES_PER_SAMPLE)
+            for at in range(first, last, SAMPLE_RATE):
+                wanted = min(SAMPLE_RATE, last - at)
+                block = np.frombuffer(file.read(wanted * BYTES_PER_SAMPLE), dtype="<f4").reshape(-1, 2)
+                yield np.pad(block, ((0, wanted - len(block)), (0, 0))).astype(np.float32, copy=False)
+
+    return read
 
 
 def _lay(container: InputContainer, start_s: Fraction, samples: int, pcm: BinaryIO) -> tuple[int, int]:

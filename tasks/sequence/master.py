@@ -1,0 +1,165 @@
+"""The film's mixed sound, brought to its loudness, kept under its true peak, and coded: measured as it will be heard.
+
+Gain is one number for the whole film, so that what was loud and what was quiet stay as far apart as they were; only
+peaks that would stand over the ceiling are limited. Coding changes loudness a little and peaks by up to some decibels,
+nobody knows where. So the coded sound is decoded and measured, and where it exceeds what is allowed, the ceiling is
+lowered there and then, and those spans are coded again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from threading import Event
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.media.files import written_whole
+from tasks.sequence import limiter
+from tasks.sequence.coder import Coder
+from tasks.sequence.gain import MOST_GAIN_DB, gain_for
+from tasks.sequence.limiter import CELL_SAMPLES, decibels
+from tasks.sequence.loudness import Measured, integrated_lufs, joined, measure
+from tasks.sequence.sound import read_pcm
+from tasks.sequence.spans import side_by_side, spans_of
+
+__all__ = ["MOST_GAIN_DB", "TRUE_PEAK_DBTP", "Loudness", "master"]
+
+TRUE_PEAK_DBTP: Final = Decimal("-1.5")
+"""No true peak of a mastered film exceeds this."""
+# Other meters of true peaks may find a little more than ours.
+_ALLOWED_DBTP: Final = float(TRUE_PEAK_DBTP) - 0.05
+# What coding adds to peaks is rarely more than this.
+_HEADROOM_DB: Final = 1.0
+_CLEARLY_UNDER_DB: Final = 0.1
+# Coding takes some loudness away, mostly where there is much noise: about as much as this, rarely over half a decibel.
+_CODING_LOSS_LU: Final = 0.1
+_ON_TARGET_LU: Final = 0.4
+_MOST_ROUNDS: Final = 8
+_MOST_CORRECTIONS: Final = 2
+# A frame of AAC spreads what it gets wrong over its 2048 samples.
+_AROUND_PEAK_CELLS: Final = 2048 // CELL_SAMPLES
+
+Cells = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Loudness:
+    """What was measured of a film's finished sound, decoded from its AAC.
+
+    `integrated_lufs` is its loudness by EBU R128; None where nothing in it is louder than -70 LUFS for 400 ms.
+    `true_peak_dbtp` is None in digital silence. `gain_db` is by how much the mix was raised, `limited_db` by how much
+    its worst peak was then brought down.
+    """
+
+    integrated_lufs: Decimal | None
+    true_peak_dbtp: Decimal | None
+    gain_db: Decimal
+    limited_db: Decimal
+
+    def as_dict(self) -> dict[str, float | None]:
+        """As JSON numbers."""
+        return {
+            "integrated_lufs": _json(self.integrated_lufs),
+            "true_peak_dbtp": _json(self.true_peak_dbtp),
+            "gain_db": _json(self.gain_db),
+            "limited_db": _json(self.limited_db),
+        }
+
+
+async def master(pcm: Path, samples: int, target_lufs: Decimal | None, output: Path) -> Loudness:
+    """Bring a film's sound to its loudness and code it as AAC, in an MP4 of nothing else.
+
+    Every sample stays in its place. The work is done in threads, on all cores; some seconds of sound are in memory,
+    and some kilobytes of what was measured for each second. Equal sound gives equal bytes, however many cores there
+    are.
+
+    Args:
+        pcm: The mixed sound, raw, as `mix` writes it.
+        samples: How many samples it has; what is missing is silence.
+        target_lufs: The integrated loudness wanted. It is missed, without an error, by sound that would need more
+            than `MOST_GAIN_DB`, or that has no loudness: silence, or less than 400 ms. None codes the sound as it
+            is, louder than full scale where the mix is.
+        output: The MP4; it appears whole, or not at all.
+
+    Returns:
+        What was measured of `output`.
+
+    Raises:
+        MediaError: What was coded cannot be decoded.
+    """
+    stop = Event()
+    working = asyncio.ensure_future(asyncio.to_thread(_master, pcm, samples, target_lufs, output, stop))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.gather(working, return_exceptions=True)
+        raise
+
+
+def _master(pcm: Path, samples: int, target_lufs: Decimal | None, output: Path, stop: Event) -> Loudness:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        written_whole(output) as temporary,
+        tempfile.TemporaryDirectory(dir=output.parent, prefix=".master-") as folder,
+    ):
+        read = read_pcm(pcm)
+        coder = Coder(read, samples, temporary, Path(folder), stop)
+        if target_lufs is None:
+            return _told(coder.code(None), 0.0, 0.0)
+        spans = spans_of(samples)
+        mixed = joined(side_by_side(lambda span: measure(read, span, samples), spans, stop))
+        return _at_loudness(mixed, float(target_lufs), coder)
+
+
+def _at_loudness(mixed: Measured, target_lufs: float, coder: Coder) -> Loudness:
+    ceiling_db = np.full(len(mixed.peaks), _ALLOWED_DBTP - _HEADROOM_DB, dtype=np.float32)
+    aim_lufs, corrections = target_lufs + _CODING_LOSS_LU, 0
+    gain_db = gain_for(aim_lufs, mixed, ceiling_db)
+    for lasting in range(_MOST_ROUNDS, 0, -1):
+        gains = limiter.gains(mixed.peaks, gain_db, ceiling_db)
+        heard = coder.code(gains)
+        over_db = decibels(heard.peaks) - _ALLOWED_DBTP
+        loudness = integrated_lufs(heard.momentary_lufs)
+        off_lu = 0.0 if loudness is None else target_lufs - loudness
+        other_db = gain_db
+        if abs(off_lu) > _ON_TARGET_LU and corrections < _MOST_CORRECTIONS:
+            corrections, aim_lufs = corrections + 1, aim_lufs + off_lu
+            other_db = gain_for(aim_lufs, mixed, ceiling_db)
+        if lasting == 1 or (other_db == gain_db and not (over_db > 0).any()):
+            break
+        _lower(ceiling_db, over_db, decibels(mixed.peaks * np.maximum(gains[:-1], gains[1:])))
+        gain_db = other_db
+    return _told(heard, gain_db, max(0.0, float(gain_db - decibels(gains).min())))
+
+
+def _lower(ceiling_db: npt.NDArray[np.float32], over_db: Cells, peaks_db: Cells) -> None:
+    """Lower the ceiling around each peak that is still too high, by what it takes under the peaks that were coded."""
+    for cell in np.flatnonzero(over_db > 0):
+        around = slice(max(0, cell - _AROUND_PEAK_CELLS), cell + _AROUND_PEAK_CELLS + 1)
+        lower_db = peaks_db[around].max() - over_db[cell] - _CLEARLY_UNDER_DB
+        ceiling_db[around] = np.minimum(ceiling_db[around], lower_db)
+
+
+def _told(heard: Measured, gain_db: float, limited_db: float) -> Loudness:
+    loudness, peak = integrated_lufs(heard.momentary_lufs), heard.peaks.max(initial=0)
+    return Loudness(
+        integrated_lufs=None if loudness is None else _decimal(loudness),
+        true_peak_dbtp=_decimal(float(decibels(peak))) if peak else None,
+        gain_db=_decimal(gain_db),
+        limited_db=_decimal(limited_db),
+    )
+
+
+def _decimal(value: float) -> Decimal:
+    return Decimal(f"{value:.2f}")
+
+
+def _json(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
