@@ -22,7 +22,7 @@ from tasks.emulator.server import EmulatorServer
 from tasks.emulator.settings import EmulatorSettings
 from tasks.errors import BadInput, Incomplete, SettingsError
 from tasks.ledger import Limits, StandingBudget, State, open_ledger
-from tasks.progress import Event, watch
+from tasks.progress import Event, Stage, watch
 from tasks.settings import resolve_settings
 from tests.flows.conftest import Home, Shotchain
 
@@ -144,7 +144,7 @@ async def test_a_batch_that_is_started_again_gives_each_storyboard_the_run_of_it
             boards("dusk", dawn=ONE.format("dawn").replace("calm", "wild"))
             (films / "noon.mp4").unlink()
 
-    watch(lambda event: edit(event) if event.message else None)
+    watch(lambda event: edit(event) if event.stage is Stage.NOTE else None)
     # With this, Prefect would take a result that it kept for that of another storyboard.
     with temporary_settings({PREFECT_RESULTS_PERSIST_BY_DEFAULT: True}):
         told = await batch.with_options(retries=1, retry_delay_seconds=0)(folder, str(films), provider="emulator")

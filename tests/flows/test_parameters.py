@@ -8,7 +8,7 @@ import pytest
 from prefect.utilities.callables import parameter_schema
 
 from flows.batch import batch
-from flows.commands.flags import RunFlags
+from flows.commands.flags import FinishFlags, RunFlags
 from flows.estimate import estimate
 from flows.recover import recover
 from flows.render import render
@@ -19,6 +19,7 @@ CHOICES = {
     "nsfw": ["keep", "fail"],
     "pictures": ["inline", "upload"],
     "on_empty": ["fail", "pause"],
+    "seam": ["conform", "lossless", "auto"],
     "run_on": ["auto", "workers", "here"],
 }
 SCALARS = {"string", "integer", "number", "boolean"}
@@ -69,7 +70,7 @@ def test_a_form_asks_for_no_more_than_it_must(flow: Any, required: list[str]) ->
 
 @pytest.mark.parametrize("flow", [render, batch], ids=lambda flow: flow.name)
 def test_every_flag_of_a_command_that_pays_is_a_parameter(flow: Any) -> None:
-    assert set(RunFlags().parameters()) <= set(fields(flow))
+    assert {*RunFlags().parameters(), *FinishFlags().parameters()} <= set(fields(flow))
 
 
 def test_what_a_batch_gives_to_a_render_is_called_alike() -> None:

@@ -19,6 +19,7 @@ from tasks.plan.build import build_plan
 from tasks.plan.model import Plan
 from tasks.problems import Problem
 from tasks.publish.manifest import FORMAT
+from tasks.settings import DEFAULT_FINISH
 from tasks.storyboard.read import read_storyboard
 
 PLAN = build_plan(read_storyboard("title: Lake\nshots: [{id: a, prompt: A calm lake}]"), {}, "emulator")
@@ -38,6 +39,7 @@ def publish(item: Surveyed, *, plan: Plan | None = PLAN, content: bytes = b"film
         "complete": True,
         "cost_usd": "0.42",
         "film": {"frames": 121, "size_bytes": 4},
+        "finish": DEFAULT_FINISH.as_dict(),
         "plan": None if plan is None else plan.as_dict(),
         **other,
     }
