@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.sequence.aac import Coded, code, reach, read_aac, write_aac
-from tasks.sequence.limiter import CELL_SAMPLES, with_gains
+from tasks.sequence.cells import CELL_SAMPLES
+from tasks.sequence.limiter import with_gains
 from tasks.sequence.loudness import Measured, joined, measure
 from tasks.sequence.sound import Reader, Samples
 from tasks.sequence.spans import Span, side_by_side, spans_of

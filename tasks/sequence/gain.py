@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.sequence import limiter
-from tasks.sequence.limiter import CELL_SAMPLES, decibels
+from tasks.sequence.cells import CELL_SAMPLES, decibels
 from tasks.sequence.loudness import HOP_SAMPLES, Measured, integrated_lufs
 
 __all__ = ["MOST_GAIN_DB", "gain_for"]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from av.audio.frame import AudioFrame
 from av.filter import Graph
 
-from tasks.sequence.limiter import CELL_SAMPLES, MARGIN_SAMPLES, cell_peaks
+from tasks.sequence.cells import CELL_SAMPLES, MARGIN_SAMPLES, levels
 from tasks.sequence.sound import Reader, Samples
 from tasks.sequence.spans import Span
 from tasks.sequence.timeline import SAMPLE_RATE
@@ -35,7 +35,7 @@ class Measured:
     """What was measured of a stretch of sound.
 
     `momentary_lufs` `(hops,)` is the momentary loudness at the end of each whole tenth of a second; `peaks` `(cells,)`
-    is the true peak, as an amplitude, and `energy` `(cells,)` the sum of squares, of each cell.
+    is the true peak and `energy` `(cells,)` the weighted energy of each cell, as `levels` gives them.
     """
 
     momentary_lufs: npt.NDArray[np.float64]
@@ -57,10 +57,9 @@ def measure(read: Reader, span: Span, samples: int) -> Measured:
         momentary += meter.push(block)
         if at >= span.begin:
             short = -len(block) % CELL_SAMPLES
-            whole = np.pad(padded, ((0, short), (0, 0))) if short else padded
-            peaks.append(cell_peaks(whole))
-            cells = whole[MARGIN_SAMPLES:-MARGIN_SAMPLES].reshape(-1, 2 * CELL_SAMPLES)
-            energy.append(np.einsum("ij,ij->i", cells, cells))
+            found = levels(np.pad(padded, ((0, short), (0, 0))) if short else padded)
+            peaks.append(found[0])
+            energy.append(found[1])
         at += len(block)
     return Measured(
         np.array(momentary[warm_up // HOP_SAMPLES :]),
