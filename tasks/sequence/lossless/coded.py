@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from tasks.errors import MediaError
 from tasks.media.reading import open_video
 from tasks.sequence.lossless.avcc import ParameterSets, nal_units, read_avcc
 from tasks.sequence.lossless.cutting import shown_order
-from tasks.sequence.lossless.work import Stop
 from tasks.sequence.lossless.x264 import settings_said
 
 __all__ = ["H264", "Coded", "Colours", "read_coded"]
@@ -78,14 +78,27 @@ class Coded:
         return read_avcc(self.extradata)
 
 
-def read_coded(stop: Stop, path: Path) -> Coded:
-    """Read all packets of a clip and decode its first frame. Blocks, for some milliseconds.
+def read_coded(path: Path) -> Coded:
+    """Read all packets of a clip and decode its first frame. Blocks, for some hundredths of a second.
+
+    What was read is remembered, for a film asks more than once, and the last time while somebody waits for it.
 
     Raises:
         MediaError: It cannot be read, or its first frame cannot be decoded.
     """
+    path = path.absolute()
+    try:
+        status = path.stat()
+    except FileNotFoundError as cause:
+        raise MediaError("there is no such file", file=str(path)) from cause
+    return _read(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=512)
+def _read(path: Path, _size_bytes: int, _changed_ns: int) -> Coded:
     with open_video(path) as (container, stream):
         context = stream.codec_context
+        context.thread_count = 1
         extradata = bytes(context.extradata or b"")
         sets = read_avcc(extradata) if context.name == H264 else None
         known = sets.units if sets else ()
@@ -93,10 +106,12 @@ def read_coded(stop: Stop, path: Path) -> Coded:
         packets = hidden = 0
         begins_whole, retold = True, False
         said: dict[str, str] | None = None
+        first: VideoFrame | None = None
         for packet in container.demux(stream):
             if not packet.size:
                 continue
-            stop.check()
+            if first is None:
+                first = next(iter(packet.decode()), None)
             packets += 1
             hidden += packet.is_discard
             if packet.pts is not None:
@@ -109,8 +124,7 @@ def read_coded(stop: Stop, path: Path) -> Coded:
             if packets == 1:
                 begins_whole = any(kind == _IDR for kind, _ in units)
                 said = settings_said(data)
-        container.seek(0)
-        first = next(iter(container.decode(stream)), None)
+        first = first or next(iter(context.decode(None)), None)
         if first is None:
             raise MediaError("not one picture of this clip can be decoded", file=str(path))
         return Coded(

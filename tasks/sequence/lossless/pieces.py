@@ -119,7 +119,7 @@ def _found(_: Stop, cut: Cut, note: Path, tail: Path) -> Piece | None:
 
 
 def _make(stop: Stop, cut: Cut, later: Cut | None, layout: FilmLayout, note: Path, tail: Path) -> Piece:
-    clip = read_coded(stop, cut.clip)
+    clip = read_coded(cut.clip)
     kept = kept_frames(cut, later)
     if not 0 < kept <= len(clip.pts):
         raise MediaError(f"this clip has {len(clip.pts)} frames, not {kept}", file=str(cut.clip))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import av
@@ -29,6 +30,8 @@ from tasks.sequence.timeline import FilmLayout
 __all__ = ["Tail", "check_piece", "encode_tail"]
 
 _ENCODER: Final = "libx264"
+# One at a time, for a moment: an encoder holds more memory than all that is decoded beside it.
+_ENCODING: Final = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +64,13 @@ def encode_tail(stop: Stop, clip: Coded, copied: int, kept: int, layout: FilmLay
     frames = list(_frames(stop, clip, copied, kept))
     if len(frames) < kept - copied:
         raise MediaError(f"this clip does not have {kept} frames that can be decoded", file=str(clip.path))
-    with _libav("encoded again", clip.path):
-        encoder, extradata = _encoder(clip, layout)
-        made = _encoded(stop, encoder, frames)
-    return Tail(tuple(bytes(packet) for packet in made), shown_order([packet.pts or 0 for packet in made]), extradata)
+    with _ENCODING, _libav("encoded again", clip.path):
+        return _encoded(stop, clip, frames, layout)
 
 
-def _encoded(stop: Stop, encoder: VideoCodecContext, frames: Sequence[VideoFrame]) -> list[Packet[Stream]]:
-    encoded: list[Packet[Stream]] = []
+def _encoded(stop: Stop, clip: Coded, frames: Sequence[VideoFrame], layout: FilmLayout) -> Tail:
+    encoder, extradata = _encoder(clip, layout)
+    packets: list[Packet[Stream]] = []
     # The first one is sent twice, both times as a keyframe, and left out once: keyframes that follow one another bear
     # different numbers, and a clip begins with the first number. So where a tail is one frame long, the keyframe
     # behind it cannot be taken for a part of it.
@@ -76,9 +78,10 @@ def _encoded(stop: Stop, encoder: VideoCodecContext, frames: Sequence[VideoFrame
         stop.check()
         frame.pts, frame.time_base = number, encoder.time_base
         frame.pict_type = PictureType.I if number < 2 else PictureType.NONE
-        encoded += encoder.encode(frame)
-    encoded += encoder.encode(None)
-    return encoded[1:]
+        packets += encoder.encode(frame)
+    packets += encoder.encode(None)
+    made = packets[1:]
+    return Tail(tuple(bytes(packet) for packet in made), shown_order([packet.pts or 0 for packet in made]), extradata)
 
 
 def check_piece(

@@ -15,7 +15,6 @@ from tasks.errors import MediaError
 from tasks.sequence.lossless.avcc import read_avcc
 from tasks.sequence.lossless.coded import read_coded
 from tasks.sequence.lossless.pieces import Piece, prepare
-from tasks.sequence.lossless.work import Stop
 from tasks.sequence.timeline import Cut, FilmLayout
 from tests.media.barclips import code_of, remuxed
 from tests.sequence.conftest import names
@@ -41,7 +40,7 @@ async def test_a_piece_ends_where_its_cut_does(tmp_path: Path, stop: int) -> Non
     assert [code_of(frame) for frame in decoded(piece)] == list(range(stop - 1))
     assert piece.frames == stop - 1
     assert piece.encoded <= 3
-    assert piece.extradata == read_coded(Stop(), clip).extradata  # as if it were of the same encoder
+    assert piece.extradata == read_coded(clip).extradata  # as if it were of the same encoder
 
 
 async def test_without_a_shared_frame_all_is_copied(tmp_path: Path, row: list[Cut]) -> None:
@@ -82,7 +81,7 @@ async def test_x264_agrees_with_what_it_said_before(tmp_path: Path, kind: str) -
     piece = await prepare(cut_of(clip, stop=24), cut_of(clip, start=1), FILM, tmp_path / "kept")
 
     assert piece.encoded > 0
-    assert piece.extradata == read_coded(Stop(), clip).extradata
+    assert piece.extradata == read_coded(clip).extradata
     frames = decoded(piece)
     assert [code_of(frame) for frame in frames] == list(range(23))
 
