@@ -9,19 +9,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from tasks.progress import Event, Observer, Stage
 from tasks.runware.client import RunwareClient
-from tasks.runware.poller import Poller
+from tasks.runware.poller import Poller, Reports
 from tasks.settings import Settings
 
 __all__ = ["open_provider"]
 
 
 @asynccontextmanager
-async def open_provider(settings: Settings, observe: Observer) -> AsyncIterator[tuple[RunwareClient, Poller]]:
+async def open_provider(
+    settings: Settings, observe: Observer, reports: Reports | None = None
+) -> AsyncIterator[tuple[RunwareClient, Poller]]:
     """A client and a poller for as long as the block lasts. Nothing is asked yet.
 
     Args:
         settings: Who the provider is, and with which key it is spoken to.
         observe: Told what is unusual about its answers.
+        reports: What it tells without being asked.
 
     Raises:
         SettingsError: The embedded emulator cannot keep its state.
@@ -33,7 +36,7 @@ async def open_provider(settings: Settings, observe: Observer) -> AsyncIterator[
         if settings.identity == "emulator":
             base_url = await _start_emulator(settings, stack)
         client = await stack.enter_async_context(RunwareClient(base_url, settings.api_key))
-        poller = Poller(client, say=lambda text: observe(Event(Stage.NOTE, message=text)))
+        poller = Poller(client, say=lambda text: observe(Event(Stage.NOTE, message=text)), reports=reports)
         stack.push_async_callback(poller.close)
         yield client, poller
 

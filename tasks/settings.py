@@ -7,6 +7,9 @@
     SHOTCHAIN_BUDGETS   the file of standing budgets
     SHOTCHAIN_CACHE     local folder for what can be made again
     SHOTCHAIN_CACHE_GB  how many gigabytes of it are kept from run to run
+    SHOTCHAIN_WEBHOOK_URL     where `shotchain webhook` is reached from outside; unset, results are asked for
+    SHOTCHAIN_WEBHOOK_SECRET  what its addresses are made unguessable with; the same on every machine
+    SHOTCHAIN_WEBHOOK_NET_S   how often results are asked for all the same, in seconds
     SHOTCHAIN_ON_EMPTY  what a run does whose money runs out midway: fail, or pause for a raise
 
 Defaults are per user, not per folder, so that the same shot is paid once wherever it is rendered from.
@@ -16,7 +19,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
@@ -37,12 +40,15 @@ __all__ = [
     "Provider",
     "Seam",
     "Settings",
+    "Webhook",
     "parse_usd",
     "resolve_settings",
+    "webhook_secret",
 ]
 
 OFFICIAL_BASE_URL = "https://api.runware.ai/v1"
 _PORTS = {"http": 80, "https": 443}
+_SHORTEST_SECRET = 32
 _MOST_USD = Decimal(1_000_000_000)
 
 Provider: TypeAlias = Literal["runware", "emulator"]
@@ -72,6 +78,15 @@ class Finish:
 
 
 DEFAULT_FINISH: Final = Finish()
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where the provider reports results to, and how often they are asked for all the same."""
+
+    url: str
+    secret: str = field(repr=False)
+    net_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +120,7 @@ class Settings:
     budgets: str | None = None
     on_empty: OnEmpty = "fail"
     finish: Finish = DEFAULT_FINISH
+    webhook: Webhook | None = None
 
     def __repr__(self) -> str:
         return f"Settings(provider={self.provider!r}, base_url={redact(self.base_url)!r}, work={redact(self.work)!r})"
@@ -210,7 +226,32 @@ def resolve_settings(
         budgets=budgets or env.get("SHOTCHAIN_BUDGETS") or None,
         on_empty="pause" if on_empty == "pause" else "fail",
         finish=_finish(seam, caption_font, burn_captions=burn_captions),
+        webhook=_webhook(env),
     )
+
+
+def _webhook(env: Mapping[str, str]) -> Webhook | None:
+    url = env.get("SHOTCHAIN_WEBHOOK_URL", "").strip()
+    if not url:
+        return None
+    _check_address(url)
+    net_s = _number(env, "SHOTCHAIN_WEBHOOK_NET_S", 60.0, least=1, most=3600, of="seconds")
+    return Webhook(url.rstrip("/"), webhook_secret(env), net_s)
+
+
+def webhook_secret(env: Mapping[str, str]) -> str:
+    """What the addresses of webhooks are made unguessable with.
+
+    Raises:
+        SettingsError: There is none, or one that could be guessed.
+    """
+    secret = env.get("SHOTCHAIN_WEBHOOK_SECRET", "").strip()
+    if len(secret) < _SHORTEST_SECRET:
+        raise SettingsError(
+            "SHOTCHAIN_WEBHOOK_SECRET is " + ("too short" if secret else "not set"),
+            advice=f"Set it to {_SHORTEST_SECRET} random characters or more, the same on every machine.",
+        )
+    return secret
 
 
 def _finish(seam: str, caption_font: str | None, *, burn_captions: bool) -> Finish:

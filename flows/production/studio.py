@@ -18,6 +18,7 @@ from tasks.clips.caches import bound_caches
 from tasks.clips.circuit import Circuit
 from tasks.clips.generate import Generator
 from tasks.clips.inputs import Inputs
+from tasks.clips.reports import LedgerReports
 from tasks.clips.scratch import scratch_folder
 from tasks.clips.slots import Slots
 from tasks.clips.store import ClipStore
@@ -100,7 +101,7 @@ async def open_studio(
         stack.callback(ledger.close)
         scratch = stack.enter_context(scratch_folder(settings.cache))
         await asyncio.to_thread(bound_caches, settings.cache, round(settings.cache_gb * 10**9))
-        client, poller = await stack.enter_async_context(open_provider(settings, observe))
+        client, poller = await stack.enter_async_context(open_provider(settings, observe, _reports(settings, ledger)))
         store = ClipStore(settings.work, settings.cache)
         await asyncio.to_thread(store.check)
         retries = next((count for count in (settings.retries, plan.retries) if count is not None), DEFAULT_RETRIES)
@@ -148,6 +149,13 @@ async def open_studio(
             except ShotchainError as error:
                 # It hides no result and no other error; the end of the lease gives back what is reserved.
                 observe(Event(Stage.NOTE, message=f"the run's end could not be written down: {error.message}"))
+
+
+def _reports(settings: Settings, ledger: Ledger) -> LedgerReports | None:
+    """What the provider reports to `shotchain webhook`; the emulator inside has nobody to report to."""
+    if settings.webhook is None or settings.identity == "emulator":
+        return None
+    return LedgerReports(ledger, settings.webhook.net_s)
 
 
 def _tell_soon(loop: asyncio.AbstractEventLoop, observe: Observer, text: str) -> None:

@@ -25,6 +25,7 @@ from typing import Any
 from tasks.clips.circuit import STOPPERS, Circuit
 from tasks.clips.endings import state_after, state_of_verdict, write_end, write_success
 from tasks.clips.recall import ask_for_result, look, other_account, recorded_error, unknown_outcome
+from tasks.clips.reports import addressed
 from tasks.clips.writing import in_ledger
 from tasks.errors import (
     Charged,
@@ -150,7 +151,7 @@ class Driver:
 
     async def _request(self, attempt: Attempt, order: Order) -> Mapping[str, Any]:
         try:
-            return {**await order.build(), "taskUUID": attempt.task_uuid}
+            return addressed(await order.build(), attempt.task_uuid, self._settings)
         except STOPPERS as error:
             self._circuit.trip(error)  # an input could not be uploaded, and the next will not be either
             raise

@@ -14,7 +14,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, update
 
 from tasks.errors import Charged
-from tasks.ledger import accounts, approvals, leases, lifetime, plans, standing
+from tasks.ledger import accounts, approvals, leases, lifetime, notices, plans, standing
 from tasks.ledger.correct import correct, settle
 from tasks.ledger.engine import connect
 from tasks.ledger.limits import Limits, StandingBudget
@@ -100,6 +100,20 @@ class Ledger(Questions):
         limits = Limits(run_usd=budget_usd, shot_usd=shot_budget_usd, standing=tuple(budgets)).for_tags(tags)
         facts = {"run_id": run_id, "provider": provider, "account": account, "storyboard": storyboard}
         self._database.write(lambda connection: lifetime.begin(connection, **facts, limits=limits, tags=tags))
+
+    def keep_notice(self, task_uuid: str, body: str) -> bool:
+        """Keep what the provider reported of a task, for whoever waits for it; the same report is kept once.
+
+        It changes no attempt: the run that waits reads it as if it had asked.
+
+        Args:
+            task_uuid: The task.
+            body: The report, JSON of one object, as it came.
+
+        Returns:
+            Whether there is such an attempt; of others nothing is kept.
+        """
+        return self._database.write(lambda connection: notices.keep(connection, task_uuid, body))
 
     def raise_budget(self, provider: str, name: str, limit_usd: Decimal, *, may_lower: bool = True) -> None:
         """Set another limit for a standing budget until its current period ends.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from sqlalchemy import Connection, select
 
-from tasks.ledger import accounts, approvals, leases, plans, standing
+from tasks.ledger import accounts, approvals, leases, notices, plans, standing
 from tasks.ledger.engine import Database, json_text
 from tasks.ledger.limits import StandingBudget
 from tasks.ledger.records import Approval, Attempt, BudgetState, RememberedPlan, Run, Sums, TimedClip, Totals
@@ -36,6 +37,10 @@ class Questions:
     def remembered_plans(self, provider: str | None = None) -> list[RememberedPlan]:
         """The latest plan of each storyboard that runs were made from, oldest first."""
         return self._database.read(lambda connection: plans.remembered(connection, provider))
+
+    def notices(self, task_uuids: Iterable[str]) -> list[Mapping[str, Any]]:
+        """What the provider reported of these tasks of its own accord, as it came, oldest first."""
+        return self._database.read(lambda connection: notices.kept(connection, task_uuids))
 
     def live(self, provider: str, content_key: str) -> Attempt | None:
         """The attempt that holds this key, if one does."""

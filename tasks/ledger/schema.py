@@ -15,13 +15,14 @@ __all__ = [
     "attempts",
     "budgets",
     "leases",
+    "notices",
     "plans",
     "reuses",
     "run_budgets",
     "runs",
 ]
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every version of the schema that this shotchain knows, oldest first; the last is the current one."""
 
 # A name of our own: on a shared server `alembic_version` may belong to somebody else.
@@ -86,6 +87,16 @@ leases = Table(
     Column("holder", Text, primary_key=True),
     Column("until", BigInteger, nullable=False),
     Column("run_id", Text),
+)
+
+# What the provider reported of its own accord, once each, for whoever waits for it on whatever machine.
+notices = Table(
+    "notices",
+    METADATA,
+    Column("task_uuid", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
 )
 
 # The latest plan of each storyboard that a run was made from.

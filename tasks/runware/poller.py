@@ -11,6 +11,7 @@ import copy
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from tasks.errors import KeyRefused, NoCredit, OutcomeUnknown, RateLimited, ShotchainError
 from tasks.runware.client import RunwareClient
@@ -19,13 +20,15 @@ from tasks.runware.messages import Reply, VideoResult
 from tasks.runware.pace import Pace
 from tasks.runware.pauses import Pauses
 
-__all__ = ["Ended", "Poller"]
+__all__ = ["Ended", "Poller", "Reports"]
 
 # How many tasks one request asks about: all, as long as the provider takes that.
 _BATCHES = (sys.maxsize, 100, 1)
 # After so many failed questions about many, or so many answers that leave one out, one is asked about alone.
 _PROBE_AFTER = 3
 _RESUMED_S = 1.0
+# Reading what was reported costs the provider nothing.
+_LISTEN_S = 0.5
 _MOST_STRETCH = 5
 _STILL = "The task is still the provider's; run the same command again to fetch it."
 
@@ -39,6 +42,20 @@ class Ended:
 
     results: tuple[VideoResult, ...]
     failure: ShotchainError | None = None
+
+
+class Reports(Protocol):
+    """What the provider tells of its own accord; `net_s` is how often, in seconds, it is asked all the same."""
+
+    net_s: float
+
+    async def of(self, task_uuids: Sequence[str]) -> Reply:
+        """All that was told of these tasks, as one reply.
+
+        Raises:
+            ShotchainError: It cannot be read just now.
+        """
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -66,12 +83,21 @@ class Poller:
         client: Asks.
         say: Told once, in a sentence, when something unusual happens.
         pauses: Jitter and backoff.
+        reports: What is told without being asked for; None where nothing is.
     """
 
     def __init__(
-        self, client: RunwareClient, *, say: Callable[[str], None] = lambda _: None, pauses: Pauses | None = None
+        self,
+        client: RunwareClient,
+        *,
+        say: Callable[[str], None] = lambda _: None,
+        pauses: Pauses | None = None,
+        reports: Reports | None = None,
     ) -> None:
         self._client = client
+        self._reports = reports
+        self._is_deaf = False
+        self._listening: asyncio.Task[None] | None = None
         self._say = say
         self._pauses = pauses or Pauses()
         self._waiting: list[_Waiting] = []
@@ -133,11 +159,13 @@ class Poller:
         )
         self._waiting.append(entry)
         # What was in work before anyone here waited for it may be over already.
-        first_s = Pace.soonest_s if waited_s > _RESUMED_S else self._pace.pause_s(waited_s, self._longest_s(now))
+        first_s = Pace.soonest_s if waited_s > _RESUMED_S else self._pause_s(waited_s, self._longest_s(now))
         entry.next_s = max(now + self._pauses.jittered_s(first_s), self._quiet_until_s)
         self._news.set()
         if self._loop_task is None or self._loop_task.done():
             self._loop_task = asyncio.create_task(self._run(), name="poller")
+        if self._reports is not None and (self._listening is None or self._listening.done()):
+            self._listening = asyncio.create_task(self._listen(self._reports), name="reports")
         try:
             return await entry.done
         finally:
@@ -145,14 +173,44 @@ class Poller:
 
     async def close(self) -> None:
         """Stop asking. Whoever still waits is cancelled."""
-        if self._loop_task is not None:
-            self._loop_task.cancel()
-            await asyncio.gather(self._loop_task, return_exceptions=True)
+        running = [task for task in (self._loop_task, self._listening) if task is not None]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         for entry in list(self._waiting):
             entry.done.cancel()
 
     def _longest_s(self, now: float) -> float:
         return now - min((entry.joined_s for entry in self._waiting), default=now)
+
+    def _pause_s(self, waited_s: float, longest_s: float) -> float:
+        """Seconds to the next question about a task: long ones where answers come by themselves."""
+        if self._reports is not None and not self._is_deaf:
+            return self._reports.net_s
+        return self._pace.pause_s(waited_s, longest_s)
+
+    async def _listen(self, reports: Reports) -> None:
+        """Read what is told of whoever is waited for, as an answer to a question would be read."""
+        while self._waiting:
+            await asyncio.sleep(self._pauses.jittered_s(_LISTEN_S))
+            try:
+                reply = await reports.of(list(dict.fromkeys(entry.task_uuid for entry in self._waiting)))
+            except ShotchainError as error:
+                if not self._is_deaf:
+                    self._say(f"What the provider reports cannot be read just now ({error.message}); asking for it.")
+                self._is_deaf = True
+                continue
+            except Exception as error:  # noqa: BLE001 -- whoever waits must hear of it, whatever it is
+                for entry in list(self._waiting):
+                    self._raise(entry, error)
+                return
+            self._is_deaf = False
+            for entry in list(self._waiting):
+                if reply.is_known(entry.task_uuid) or reply.error_of(entry.task_uuid):
+                    self._read(entry, reply, alone=False)
+                    if entry.done.done():
+                        self._drop(entry)
+                        self._news.set()
 
     async def _run(self) -> None:
         try:
@@ -318,8 +376,8 @@ class Poller:
         stretch = 1 if self._batch > 1 else min(len(self._waiting), _MOST_STRETCH)
         for entry in asked:
             if not entry.done.done():
-                pause_s = self._pace.pause_s(now - entry.since_s, longest_s)
-                entry.next_s = now + jitter * min(Pace.latest_s, stretch * pause_s)
+                pause_s = self._pause_s(now - entry.since_s, longest_s)
+                entry.next_s = now + jitter * min(max(Pace.latest_s, pause_s), stretch * pause_s)
 
 
 def _unanswered(error: ShotchainError) -> OutcomeUnknown:

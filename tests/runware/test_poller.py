@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
 
-from tasks.errors import KeyRefused, NoCredit, OutcomeUnknown, ProviderFailed
+from tasks.errors import KeyRefused, NoCredit, OutcomeUnknown, ProviderFailed, StorageUnreachable
 from tasks.runware.client import RunwareClient
-from tasks.runware.messages import VideoResult
+from tasks.runware.messages import Reply, VideoResult, read_reply
 from tasks.runware.pauses import Pauses
 from tasks.runware.poller import Ended, Poller
 from tests.runware.provider import Provider
@@ -263,3 +265,123 @@ def sorted_out(items: list[dict[str, Any]]) -> dict[str, Any]:
         "data": [one for one in items if one["status"] != "error"],
         "errors": [one for one in items if one["status"] == "error"],
     }
+
+
+@dataclass
+class Told:
+    """What a provider tells of its own accord."""
+
+    net_s: float = 1_000.0
+    items: list[dict[str, Any]] = field(default_factory=list)
+    is_down: bool = False
+    asked: int = 0
+
+    async def of(self, task_uuids: Sequence[str]) -> Reply:
+        self.asked += 1
+        if self.is_down:
+            raise StorageUnreachable("the ledger does not answer")
+        return read_reply(200, {"data": [item for item in self.items if item["taskUUID"] in task_uuids]})
+
+    def tell(self, task_uuid: str, **facts: Any) -> None:
+        video = {"videoUUID": f"video of {task_uuid}", "videoURL": "https://x/v.mp4", "cost": Decimal("0.42")}
+        self.items.append({"taskType": "videoInference", "taskUUID": task_uuid, **video, **facts})
+
+
+class TestReports:
+    """What comes by itself is not asked for; what does not come is, once in a while."""
+
+    @asynccontextmanager
+    async def polling(
+        self, provider: Provider, told: Told, say: Callable[[str], None] = lambda _: None
+    ) -> AsyncIterator[Poller]:
+        async with RunwareClient("https://api.test/v1", "a-key", transport=provider) as client:
+            poller = Poller(client, say=say, pauses=PAUSES, reports=told)
+            yield poller
+            await poller.close()
+
+    async def test_what_was_told_is_not_asked_for(self) -> None:
+        uuids = [f"task {number}" for number in range(50)]
+        provider, told = taking(*uuids, polls=float("inf")), Told()
+        async with self.polling(provider, told) as poller:
+            waiting = [asyncio.create_task(poller.wait(uuid, deadline_s=20)) for uuid in uuids]
+            for uuid in reversed(uuids):
+                await asyncio.sleep(0.002)
+                told.tell(uuid)
+            results = await asyncio.gather(*waiting)
+
+        assert [result.task_uuid for result in results if isinstance(result, VideoResult)] == uuids
+        assert provider.counts["posts"] == 0
+
+    async def test_one_that_was_lost_is_asked_for_after_one_interval(self) -> None:
+        # Pauses are 0.004 of what they say, so this is 0.2 s.
+        provider, told = taking("one", "lost"), Told(net_s=50.0)
+        told.tell("one")
+        loop = asyncio.get_running_loop()
+        async with self.polling(provider, told) as poller:
+            began_s = loop.time()
+            one, lost = await asyncio.gather(poller.wait("one", deadline_s=20), poller.wait("lost", deadline_s=20))
+            took_s = loop.time() - began_s
+
+        assert isinstance(one, VideoResult)
+        assert isinstance(lost, VideoResult)
+        assert 0.15 < took_s < 0.6
+        assert provider.counts["posts"] == 1
+
+    async def test_a_failure_that_was_told_ends_the_waiting(self) -> None:
+        provider, told = taking("one", polls=float("inf")), Told()
+        told.items.append({"taskUUID": "one", "status": "error", "error": {"code": "inferenceError", "message": "no"}})
+        async with self.polling(provider, told) as poller:
+            failed = await poller.wait("one", deadline_s=5)
+
+        assert isinstance(failed, ProviderFailed)
+        assert failed.code == "inferenceError"
+
+    async def test_what_is_told_of_others_or_again_changes_nothing(self) -> None:
+        provider, told = taking("one", "two", polls=float("inf")), Told()
+        told.tell("somebody else's")
+        told.tell("one")
+        told.tell("one")
+        async with self.polling(provider, told) as poller:
+            assert isinstance(await poller.wait("one", deadline_s=5), VideoResult)
+            with pytest.raises(OutcomeUnknown):
+                await poller.wait("two", deadline_s=0.1)
+
+    async def test_all_results_of_a_task_are_waited_for(self) -> None:
+        provider, told = taking("one", polls=float("inf")), Told()
+        told.tell("one", videoUUID="first")
+        async with self.polling(provider, told) as poller:
+            waiting = asyncio.create_task(poller.wait_all("one", 2, deadline_s=5))
+            await asyncio.sleep(0.05)
+            assert not waiting.done()
+            told.tell("one", videoUUID="second")
+            ended = await waiting
+
+        assert [result.video_uuid for result in ended.results] == ["first", "second"]
+
+    async def test_while_nothing_can_be_read_everything_is_asked_for(self) -> None:
+        provider, told, said = taking("one", "two", polls=3), Told(is_down=True), list[str]()
+        heard = asyncio.Event()
+
+        def hear(text: str) -> None:
+            said.append(text)
+            heard.set()
+
+        async with self.polling(provider, told, hear) as poller:
+            first = asyncio.create_task(poller.wait("one", deadline_s=20))
+            await heard.wait()
+            # Whoever comes now is asked for at the usual pace, and takes the other along.
+            assert isinstance(await poller.wait("two", deadline_s=20), VideoResult)
+            assert isinstance(await first, VideoResult)
+
+        (words,) = said
+        assert words.startswith("What the provider reports cannot be read just now (the ledger does not answer)")
+
+    async def test_nobody_listens_when_nobody_waits(self) -> None:
+        provider, told = taking("one"), Told()
+        told.tell("one")
+        async with self.polling(provider, told) as poller:
+            await poller.wait("one", deadline_s=5)
+            await asyncio.sleep(0.02)
+            asked = told.asked
+            await asyncio.sleep(0.05)
+            assert told.asked == asked
