@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from tasks.emulator.deliveries import Journal
 from tasks.emulator.errors import WireError, conflict, invalid, missing
 from tasks.emulator.fates import Fate
 from tasks.emulator.fields import Fields, read_uuid4
@@ -60,6 +61,7 @@ class Desk:
         self._store = store
         self._renderers = renderers
         self._fates = fates
+        self._journal = Journal(store)
         self._accepting = threading.Lock()
         self._answers: dict[str, Callable[[dict[str, Any], str], Items]] = {
             "videoInference": self._video_inference,
@@ -123,6 +125,8 @@ class Desk:
         with self._accepting:
             occurrence = self._store.claim_occurrence(content_key)
             record = self._record(order, sources, content_key, occurrence, task)
+            if record.webhook_url or record.upload_endpoint:
+                self._journal.expect(record.task_uuid)
             try:
                 self._store.add_task(record)
             except FileExistsError as error:
@@ -303,6 +307,7 @@ class Desk:
                     "submitted_at": record.accepted_at,
                     "finished_at": max(times) if is_over else None,
                     "request": record.request,
+                    "deliveries": self._journal.told(record),
                 }
             )
             total += charge

@@ -1,6 +1,7 @@
 """What can go wrong, as data: each fault by its name in a fault plan, with its own fields.
 
-When it does is said in `tasks.emulator.rule`. Faults of results are in `tasks.emulator.result_faults`.
+When it does is said in `tasks.emulator.rule`. Faults of results are in `tasks.emulator.result_faults`, those of what
+the emulator sends on its own in `tasks.emulator.delivery_faults`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from tasks.emulator.delivery_faults import ChangeWebhook, DelayWebhook, HoldWebhook, LoseWebhook, RepeatWebhook
 from tasks.emulator.fates import Failure, Fate
 from tasks.emulator.result_faults import Cost, Expire, Fail, Media, Nsfw, Stuck
 from tasks.emulator.rule import ASKING_CALLS, POSTED_CALLS, Call, HttpError, Phase, Rule, Seconds, Share
@@ -227,7 +229,12 @@ AnyRule = Annotated[
     | Cost
     | Nsfw
     | Expire
-    | Media,
+    | Media
+    | LoseWebhook
+    | DelayWebhook
+    | HoldWebhook
+    | RepeatWebhook
+    | ChangeWebhook,
     Field(discriminator="fault"),
 ]
 

@@ -128,13 +128,17 @@ class TaskRecord:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one result ended, and when (Unix seconds). `error` is why it failed, without which it succeeded."""
+    """How one result ended, and when (Unix seconds). `error` is why it failed, without which it succeeded.
+
+    `by` is the emulator that ended it.
+    """
 
     rendered_at: float
     error: str | None = None
     code: str = "processingFailed"
     parameter: str | None = None
     charged: bool = False
+    by: str = ""
 
     @classmethod
     def of_failure(cls, failure: Failure, now: float) -> Outcome:

@@ -22,7 +22,9 @@ __all__ = [
     "Share",
 ]
 
-CallKind = Literal["submit", "poll", "details", "upload", "download"]
+CallKind = Literal["submit", "poll", "details", "upload", "download", "webhook"]
+"""What a client does, and last what the emulator does on its own."""
+
 Phase = Literal["before", "accepted", "answer"]
 """Before a call is handled; when a task has been accepted; when the answer is ready."""
 
@@ -36,13 +38,17 @@ HttpError = Annotated[int, Field(ge=400, le=599)]
 
 @dataclass(frozen=True)
 class Call:
-    """One call, or one task of a POST: its kind, the task it is about, and how many questions came with it."""
+    """One call, or one task of a POST: its kind, the task it is about, and how many questions came with it.
+
+    `result` is the number (1 is the first) of the result that a call of the emulator's own is about.
+    """
 
     kind: CallKind
     task_uuid: str
     prompt: str = ""
     questions: int = 1
     is_known: bool = True
+    result: int = 0
 
 
 class Rule(BaseModel):

@@ -84,10 +84,11 @@ class EmulatorServer:
             folder = self._temporary.name if self._temporary else self.settings.state_dir
             store = StateStore(Path(folder or "."))
             self._origin = _origin_of(self._socket, self.settings.host)
-            self._couriers = Couriers(store, self._origin)
+            mischief = Mischief(self.faults, store)
+            self._couriers = Couriers(self.settings, store, mischief, self._origin)
             instant = InstantClips(store) if self.settings.instant else None
             self._renderers = Renderers(store, self._couriers.send, instant)
-            desk = Desk(self.settings, store, self._renderers, Mischief(self.faults, store).fates)
+            desk = Desk(self.settings, store, self._renderers, mischief.fates)
             config = uvicorn.Config(
                 build_app(self.settings, store, desk, self.faults),
                 log_config=None,
@@ -107,12 +108,13 @@ class EmulatorServer:
             )
             self._thread.start()
             _wait_until_started(self._server, self._thread)
+            self._couriers.start(self._renderers.ensure)
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop within two seconds. Renderings are given up; with a state folder they go on next time."""
+        """Stop within two seconds. Renderings and deliveries are given up; with a state folder they go on next time."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join(_GRACE_S)

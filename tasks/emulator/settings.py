@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from tasks.emulator.delivery_settings import WebhookSettings
 from tasks.errors import SettingsError
 
 __all__ = ["EmulatorSettings"]
@@ -30,6 +31,7 @@ class EmulatorSettings:
         unknown_task_error: Answer `taskNotFound` to a poll for an unknown task, instead of an empty `data`.
         instant: Hand out shared clips of the right size, length and rate, which do not show what was asked for.
         faults: A fault plan, or the file that holds one; see `tasks.emulator.faults`.
+        webhooks: Where webhooks go, what they say, and how often they are tried.
 
     Raises:
         SettingsError: A value is outside of what is said above.
@@ -46,6 +48,7 @@ class EmulatorSettings:
     unknown_task_error: bool = False
     instant: bool = False
     faults: Path | Mapping[str, Any] | None = None
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

@@ -8,6 +8,9 @@
     uploads/UUID.json     one upload
     media/SHA256          bytes of inputs and uploads
     addresses/UUID.json   which of a video's addresses have expired
+    undelivered/UUID      a task of which something is still to be brought somewhere
+    deliveries/UUID.json  what was sent of one result, and with which success
+    running/ID            locked by the emulator of that name as long as it runs
     instant/KEY.mp4       clips that many results share
     counts/ID.json        what one running emulator has counted
     remote.json           optional, written by people: what a remote URL stands for
@@ -24,7 +27,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +37,7 @@ from tasks.errors import SettingsError
 
 __all__ = ["COUNTED", "StateStore"]
 
-COUNTED = ("posts", "videoInference", "getResponse", "rejected", "downloads")
+COUNTED = ("posts", "videoInference", "getResponse", "rejected", "downloads", "webhooks", "uploads")
 _FAULT = "fault:"
 _FOLDERS = (
     "tasks",
@@ -45,6 +48,9 @@ _FOLDERS = (
     "uploads",
     "media",
     "addresses",
+    "undelivered",
+    "deliveries",
+    "running",
     "instant",
     "counts",
     "parts",
@@ -57,12 +63,17 @@ class StateStore:
     Args:
         root: The folder; it is made if it is not there.
 
+    Attributes:
+        root: The folder.
+        name: Of the emulator that uses this object, among all of the folder.
+
     Raises:
         SettingsError: It cannot be written to.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.name = str(uuid.uuid4())
         try:
             for name in _FOLDERS:
                 (root / name).mkdir(parents=True, exist_ok=True)
@@ -72,7 +83,7 @@ class StateStore:
         self._outcomes: dict[str, Outcome] = {}
         self._occurrences: dict[str, int] = {}
         self._counts: Counter[str] = Counter()
-        self._counts_name = f"counts/{uuid.uuid4()}.json"
+        self._counts_name = f"counts/{self.name}.json"
         self._lock = threading.Lock()
 
     # Files
@@ -96,10 +107,16 @@ class StateStore:
         finally:
             part.unlink(missing_ok=True)
 
-    def _write_json(self, name: str, fields: dict[str, Any], *, exclusive: bool = False) -> None:
+    def write_json(self, name: str, fields: dict[str, Any], *, exclusive: bool = False) -> None:
+        """Keep a file of the folder, whole.
+
+        Raises:
+            FileExistsError: It is there, and is to be `exclusive`.
+        """
         self._write(name, json.dumps(fields).encode(), exclusive=exclusive)
 
-    def _read_json(self, name: str) -> dict[str, Any] | None:
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """What a file of the folder holds; None if there is none."""
         try:
             content = self.path(name).read_bytes()
         except FileNotFoundError:
@@ -117,13 +134,13 @@ class StateStore:
         """
         for result in task.results:
             self._write(f"results/{result.video_uuid}", task.task_uuid.encode())
-        self._write_json(f"tasks/{task.task_uuid}.json", task.as_json(), exclusive=True)
+        self.write_json(f"tasks/{task.task_uuid}.json", task.as_json(), exclusive=True)
         self._tasks[task.task_uuid] = task
 
     def task(self, task_uuid: str) -> TaskRecord | None:
         """The task of that UUID, whichever emulator accepted it."""
         if task_uuid not in self._tasks:
-            fields = self._read_json(f"tasks/{task_uuid}.json")
+            fields = self.read_json(f"tasks/{task_uuid}.json")
             if fields is None:
                 return None
             self._tasks[task_uuid] = TaskRecord.from_json(fields)
@@ -174,7 +191,7 @@ class StateStore:
     def outcome(self, video_uuid: str) -> Outcome | None:
         """How the rendering of a video ended, None while it has not."""
         if video_uuid not in self._outcomes:
-            fields = self._read_json(f"outcomes/{video_uuid}.json")
+            fields = self.read_json(f"outcomes/{video_uuid}.json")
             if fields is None:
                 return None
             self._outcomes[video_uuid] = Outcome(**fields)
@@ -182,8 +199,9 @@ class StateStore:
 
     def add_outcome(self, video_uuid: str, outcome: Outcome) -> bool:
         """Keep how a rendering ended; False if another emulator was first, whose word then stands."""
+        outcome = replace(outcome, by=self.name)
         try:
-            self._write_json(f"outcomes/{video_uuid}.json", asdict(outcome), exclusive=True)
+            self.write_json(f"outcomes/{video_uuid}.json", asdict(outcome), exclusive=True)
         except FileExistsError:
             return False
         self._outcomes[video_uuid] = outcome
@@ -191,7 +209,7 @@ class StateStore:
 
     def address(self, video_uuid: str) -> int:
         """How many addresses of a video have expired, which is the number of the one to hand out."""
-        return int((self._read_json(f"addresses/{video_uuid}.json") or {}).get("expired", 0))
+        return int((self.read_json(f"addresses/{video_uuid}.json") or {}).get("expired", 0))
 
     def serve_address(self, video_uuid: str, number: int, expiry: Expiry, *, counts: bool) -> bool:
         """Whether a video's address of that number serves a download now.
@@ -207,7 +225,7 @@ class StateStore:
         """
         name = f"addresses/{video_uuid}.json"
         with self._lock:
-            state = {"expired": 0, "downloads": 0, **(self._read_json(name) or {})}
+            state = {"expired": 0, "downloads": 0, **(self.read_json(name) or {})}
             if number != state["expired"]:
                 return False
             if number >= expiry.addresses:
@@ -215,7 +233,7 @@ class StateStore:
             serves = bool(state["downloads"] < expiry.after_downloads)
             if counts:
                 after = {"downloads": state["downloads"] + 1} if serves else {"expired": number + 1, "downloads": 0}
-                self._write_json(name, state | after)
+                self.write_json(name, state | after)
             return serves
 
     # Media
@@ -229,11 +247,11 @@ class StateStore:
 
     def add_upload(self, upload: UploadRecord) -> None:
         """Keep an upload."""
-        self._write_json(f"uploads/{upload.media_uuid}.json", asdict(upload))
+        self.write_json(f"uploads/{upload.media_uuid}.json", asdict(upload))
 
     def upload(self, media_uuid: str) -> UploadRecord | None:
         """The upload of that UUID."""
-        fields = self._read_json(f"uploads/{media_uuid}.json")
+        fields = self.read_json(f"uploads/{media_uuid}.json")
         return None if fields is None else UploadRecord(**fields)
 
     def delete_upload(self, media_uuid: str) -> bool:
@@ -246,7 +264,7 @@ class StateStore:
 
     def remote(self, url: str) -> dict[str, Any]:
         """What `remote.json` says about a remote URL: `file` (below the folder), or `duration_s`."""
-        entry = (self._read_json("remote.json") or {}).get(url, {})
+        entry = (self.read_json("remote.json") or {}).get(url, {})
         return entry if isinstance(entry, dict) else {}
 
     # Counts
@@ -255,7 +273,7 @@ class StateStore:
         """Count something that happened, for the books."""
         with self._lock:
             self._counts[name] += times
-            self._write_json(self._counts_name, dict(self._counts))
+            self.write_json(self._counts_name, dict(self._counts))
 
     def count_fault(self, name: str) -> None:
         """Count a fault that was given."""
@@ -280,6 +298,6 @@ class StateStore:
 
     def _count_files(self) -> Iterator[dict[str, int]]:
         for path in (self.root / "counts").glob("*.json"):
-            fields = self._read_json(f"counts/{path.name}")
+            fields = self.read_json(f"counts/{path.name}")
             if fields is not None:
                 yield fields

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -26,10 +27,12 @@ from flows import cli
 from flows.commands.emulator import emulator
 from flows.commands.render import render
 from tasks.emulator import EmulatorServer, EmulatorSettings
+from tasks.emulator.delivery_settings import Tries, WebhookSettings
 from tasks.emulator.fault_plan import FAULTS, parse_faults
 from tasks.emulator.faults import AnyRule
 from tasks.emulator.result_faults import Media
 from tasks.emulator.rule import Rule
+from tests.emulator.receivers import Receiver, receiving, wait_until
 
 if TYPE_CHECKING:
     from tests.emulator.conftest import Api, Faulty, Pictures
@@ -57,11 +60,17 @@ def table(first: str) -> dict[str, set[str]]:
     return found
 
 
-def use(api: Faulty) -> None:
-    """What a patient client may do: four tasks, each sent, asked about and fetched more often than needed."""
+def rows(first: str) -> dict[str, list[str]]:
+    """The further cells of each row, by the name in its first, of the table that begins so."""
+    lines = PAGE.split(f"| {first} |")[1].split("\n\n")[0].splitlines()[2:]
+    return {cells[0].strip(" `"): cells[1:] for cells in (line.strip("|").split("|") for line in lines)}
+
+
+def use(api: Faulty, receiver: Receiver) -> None:
+    """What a patient client may do: four tasks, each sent, asked about and fetched more often than needed, and told."""
     ended = contextlib.suppress(httpx.RemoteProtocolError)
     for number in range(4):
-        task = api.text_task(positivePrompt=f"A tram in the harbour, {number}")
+        task = api.text_task(positivePrompt=f"A tram in the harbour, {number}", webhookURL=receiver.url)
         question = {"taskType": "getResponse", "taskUUID": task["taskUUID"]}
         unknown = {"taskType": "getResponse", "taskUUID": str(uuid.uuid4())}
         for _ in range(4):
@@ -82,10 +91,13 @@ def use(api: Faulty) -> None:
 @pytest.mark.parametrize("block", blocks("yaml faults"), ids=lambda block: block.split("fault: ")[1].split(",")[0])
 def test_each_rule_of_an_example_is_met(faulty: Faulty, block: str) -> None:
     assert faulty.http.put(faulty.plan_url, content=block).status_code == 200
-
-    use(faulty)
-
     rules = yaml.safe_load(block)["rules"]
+
+    with receiving() as receiver:
+        use(faulty, receiver)
+        # What is sent on its own comes when it comes.
+        wait_until(lambda: all(faulty.given()) or "webhook" not in block)
+
     given = faulty.given()
     assert len(given) == len(rules)
     assert [rule for rule, times in zip(rules, given, strict=True) if not times] == []
@@ -102,14 +114,32 @@ def test_every_fault_and_its_fields_are_told() -> None:
         get_args(kind.model_fields["fault"].annotation)[0]: kind for kind in get_args(get_args(AnyRule)[0])
     }
     common = {*Rule.model_fields, "results"}
-    fields = {name: set(kind.model_fields) - common for name, kind in kinds.items()}
-    media = fields.pop("media")
+    own = {name: set(kind.model_fields) - common for name, kind in kinds.items()}
+    media = own.pop("media")
     told = table("fault")
 
     assert told.pop("media") == set()
-    assert told == fields
+    assert told == own
     assert set(table("field")) == media == set(Media.model_fields) - common
     assert set(table("when")) == set(Rule.model_fields) - {"fault"}
+
+
+@pytest.mark.parametrize("kind", [WebhookSettings, Tries])
+def test_every_setting_of_deliveries_is_told_with_its_default(kind: type[WebhookSettings | Tries]) -> None:
+    told = {name: cells[0].strip(" `") for name, cells in rows(f"`{kind.__name__}`").items()}
+
+    usual = kind()
+    assert told == {
+        each.name: f"{value:g}" if isinstance(value := getattr(usual, each.name), float) else shown(value)
+        for each in fields(kind)
+    }
+
+
+def shown(value: object) -> str:
+    """A default as the page shows it."""
+    if isinstance(value, str):
+        return f'"{value}"'
+    return f"{type(value).__name__}()" if is_dataclass(value) else str(value)
 
 
 def test_every_flag_is_told() -> None:
@@ -135,10 +165,10 @@ def test_the_programs_run(server: EmulatorServer) -> None:
                 names["runware"].close()
         told.append(output.getvalue().splitlines())
 
-    client, own = told
+    client, own, hooked = told
     assert client == ["0.42 True"]
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v1", own[0])
-    assert own[1] == "[0]"
+    assert [re.sub(r":\d+/", ":PORT/", line) for line in own] == ["http://127.0.0.1:PORT/v1", "[0]"]
+    assert [re.sub(r":\d+/", ":PORT/", line) for line in hooked] == ["http://127.0.0.1:PORT/v1"]
 
 
 @pytest.mark.parametrize("line", lines("shotchain emulator"))
