@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate, zip_longest
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import av
 
-from tasks.errors import FilmWrong, MediaError
-from tasks.media.boxes import video_time_runs
+from tasks.errors import MediaError
 from tasks.media.files import written_whole
 from tasks.media.reading import open_video
 from tasks.sequence.lossless.avcc import with_sets_of
+from tasks.sequence.lossless.check import Written, check_pictures, digest_of
 from tasks.sequence.lossless.coded import Coded
 from tasks.sequence.lossless.cutting import frames_ahead
 from tasks.sequence.lossless.packets import CodedPacket, packets_of
@@ -28,6 +27,7 @@ from tasks.sequence.timeline import Cut, FilmLayout
 
 __all__ = ["JoinedPictures", "join_lossless"]
 
+_BT709, _LIMITED = 1, 1
 _ADVICE: Final = "join them without the lossless mode: then every clip is encoded for the film"
 
 
@@ -47,14 +47,6 @@ class JoinedPictures:
     def identical(self) -> Fraction:
         """The share of frames that are the clips' own."""
         return Fraction(self.copied, self.frames)
-
-
-class _Coded(NamedTuple):
-    """A packet of the film: its times in ticks, and its bytes by their sha256."""
-
-    pts: int
-    dts: int
-    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +99,8 @@ async def join_lossless(cuts: Sequence[Cut], layout: FilmLayout, output: Path, f
     pieces = await _prepared(cuts, layout, folder)
     row = _row(pieces, clips)
     with written_whole(output) as temporary:
-        given = await in_thread(_copy, row, layout, temporary)
-        await in_thread(_check, row, given, layout, temporary)
+        written = await in_thread(_copy, row, layout, temporary)
+        await in_thread(check_pictures, temporary, layout, row.extradata, written)
     return JoinedPictures(
         path=output,
         frames=row.frames,
@@ -158,42 +150,25 @@ def _placed(stop: Stop, row: _Row, frame_ticks: int) -> Iterator[tuple[CodedPack
             count += 1
 
 
-def _copy(stop: Stop, row: _Row, layout: FilmLayout, output: Path) -> list[_Coded]:
-    """Write the film; gives what it has to hold, in its order."""
+def _copy(stop: Stop, row: _Row, layout: FilmLayout, output: Path) -> list[Written]:
+    """Write the film; gives what it is to hold."""
     tick = Fraction(1, layout.timescale)
     options = {"video_track_timescale": str(layout.timescale), "fflags": "+bitexact"}
-    given = []
+    written = []
     with (
         open_video(row.pieces[0].clip) as (_, like),
         av.open(str(output.absolute()), "w", format="mp4", container_options=options) as film,
     ):
         stream = film.add_stream_from_template(like)
-        stream.codec_context.extradata = row.extradata
+        context = stream.codec_context
+        context.extradata = row.extradata
+        # Untagged clips are bt709 here; written beside the pictures, players need not guess it from their size.
+        context.color_range = _LIMITED
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
         stream.time_base = tick
         for packet, pts, dts in _placed(stop, row, layout.frame_ticks):
-            given.append(_Coded(pts, dts, _digest(packet)))
+            written.append(Written(pts, dts, digest_of(packet)))
             packet.stream, packet.time_base = stream, tick
             packet.pts, packet.dts, packet.duration = pts, dts, layout.frame_ticks
             film.mux(packet)
-    return given
-
-
-def _check(stop: Stop, row: _Row, given: Sequence[_Coded], layout: FilmLayout, output: Path) -> None:
-    if (runs := video_time_runs(output)) != 1:
-        raise FilmWrong(f"the film's frames have {runs} runs of durations, not one", file=str(output))
-    with open_video(output) as (container, stream):
-        told = bytes(stream.codec_context.extradata or b"")
-        found = (stream.width, stream.height, stream.time_base, told)
-        if found != (layout.width, layout.height, Fraction(1, layout.timescale), row.extradata):
-            raise FilmWrong("the film's size, ticks or parameter sets are not those of its clips", file=str(output))
-        packets = (packet for packet in container.demux(stream) if packet.size)
-        for number, (packet, wanted) in enumerate(zip_longest(packets, given)):
-            stop.check()
-            if packet is None or wanted is None:
-                raise FilmWrong(f"the film does not have {row.frames} frames", file=str(output))
-            if (packet.pts, packet.dts, _digest(packet)) != wanted:
-                raise FilmWrong(f"packet {number} of the film is not what it was made from", file=str(output))
-
-
-def _digest(packet: CodedPacket) -> bytes:
-    return hashlib.sha256(packet).digest()
+    return written

@@ -74,7 +74,7 @@ async def prepare(earlier: Cut, later: Cut | None, layout: FilmLayout, folder: P
         MediaError: The clip cannot be decoded, or not joined so.
     """
     key = _key(earlier, later, layout)
-    note, tail = folder / f"{key}.json", folder / f"{key}.h264"
+    note, tail = folder / f"{key}.note", folder / f"{key}.h264"
     try:
         piece = await in_thread(_found, earlier, note, tail)
         if piece is None:
@@ -101,9 +101,10 @@ def _key(earlier: Cut, later: Cut | None, layout: FilmLayout) -> str:
 def _found(_: Stop, cut: Cut, note: Path, tail: Path) -> Piece | None:
     """A piece that was made before; one that was damaged since is not found."""
     try:
-        facts = json.loads(note.read_bytes())
+        digest, noted = note.read_bytes().split(b"\n", 1)
+        facts = json.loads(noted)
         sizes = tuple(facts["sizes"])
-        if sizes and hashlib.sha256(tail.read_bytes()).hexdigest() != facts["sha256"]:
+        if digest != _digest(noted, tail.read_bytes() if sizes else b""):
             return None
         return Piece(
             shot=cut.shot,
@@ -116,6 +117,10 @@ def _found(_: Stop, cut: Cut, note: Path, tail: Path) -> Piece | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _digest(noted: bytes, tail: bytes) -> bytes:
+    return hashlib.sha256(noted + tail).hexdigest().encode()
 
 
 def _make(stop: Stop, cut: Cut, later: Cut | None, layout: FilmLayout, note: Path, tail: Path) -> Piece:
@@ -137,14 +142,9 @@ def _keep(cut: Cut, copied: int, made: Tail | None, extradata: bytes, note: Path
     if made:
         with written_whole(tail) as temporary:
             temporary.write_bytes(data)
-    facts = {
-        "copied": copied,
-        "sizes": sizes,
-        "shown": shown,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "extradata": extradata.hex(),
-    }
+    facts = {"copied": copied, "sizes": sizes, "shown": shown, "extradata": extradata.hex()}
+    noted = json.dumps(facts).encode()
     # Last, since it vouches for the tail.
     with written_whole(note) as temporary:
-        temporary.write_text(json.dumps(facts), encoding="utf-8")
+        temporary.write_bytes(_digest(noted, data) + b"\n" + noted)
     return Piece(cut.shot, cut.clip, copied, tail if made else None, sizes, shown, extradata)

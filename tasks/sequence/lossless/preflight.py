@@ -21,7 +21,7 @@ _LENGTH_BYTES: Final = 4
 _BT709, _UNTAGGED, _LIMITED, _RANGE_UNTAGGED = 1, 2, 1, 0
 
 
-def why_not_lossless(cuts: Sequence[Cut], layout: FilmLayout) -> list[str]:
+def why_not_lossless(cuts: Sequence[Cut], layout: FilmLayout, *, from_start: bool = True) -> list[str]:
     """Every reason why a film of these cuts needs encoding, one sentence each; none means that it does not.
 
     Blocks, for some hundredths of a second a clip that was not read before.
@@ -33,11 +33,12 @@ def why_not_lossless(cuts: Sequence[Cut], layout: FilmLayout) -> list[str]:
     Args:
         cuts: In the film's order.
         layout: The film's size and rate.
+        from_start: Whether the film begins with the first of them; otherwise they are some that follow one another.
 
     Raises:
         MediaError: A clip cannot be read.
     """
-    return reasons(cuts, read_clips(Stop(), cuts), layout)
+    return reasons(cuts, read_clips(Stop(), cuts), layout, from_start=from_start)
 
 
 def read_clips(stop: Stop, cuts: Sequence[Cut]) -> list[Coded]:
@@ -53,11 +54,11 @@ def read_clips(stop: Stop, cuts: Sequence[Cut]) -> list[Coded]:
     return clips
 
 
-def reasons(cuts: Sequence[Cut], clips: Sequence[Coded], layout: FilmLayout) -> list[str]:
+def reasons(cuts: Sequence[Cut], clips: Sequence[Coded], layout: FilmLayout, *, from_start: bool = True) -> list[str]:
     """See `why_not_lossless`; `clips` are what was read of the cuts' clips."""
     found = []
     for number, (cut, clip) in enumerate(zip(cuts, clips, strict=True)):
-        found += [f"shot '{cut.shot}': {words}" for words in _of_cut(cut, is_first=number == 0)]
+        found += [f"shot '{cut.shot}': {words}" for words in _of_cut(cut, is_first=from_start and number == 0)]
         found += [f"shot '{cut.shot}': its clip {words}" for words in _of_clip(cut, clip, layout)]
         found += [f"shot '{cut.shot}': its clip {words} of shot '{cuts[0].shot}'" for words in _between(clips[0], clip)]
     for earlier, later in pairwise(cuts):

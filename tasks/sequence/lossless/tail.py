@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Final
 
 import av
@@ -30,8 +30,9 @@ from tasks.sequence.timeline import FilmLayout
 __all__ = ["Tail", "check_piece", "encode_tail"]
 
 _ENCODER: Final = "libx264"
-# One at a time, for a moment: an encoder holds more memory than all that is decoded beside it.
-_ENCODING: Final = Lock()
+# One at a time, for a moment, and in one thread: an encoder takes more memory than all that is decoded beside it, and
+# the thread keeps that for the next one.
+_ENCODING: Final = ThreadPoolExecutor(1, thread_name_prefix="tails")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,8 @@ def encode_tail(stop: Stop, clip: Coded, copied: int, kept: int, layout: FilmLay
     frames = list(_frames(stop, clip, copied, kept))
     if len(frames) < kept - copied:
         raise MediaError(f"this clip does not have {kept} frames that can be decoded", file=str(clip.path))
-    with _ENCODING, _libav("encoded again", clip.path):
-        return _encoded(stop, clip, frames, layout)
+    with _libav("encoded again", clip.path):
+        return _ENCODING.submit(_encoded, stop, clip, frames, layout).result()
 
 
 def _encoded(stop: Stop, clip: Coded, frames: Sequence[VideoFrame], layout: FilmLayout) -> Tail:

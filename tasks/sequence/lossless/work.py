@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from threading import Event
 from typing import Concatenate, Final, ParamSpec, TypeVar
@@ -40,11 +41,22 @@ async def in_thread(work: Callable[Concatenate[Stop, P], T], *arguments: P.args,
     """Await `work(stop, …)` in a thread; when cancelled, stop it and wait until it has tidied up."""
     stop = Stop()
     running = _THREADS.submit(partial(work, stop, *arguments, **options))
+    waiting = asyncio.wrap_future(running)
     try:
-        return await asyncio.shield(asyncio.wrap_future(running))
+        return await asyncio.shield(waiting)
     except asyncio.CancelledError:
         stop.set()
         # What has not begun never will.
         if not running.cancel():
-            await asyncio.gather(asyncio.wrap_future(running), return_exceptions=True)
+            await _end_of(waiting)
         raise
+
+
+async def _end_of(waiting: asyncio.Future[T]) -> None:
+    while not waiting.done():
+        # Cancelled once more while it tidies up, which takes a moment: leaving now would leave files behind.
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([waiting])
+    # Nobody wants to know any more how it ended, and asyncio complains of what nobody asked for.
+    if not waiting.cancelled():
+        waiting.exception()

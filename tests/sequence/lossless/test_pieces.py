@@ -148,7 +148,7 @@ async def test_what_was_damaged_is_made_again(tmp_path: Path, pyramids: list[Cut
     first = await prepare(pyramids[0], pyramids[1], FILM, tmp_path)
     assert first.tail is not None
     whole = first.tail.read_bytes()
-    note = first.tail.with_suffix(".json")
+    note = first.tail.with_suffix(".note")
     noted = note.read_bytes()
 
     for path, bytes_left in (
@@ -156,6 +156,7 @@ async def test_what_was_damaged_is_made_again(tmp_path: Path, pyramids: list[Cut
         (first.tail, b"\0" * len(whole)),
         (note, noted[:9]),
         (note, b"[]"),
+        (note, noted.replace(b'"copied": 117', b'"copied": 116')),
     ):
         path.write_bytes(bytes_left)
         assert await prepare(pyramids[0], pyramids[1], FILM, tmp_path) == first
