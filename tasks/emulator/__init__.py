@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.emulator.delivery_settings import Tries, WebhookSettings
+from tasks.emulator.delivery_settings import Tries, UploadEndpointSettings, WebhookSettings
 from tasks.emulator.settings import EmulatorSettings
 
 if TYPE_CHECKING:
     from tasks.emulator.server import EmulatorServer, serve
 
-__all__ = ["EmulatorServer", "EmulatorSettings", "Tries", "WebhookSettings", "serve"]
+__all__ = ["EmulatorServer", "EmulatorSettings", "Tries", "UploadEndpointSettings", "WebhookSettings", "serve"]
 
 
 def __getattr__(name: str) -> Any:

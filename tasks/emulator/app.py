@@ -23,6 +23,7 @@ from tasks.emulator.fault_plan import FaultPlan, parse_faults
 from tasks.emulator.fields import is_uuid4
 from tasks.emulator.media_inputs import PLACEHOLDER_SIZE
 from tasks.emulator.mischief import Mischief
+from tasks.emulator.records import MEDIA_TYPES
 from tasks.emulator.replies import answer_response, file_response
 from tasks.emulator.rule import Call
 from tasks.emulator.settings import EmulatorSettings
@@ -30,8 +31,6 @@ from tasks.emulator.state import StateStore
 from tasks.errors import SettingsError
 
 __all__ = ["build_app"]
-
-_MEDIA_TYPES = {".mp4": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm", ".jpeg": "image/jpeg"}
 
 
 def build_app(settings: EmulatorSettings, store: StateStore, desk: Desk, plan: FaultPlan) -> Starlette:
@@ -92,7 +91,7 @@ def build_app(settings: EmulatorSettings, store: StateStore, desk: Desk, plan: F
         call = Call("download", task.task_uuid, task.prompt)
         before = mischief.take(call, "before", only_first=True) if is_download else []
         rules = mischief.take(call, "answer") if is_download else []
-        return await file_response(path, _MEDIA_TYPES[task.suffix], before, rules)
+        return await file_response(path, task.media_type, before, rules)
 
     async def get_media(request: Request) -> Response:
         media_uuid = request.path_params["media_uuid"].lower()
@@ -100,7 +99,7 @@ def build_app(settings: EmulatorSettings, store: StateStore, desk: Desk, plan: F
         if upload is None:
             return _plain("mediaNotFound", 404)
         if upload.file is not None:
-            media_type = _MEDIA_TYPES.get(upload.suffix, f"image/{upload.suffix[1:]}")
+            media_type = MEDIA_TYPES.get(upload.suffix, f"image/{upload.suffix[1:]}")
             return FileResponse(store.path(upload.file), media_type=media_type)
         if upload.kind == "video":
             # It was never here: it only stands for what a remote URL may show.

@@ -11,15 +11,16 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
 from tasks.emulator.deliveries import INTERRUPTED, Delivery, Errand, Journal, Sending, asked_for
 from tasks.emulator.delivery_settings import Tries, may_go_to
-from tasks.emulator.items import result_item
+from tasks.emulator.endings import Endings
 from tasks.emulator.mischief import Mischief
 from tasks.emulator.presence import Presence
+from tasks.emulator.puts import put
 from tasks.emulator.records import Outcome, ResultRecord, TaskRecord
 from tasks.emulator.rounds import Rounds
 from tasks.emulator.rule import Call
@@ -48,6 +49,7 @@ class Couriers:
         self._mischief = mischief
         self._origin = origin
         self._journal = Journal(store)
+        self._endings = Endings(settings, store)
         self._presence = Presence(store.path("running"), store.name)
         self._random = random.Random(settings.seed)  # noqa: S311  pauses, not secrets
         self._lock = threading.Lock()
@@ -82,15 +84,19 @@ class Couriers:
 
     def send(self, task: TaskRecord, result: ResultRecord, outcome: Outcome) -> None:
         """Deliver a result that has just ended, where its task asks for it."""
-        if not asked_for(task, outcome):
+        errands = asked_for(task, outcome)
+        if not errands:
             return
+        # One after another, where the result waits for its clip to be put.
+        rounds_of = [errands] if self._settings.upload_endpoints.waits else [[errand] for errand in errands]
         with self._lock:
             # A result that ends too late is found, undelivered, by the next emulator.
             if self._is_stopped:
                 return
             if self._rounds is None:
                 self._rounds = Rounds()
-            self._rounds.add(self._deliver(task, result, outcome, self._rounds))
+            for some in rounds_of:
+                self._rounds.add(self._deliver(task, result, outcome, some, self._rounds))
 
     def stop(self) -> None:
         """End what is being sent soon, and leave what is not delivered to the next emulator."""
@@ -103,68 +109,63 @@ class Couriers:
 
     # One result
 
-    async def _deliver(self, task: TaskRecord, result: ResultRecord, outcome: Outcome, rounds: Rounds) -> None:
-        await rounds.pause(task.ended_at(result, outcome) - time.time())
-        errands: dict[Errand, Callable[..., Coroutine[Any, Any, None]]] = {
-            "upload": self._upload,
-            "webhook": self._tell,
-        }
-        for errand in asked_for(task, outcome):
+    async def _deliver(
+        self, task: TaskRecord, result: ResultRecord, outcome: Outcome, errands: Sequence[Errand], rounds: Rounds
+    ) -> None:
+        while (left_s := task.ended_at(result, outcome) - time.time()) > 0:
+            await rounds.pause(left_s)
+        ways = {"put": self._put, "webhook": self._tell}
+        for errand in errands:
             if not self._journal.delivery(result.video_uuid, errand).is_over:
-                await errands[errand](task, result, outcome, rounds)
+                await ways[errand](task, result, rounds)
         self._journal.forget_if_over(task)
 
-    async def _upload(self, task: TaskRecord, result: ResultRecord, _outcome: Outcome, rounds: Rounds) -> None:
-        url = task.upload_endpoint or ""
-        if not may_go_to(url, "loopback"):
-            self._journal.note(result.video_uuid, "upload", Delivery("withheld", why=_OUTSIDE))
+    async def _put(self, task: TaskRecord, result: ResultRecord, rounds: Rounds) -> None:
+        settings, url = self._settings.upload_endpoints, task.upload_endpoint or ""
+        if not may_go_to(url, settings.to):
+            self._journal.note(result.video_uuid, "put", Delivery().ended("withheld", _OUTSIDE))
             return
-        path = self._store.video_path(task, result.video_uuid)
-        content = await asyncio.to_thread(path.read_bytes)
-        headers = {"Content-Type": "application/octet-stream"}
+        content = await asyncio.to_thread(self._store.video_path(task, result.video_uuid).read_bytes)
 
-        async def put() -> Sending:
-            self._store.count("uploads")
-            return await rounds.line.send("PUT", url, content, headers, 60)
+        async def send() -> Sending:
+            self._store.count("puts")
+            rules = self._mischief.take(_call("put", task, result), "before")
+            return await put(rounds.line, url, content, task.media_type, settings, rules)
 
-        await self._try(result, "upload", put, Tries(), rounds)
+        await self._try(result, "put", send, settings.tries, rounds)
 
-    async def _tell(self, task: TaskRecord, result: ResultRecord, outcome: Outcome, rounds: Rounds) -> None:
+    async def _tell(self, task: TaskRecord, result: ResultRecord, rounds: Rounds) -> None:
         settings, url = self._settings.webhooks, task.webhook_url or ""
-        course = self._course(task, result, outcome)
+        course = self._course(task, result)
         if isinstance(course, Delivery):
             self._journal.note(result.video_uuid, "webhook", course)
             return
         await rounds.pause(course.after_s)
         await rounds.let_pass(course.behind, course.behind_at_most_s)
 
-        async def post() -> Sending:
+        async def send() -> Sending:
             self._store.count("webhooks")
             headers = {"Content-Type": "application/json"}
             return await rounds.line.send("POST", url, course.content or b"", headers, settings.tries.timeout_s)
 
-        delivery = await self._try(result, "webhook", post, settings.tries, rounds)
+        delivery = await self._try(result, "webhook", send, settings.tries, rounds)
         for _copy in range(course.copies if delivery.state == "delivered" else 0):
             await rounds.pause(course.copies_after_s)
-            delivery = delivery.with_sending(replace(await post(), copy=True))
+            delivery = delivery.with_sending(replace(await send(), copy=True))
             self._journal.note(result.video_uuid, "webhook", delivery)
 
-    def _course(self, task: TaskRecord, result: ResultRecord, outcome: Outcome) -> Course | Delivery:
+    def _course(self, task: TaskRecord, result: ResultRecord) -> Course | Delivery:
         """How a webhook goes; or, if nothing is sent, what is to be noted of it."""
         settings = self._settings.webhooks
         if not may_go_to(task.webhook_url or "", settings.to):
-            return Delivery("withheld", why=_OUTSIDE)
-        address = self._store.address(result.video_uuid) if result.fate.expiry else 0
+            return Delivery().ended("withheld", _OUTSIDE)
         # In the spelling of whoever sent the task.
         task_uuid = str(task.request.get("taskUUID", task.task_uuid))
-        item = result_item(task, result, outcome, origin=self._origin, task_uuid=task_uuid, address=address)
-        body = body_of(item, settings)
+        body = body_of(self._endings.item(task, result, origin=self._origin, task_uuid=task_uuid), settings)
         if body is None:
-            return Delivery("withheld", why="failures are not told to webhooks here")
-        number = 1 + [each.video_uuid for each in task.results].index(result.video_uuid)
-        call = Call("webhook", task.task_uuid, task.prompt, result=number)
-        course = course_of(body, self._mischief.take(call, "before"))
-        return Delivery("lost") if course.content is None else course
+            return Delivery().ended("withheld", "failures are not told to webhooks here")
+        course = course_of(body, self._mischief.take(_call("webhook", task, result), "before"))
+        return Delivery().ended("lost") if course.content is None else course
 
     async def _try(
         self,
@@ -188,10 +189,15 @@ class Couriers:
                 rounds.passed()
             delivery = delivery.with_sending(sending)
             if sending.is_taken:
-                delivery = replace(delivery, state="delivered")
+                delivery = delivery.ended("delivered")
             elif delivery.tries >= tries.most:
-                delivery = replace(delivery, state="failed")
+                delivery = delivery.ended("failed")
             self._journal.note(result.video_uuid, errand, delivery)
             if not delivery.is_over:
                 await rounds.pause(tries.pause_s(delivery.tries, self._random.random()))
         return delivery
+
+
+def _call(kind: Errand, task: TaskRecord, result: ResultRecord) -> Call:
+    number = 1 + [each.video_uuid for each in task.results].index(result.video_uuid)
+    return Call(kind, task.task_uuid, task.prompt, result=number)

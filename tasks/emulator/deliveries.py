@@ -6,6 +6,7 @@ deliveries/VIDEO_UUID.json what was sent of one result
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from tasks.emulator.state import StateStore
 
 __all__ = ["INTERRUPTED", "Delivery", "DeliveryState", "Errand", "Journal", "Sending", "asked_for"]
 
-Errand = Literal["upload", "webhook"]
+Errand = Literal["put", "webhook"]
 """What is brought: the clip, by PUT to the task's `uploadEndpoint`; its result, by POST to the `webhookURL`."""
 
 DeliveryState = Literal["waiting", "delivered", "failed", "withheld", "lost"]
@@ -50,10 +51,18 @@ class Sending:
 
 @dataclass(frozen=True)
 class Delivery:
-    """How far one errand of one result is. `why` tells why it was withheld."""
+    """How far one errand of one result is.
+
+    Attributes:
+        state: Whether something is still to be sent, and if not, how it ended.
+        sent: The tries.
+        over_at: When it ended, in Unix seconds.
+        why: Why it was withheld.
+    """
 
     state: DeliveryState = "waiting"
     sent: tuple[Sending, ...] = ()
+    over_at: float | None = None
     why: str | None = None
 
     @property
@@ -65,6 +74,10 @@ class Delivery:
     def tries(self) -> int:
         """Tries that count: neither copies, nor those that the emulator's end cut short."""
         return sum(not sending.copy and sending.problem != INTERRUPTED for sending in self.sent)
+
+    def ended(self, state: DeliveryState, why: str | None = None) -> Delivery:
+        """The delivery, over now."""
+        return replace(self, state=state, over_at=time.time(), why=why)
 
     def with_sending(self, sending: Sending) -> Delivery:
         """The delivery one try later."""
@@ -80,8 +93,8 @@ class _Entry:
 def asked_for(task: TaskRecord, outcome: Outcome | None) -> list[Errand]:
     """What is to be brought of a result that ended so, or that has not ended."""
     has_failed = outcome is not None and outcome.error is not None
-    upload: list[Errand] = ["upload"] if task.upload_endpoint and not has_failed else []
-    return [*upload, "webhook"] if task.webhook_url else upload
+    put: list[Errand] = ["put"] if task.upload_endpoint and not has_failed else []
+    return [*put, "webhook"] if task.webhook_url else put
 
 
 class Journal:
@@ -146,7 +159,7 @@ class Journal:
     def told(self, task: TaskRecord) -> list[dict[str, Any]]:
         """What the books say of a task's deliveries. Of addresses they say no more than where they lead."""
         told: list[dict[str, Any]] = []
-        to: Mapping[str, str | None] = {"upload": task.upload_endpoint, "webhook": task.webhook_url}
+        to: Mapping[str, str | None] = {"put": task.upload_endpoint, "webhook": task.webhook_url}
         for result in task.results:
             for errand in asked_for(task, self._store.outcome(result.video_uuid)):
                 delivery = self.delivery(result.video_uuid, errand)
@@ -157,7 +170,8 @@ class Journal:
                     "state": delivery.state,
                     "sent": [{key: value for key, value in asdict(each).items() if value} for each in delivery.sent],
                 }
-                told.append(item | ({"why": delivery.why} if delivery.why else {}))
+                more = {"over_at": delivery.over_at, "why": delivery.why}
+                told.append(item | {key: value for key, value in more.items() if value})
         return told
 
     # Files

@@ -1,6 +1,6 @@
-"""Faults of what the emulator sends on its own: webhooks and uploads of results.
+"""Faults of what the emulator sends on its own: webhooks, and clips that it puts to upload endpoints.
 
-They meet a webhook once, before its first try, and an upload at each try.
+They meet a webhook once, before its first try, and a PUT at each try.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt
 
-from tasks.emulator.rule import Call, Rule, Seconds
+from tasks.emulator.rule import Call, HttpError, Rule, Seconds
 
-__all__ = ["ChangeWebhook", "DelayWebhook", "HoldWebhook", "LoseWebhook", "RepeatWebhook"]
+__all__ = ["ChangeWebhook", "DelayWebhook", "FailPut", "HoldWebhook", "LoseWebhook", "RepeatWebhook"]
 
 
-class OfDeliveries(Rule):
+class _OfDeliveries(Rule):
     """`results`: only for these results of the task, by number; without a word, for all."""
 
     results: list[PositiveInt] | None = None
@@ -24,7 +24,15 @@ class OfDeliveries(Rule):
         return (self.results is None or call.result in self.results) and super().fits(call, number)
 
 
-class _OfWebhooks(OfDeliveries):
+class FailPut(_OfDeliveries):
+    """A try is not sent, and counts as if it had been answered with `status`."""
+
+    calls = ("put",)
+    fault: Literal["fail_put"]
+    status: HttpError = 503
+
+
+class _OfWebhooks(_OfDeliveries):
     calls = ("webhook",)
 
 

@@ -1,4 +1,4 @@
-"""What can be chosen about webhooks: what is not documented of them, each way."""
+"""What can be chosen about webhooks and upload endpoints: what is not documented of them, each way."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tasks.errors import SettingsError
 
-__all__ = ["Reach", "Tries", "WebhookSettings", "is_here", "may_go_to"]
+__all__ = ["Reach", "Tries", "UploadEndpointSettings", "WebhookSettings", "is_here", "may_go_to"]
 
 Reach = Literal["loopback", "any"]
 """Where is sent to: this machine's loopback addresses only, or wherever a task says."""
@@ -78,3 +78,35 @@ class WebhookSettings:
     success: Literal["item", "wrapped"] = "item"
     failure: Literal["item", "wrapped", "none"] = "item"
     status: bool = True
+
+
+@dataclass(frozen=True)
+class UploadEndpointSettings:
+    """How clips are put to a task's `uploadEndpoint`.
+
+    Attributes:
+        to: Where they may go.
+        tries: How often, and with what pauses.
+        content_type: What a clip is said to be: what it is (`media`), just bytes (`bytes`), or nothing (`none`).
+        url: Whether the result has a `videoURL` all the same.
+        waits: Whether the result is told only once the upload is over.
+        failure: What becomes of a result whose upload was given up: it is told like any other (`ignored`), or it is
+            an error, which costs nothing (`failed`) or what the clip costs (`charged`). Only one that waits can be.
+
+    Raises:
+        SettingsError: A result that does not wait would fail after it was told.
+    """
+
+    to: Reach = "loopback"
+    tries: Tries = field(default_factory=lambda: Tries(timeout_s=60.0))
+    content_type: Literal["media", "bytes", "none"] = "media"
+    url: bool = True
+    waits: bool = True
+    failure: Literal["ignored", "failed", "charged"] = "ignored"
+
+    def __post_init__(self) -> None:
+        if self.failure != "ignored" and not self.waits:
+            raise SettingsError(
+                "a result of the emulator's could fail after it was told",
+                advice="Let results wait for their uploads, or ignore uploads that fail.",
+            )

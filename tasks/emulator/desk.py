@@ -13,14 +13,14 @@ from decimal import Decimal
 from typing import Any
 
 from tasks.emulator.deliveries import Journal
+from tasks.emulator.endings import Endings
 from tasks.emulator.errors import WireError, conflict, invalid, missing
 from tasks.emulator.fates import Fate
 from tasks.emulator.fields import Fields, read_uuid4
-from tasks.emulator.items import result_item
 from tasks.emulator.media_inputs import read_upload, resolve
 from tasks.emulator.media_limits import longest_video_s
 from tasks.emulator.prices import cost_usd, dollars
-from tasks.emulator.records import Outcome, ResultRecord, Source, TaskRecord
+from tasks.emulator.records import ResultRecord, Source, TaskRecord
 from tasks.emulator.renderers import Renderers
 from tasks.emulator.rules import SIZES, Order, read_order
 from tasks.emulator.settings import EmulatorSettings
@@ -62,6 +62,7 @@ class Desk:
         self._renderers = renderers
         self._fates = fates
         self._journal = Journal(store)
+        self._endings = Endings(settings, store)
         self._accepting = threading.Lock()
         self._answers: dict[str, Callable[[dict[str, Any], str], Items]] = {
             "videoInference": self._video_inference,
@@ -225,16 +226,9 @@ class Desk:
         data: list[dict[str, Any]] = []
         errors: list[dict[str, Any]] = []
         for result in record.results:
-            outcome = self._ended(record, result)
-            address = self._store.address(result.video_uuid) if result.fate.expiry else 0
-            item = result_item(record, result, outcome, origin=origin, task_uuid=task_uuid, address=address)
+            item = self._endings.item(record, result, origin=origin, task_uuid=task_uuid)
             (errors if item["status"] == "error" else data).append(item)
         return data, errors
-
-    def _ended(self, record: TaskRecord, result: ResultRecord) -> Outcome | None:
-        """How a result ended, if it is time to say so."""
-        outcome = self._store.outcome(result.video_uuid)
-        return outcome if outcome and time.time() >= record.ended_at(result, outcome) else None
 
     def _is_forgotten(self, record: TaskRecord) -> bool:
         return any(
@@ -289,7 +283,7 @@ class Desk:
         entries: list[dict[str, Any]] = []
         for record in self._store.tasks():
             self._renderers.ensure(record)
-            ended = [(result, self._ended(record, result)) for result in record.results]
+            ended = [(result, self._endings.of(record, result)) for result in record.results]
             charge = sum(
                 (Decimal(result.cost_usd) for result, outcome in ended if outcome and outcome.costs),
                 Decimal(0),

@@ -11,7 +11,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from tasks.emulator.delivery_faults import ChangeWebhook, DelayWebhook, HoldWebhook, LoseWebhook, RepeatWebhook
+from tasks.emulator.delivery_faults import (
+    ChangeWebhook,
+    DelayWebhook,
+    FailPut,
+    HoldWebhook,
+    LoseWebhook,
+    RepeatWebhook,
+)
 from tasks.emulator.fates import Failure, Fate
 from tasks.emulator.result_faults import Cost, Expire, Fail, Media, Nsfw, Stuck
 from tasks.emulator.rule import ASKING_CALLS, POSTED_CALLS, Call, HttpError, Phase, Rule, Seconds, Share
@@ -136,31 +143,30 @@ class UnknownTask(Rule):
         return not call.is_known and super().fits(call, number)
 
 
-# Of downloads
+# Of files
 
 
-class _OfDownloads(Rule):
-    calls = ("download",)
-
-
-class Truncate(_OfDownloads):
+class Truncate(Rule):
     """Only the first part of the file is sent; `announce_whole`: under its full length, then the line is cut."""
 
+    calls = ("download", "put")
     fault: Literal["truncate"]
     keep: Share = 0.5
     announce_whole: bool = False
 
 
-class Corrupt(_OfDownloads):
+class Corrupt(Rule):
     """A share of the file, in its middle, is zeros."""
 
+    calls = ("download", "put")
     fault: Literal["corrupt"]
     share: Share = 0.2
 
 
-class NotAVideo(_OfDownloads):
+class NotAVideo(Rule):
     """A web page comes instead, with status 200."""
 
+    calls = ("download",)
     fault: Literal["not_a_video"]
 
 
@@ -230,6 +236,7 @@ AnyRule = Annotated[
     | Nsfw
     | Expire
     | Media
+    | FailPut
     | LoseWebhook
     | DelayWebhook
     | HoldWebhook

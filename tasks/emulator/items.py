@@ -18,6 +18,7 @@ def result_item(
     origin: str,
     task_uuid: str,
     address: int = 0,
+    has_url: bool = True,
 ) -> dict[str, Any]:
     """The item of one result, by its `status`: `processing`, `success`, or `error` (which belongs in `errors`).
 
@@ -28,6 +29,7 @@ def result_item(
         origin: Scheme, host and port that its URL starts with.
         task_uuid: The task's UUID in the asker's spelling.
         address: How many of its addresses have expired.
+        has_url: Whether there is an address at all.
     """
     item: dict[str, Any] = {"taskType": "videoInference", "taskUUID": task_uuid}
     if outcome is None:
@@ -39,9 +41,11 @@ def result_item(
     item |= {
         "status": "success",
         "videoUUID": result.video_uuid,
-        "videoURL": f"{origin}/video/{result.video_uuid}{task.suffix}" + (f"?fresh={address}" if address else ""),
-        "seed": result.seed,
     }
+    if has_url:
+        fresh = f"?fresh={address}" if address else ""
+        item["videoURL"] = f"{origin}/video/{result.video_uuid}{task.suffix}{fresh}"
+    item["seed"] = result.seed
     if task.include_cost:
         item["cost"] = float(result.cost_usd)
     if task.check_content or result.fate.nsfw:

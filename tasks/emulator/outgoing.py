@@ -61,9 +61,11 @@ class Line:
                     await response.aclose()
         except TimeoutError:
             return Sending(began_at, problem=f"no answer within {timeout_s:g} s")
+        except _CutOffError:
+            return Sending(began_at, problem="cut off")
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as problem:
             # What it says may name the address; its kind says enough.
-            return Sending(began_at, problem="cut off" if cut_at is not None else type(problem).__name__)
+            return Sending(began_at, problem=type(problem).__name__)
         return Sending(began_at, response.status_code)
 
     def _transport(self, scheme: str) -> httpx.AsyncHTTPTransport:
@@ -83,3 +85,9 @@ class Line:
 async def _first_bytes(content: bytes, count: int) -> AsyncIterator[bytes]:
     for start in range(0, count, _PIECE_BYTES):
         yield content[start : min(count, start + _PIECE_BYTES)]
+    # The connection does not outlive this.
+    raise _CutOffError
+
+
+class _CutOffError(Exception):
+    """No more of the body is to be sent."""

@@ -10,9 +10,12 @@ from typing import Any, Literal
 from tasks.emulator.fates import Failure, Fate
 from tasks.emulator.rules import Mode, Role
 
-__all__ = ["Outcome", "ResultRecord", "Source", "TaskRecord", "UploadRecord"]
+__all__ = ["MEDIA_TYPES", "Outcome", "ResultRecord", "Source", "TaskRecord", "UploadRecord"]
 
 MediaKind = Literal["image", "video"]
+
+MEDIA_TYPES = {".mp4": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm", ".jpeg": "image/jpeg"}
+"""By the suffix of a file's name."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,11 @@ class TaskRecord:
     def suffix(self) -> str:
         """File name suffix of its clips."""
         return f".{self.output_format.lower()}"
+
+    @property
+    def media_type(self) -> str:
+        """MIME type of its clips."""
+        return MEDIA_TYPES[self.suffix]
 
     @property
     def frames_per_second(self) -> Fraction:

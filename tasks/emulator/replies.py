@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from tasks.emulator.damage import zeroed
 from tasks.emulator.doorway import Answer, in_the_manner_of, instead_of_all
 from tasks.emulator.faults import Corrupt, NotAVideo, Truncate
 from tasks.emulator.rule import Rule
@@ -102,7 +103,7 @@ async def file_response(path: Path, media_type: str, before: Sequence[Rule], rul
                 if rule.announce_whole:
                     return _Cut(content, whole_bytes, media_type)
             case Corrupt():
-                content = _zeroed(content, rule.share)
+                content = zeroed(content, rule.share)
             case NotAVideo():
                 content, media_type = _WEB_PAGE, "text/html"
             case _:
@@ -110,12 +111,6 @@ async def file_response(path: Path, media_type: str, before: Sequence[Rule], rul
     if answer.over_s:
         return _slow(content, answer.over_s, media_type)
     return Response(content, media_type=media_type)
-
-
-def _zeroed(content: bytes, share: float) -> bytes:
-    count = int(len(content) * share)
-    start = (len(content) - count) // 2
-    return content[:start] + bytes(count) + content[start + count :]
 
 
 def _slow(

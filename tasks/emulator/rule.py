@@ -22,8 +22,8 @@ __all__ = [
     "Share",
 ]
 
-CallKind = Literal["submit", "poll", "details", "upload", "download", "webhook"]
-"""What a client does, and last what the emulator does on its own."""
+CallKind = Literal["submit", "poll", "details", "upload", "download", "put", "webhook"]
+"""What a client does, and, in the last two, what the emulator does on its own."""
 
 Phase = Literal["before", "accepted", "answer"]
 """Before a call is handled; when a task has been accepted; when the answer is ready."""

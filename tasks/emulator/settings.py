@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from tasks.emulator.delivery_settings import WebhookSettings
+from tasks.emulator.delivery_settings import UploadEndpointSettings, WebhookSettings
 from tasks.errors import SettingsError
 
 __all__ = ["EmulatorSettings"]
@@ -32,6 +32,7 @@ class EmulatorSettings:
         instant: Hand out shared clips of the right size, length and rate, which do not show what was asked for.
         faults: A fault plan, or the file that holds one; see `tasks.emulator.faults`.
         webhooks: Where webhooks go, what they say, and how often they are tried.
+        upload_endpoints: Where clips are put, how often that is tried, and what becomes of a result without.
 
     Raises:
         SettingsError: A value is outside of what is said above.
@@ -49,6 +50,7 @@ class EmulatorSettings:
     instant: bool = False
     faults: Path | Mapping[str, Any] | None = None
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    upload_endpoints: UploadEndpointSettings = field(default_factory=UploadEndpointSettings)
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

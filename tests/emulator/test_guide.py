@@ -13,7 +13,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -26,8 +26,7 @@ from PIL import Image
 from flows import cli
 from flows.commands.emulator import emulator
 from flows.commands.render import render
-from tasks.emulator import EmulatorServer, EmulatorSettings
-from tasks.emulator.delivery_settings import Tries, WebhookSettings
+from tasks.emulator import EmulatorServer, EmulatorSettings, Tries, UploadEndpointSettings, WebhookSettings
 from tasks.emulator.fault_plan import FAULTS, parse_faults
 from tasks.emulator.faults import AnyRule
 from tasks.emulator.result_faults import Media
@@ -68,9 +67,10 @@ def rows(first: str) -> dict[str, list[str]]:
 
 def use(api: Faulty, receiver: Receiver) -> None:
     """What a patient client may do: four tasks, each sent, asked about and fetched more often than needed, and told."""
+    ways = {"webhookURL": f"{receiver.url}/hook", "uploadEndpoint": f"{receiver.url}/put"}
     ended = contextlib.suppress(httpx.RemoteProtocolError)
     for number in range(4):
-        task = api.text_task(positivePrompt=f"A tram in the harbour, {number}", webhookURL=receiver.url)
+        task = api.text_task(positivePrompt=f"A tram in the harbour, {number}", **ways)
         question = {"taskType": "getResponse", "taskUUID": task["taskUUID"]}
         unknown = {"taskType": "getResponse", "taskUUID": str(uuid.uuid4())}
         for _ in range(4):
@@ -124,8 +124,10 @@ def test_every_fault_and_its_fields_are_told() -> None:
     assert set(table("when")) == set(Rule.model_fields) - {"fault"}
 
 
-@pytest.mark.parametrize("kind", [WebhookSettings, Tries])
-def test_every_setting_of_deliveries_is_told_with_its_default(kind: type[WebhookSettings | Tries]) -> None:
+@pytest.mark.parametrize("kind", [WebhookSettings, UploadEndpointSettings, Tries])
+def test_every_setting_of_deliveries_is_told_with_its_default(
+    kind: type[WebhookSettings | UploadEndpointSettings | Tries],
+) -> None:
     told = {name: cells[0].strip(" `") for name, cells in rows(f"`{kind.__name__}`").items()}
 
     usual = kind()
@@ -139,7 +141,11 @@ def shown(value: object) -> str:
     """A default as the page shows it."""
     if isinstance(value, str):
         return f'"{value}"'
-    return f"{type(value).__name__}()" if is_dataclass(value) else str(value)
+    if isinstance(value, Tries):
+        others = {each.name: getattr(value, each.name) for each in fields(value)}
+        told = [f"{name}={chosen:g}" for name, chosen in others.items() if chosen != getattr(Tries(), name)]
+        return f"Tries({', '.join(told)})"
+    return str(value)
 
 
 def test_every_flag_is_told() -> None:

@@ -78,6 +78,7 @@ def test_a_result_is_told_as_a_poll_shows_it(api: Api, receiver: Receiver) -> No
     assert hook.headers["Content-Type"] == "application/json"
     [told] = settled(api, task)
     [sent] = told.pop("sent")
+    assert told.pop("over_at") >= sent["at"]
     assert told == {
         "errand": "webhook",
         "videoUUID": result["videoUUID"],
