@@ -122,7 +122,7 @@ def _at_loudness(mixed: Measured, target_lufs: float, coder: Coder) -> Loudness:
     ceiling_db = np.full(len(mixed.peaks), _ALLOWED_DBTP - _HEADROOM_DB, dtype=np.float32)
     aim_lufs, corrections = target_lufs + _CODING_LOSS_LU, 0
     gain_db = gain_for(aim_lufs, mixed, ceiling_db)
-    for lasting in range(_MOST_ROUNDS, 0, -1):
+    for round_number in range(_MOST_ROUNDS):
         gains = limiter.gains(mixed.peaks, gain_db, ceiling_db)
         heard = coder.code(gains)
         over_db = decibels(heard.peaks) - _ALLOWED_DBTP
@@ -132,19 +132,20 @@ def _at_loudness(mixed: Measured, target_lufs: float, coder: Coder) -> Loudness:
         if abs(off_lu) > _ON_TARGET_LU and corrections < _MOST_CORRECTIONS:
             corrections, aim_lufs = corrections + 1, aim_lufs + off_lu
             other_db = gain_for(aim_lufs, mixed, ceiling_db)
-        if lasting == 1 or (other_db == gain_db and not (over_db > 0).any()):
+        if other_db == gain_db and not (over_db > 0).any():
             break
-        _lower(ceiling_db, over_db, decibels(mixed.peaks * np.maximum(gains[:-1], gains[1:])))
+        # What AAC makes of a peak hangs on little things. If it came out too high again, it is lowered by more.
+        lower_by_db = np.where(over_db > 0, over_db + _CLEARLY_UNDER_DB * 2**round_number, 0)
+        _lower(ceiling_db, lower_by_db, decibels(mixed.peaks * np.maximum(gains[:-1], gains[1:])))
         gain_db = other_db
     return _told(heard, gain_db, max(0.0, float(gain_db - decibels(gains).min())))
 
 
-def _lower(ceiling_db: npt.NDArray[np.float32], over_db: Cells, peaks_db: Cells) -> None:
+def _lower(ceiling_db: npt.NDArray[np.float32], lower_by_db: Cells, peaks_db: Cells) -> None:
     """Lower the ceiling around each peak that is still too high, by what it takes under the peaks that were coded."""
-    for cell in np.flatnonzero(over_db > 0):
+    for cell in np.flatnonzero(lower_by_db):
         around = slice(max(0, cell - _AROUND_PEAK_CELLS), cell + _AROUND_PEAK_CELLS + 1)
-        lower_db = peaks_db[around].max() - over_db[cell] - _CLEARLY_UNDER_DB
-        ceiling_db[around] = np.minimum(ceiling_db[around], lower_db)
+        ceiling_db[around] = np.minimum(ceiling_db[around], peaks_db[around].max() - lower_by_db[cell])
 
 
 def _told(heard: Measured, gain_db: float, limited_db: float) -> Loudness:

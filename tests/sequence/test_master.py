@@ -59,7 +59,7 @@ SOUNDS: dict[str, Callable[[int], Sound]] = {
 
 @pytest.mark.parametrize("name", SOUNDS)
 async def test_the_finished_sound_is_as_loud_as_wanted_and_no_peak_is_too_high(tmp_path: Path, name: str) -> None:
-    found = await mastered(SOUNDS[name](8 * SECOND), tmp_path)
+    found = await mastered(SOUNDS[name](5 * SECOND), tmp_path)
 
     loudness_lufs, peak_dbtp = opinion(tmp_path / "film.m4a")
     assert loudness_lufs == pytest.approx(-16, abs=0.5)
@@ -74,7 +74,7 @@ async def test_the_finished_sound_is_as_loud_as_wanted_and_no_peak_is_too_high(t
 
 @pytest.mark.parametrize("target", ["-36", "-23", "-14.5"])
 async def test_other_targets(tmp_path: Path, target: str) -> None:
-    await mastered(music(8 * SECOND), tmp_path, Decimal(target))
+    await mastered(music(5 * SECOND), tmp_path, Decimal(target))
 
     loudness_lufs, peak_dbtp = opinion(tmp_path / "film.m4a")
     assert loudness_lufs == pytest.approx(float(target), abs=0.5)
