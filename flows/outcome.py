@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from PIL.Image import Image
+
 from flows.money.shortfall import Shortfall
 from tasks.clips.gate import lacks_money
 from tasks.clips.generate import Taken
@@ -27,7 +29,8 @@ __all__ = ["Made"]
 class Made:
     """What was made so far, by shot and take, and what failed; under no shot's name what concerns the whole film.
 
-    `blends` has the dissolve into a shot, under its name; `slates` what stands in place of a shot that is missing.
+    `blends` has the dissolve into a shot, under its name; `slates` what stands in place of a shot that is missing;
+    `stills` a picture of what the film shows for each.
     """
 
     plan: Plan
@@ -36,6 +39,7 @@ class Made:
     parts: dict[str, Handed[Conformed]] = field(default_factory=dict)
     blends: dict[str, Handed[Blended]] = field(default_factory=dict)
     slates: dict[str, Path] = field(default_factory=dict)
+    stills: dict[str, Image] = field(default_factory=dict)
     failures: dict[str, ShotchainError] = field(default_factory=dict)
     shortfall: Shortfall | None = None
 

@@ -14,6 +14,7 @@ from flows.production.studio import Studio
 from tasks.errors import ShotchainError
 from tasks.handed import Handed
 from tasks.ledger import Attempt, Totals
+from tasks.media.thread import finish_in_thread
 from tasks.plan.model import Plan, number
 from tasks.progress import Event, Stage
 from tasks.publish.manifest import Timings, build_manifest
@@ -24,6 +25,7 @@ from tasks.sequence.captions import srt, vtt
 from tasks.sequence.cuts import layout_of
 from tasks.sequence.scenes import captions_of
 from tasks.sequence.soundtrack import Laid, Soundtrack
+from tasks.sequence.stills import still_of
 from tasks.sequence.task import blend_shots, join_film, make_sound, slate_shot, take_stills
 from tasks.sequence.timeline import Cut
 from tasks.sequence.verify import FilmFacts
@@ -78,6 +80,7 @@ async def _fill_with_slates(studio: Studio, made: Made) -> None:
         slate = (await slate_shot(plan, Handed(shot), words, folder)).value
         made.slates[shot.id] = slate.clip
         made.parts[shot.id] = Handed(slate.part)
+        made.stills[shot.id] = await finish_in_thread(still_of, made.plan, made.cut(shot), slate.part)
     for before, shot in zip(made.plan.shots, made.plan.shots[1:], strict=False):
         if shot.overlap and shot.id not in made.blends:
             cuts = Handed(made.cut(before)), Handed(made.cut(shot))
@@ -90,7 +93,7 @@ async def _join(studio: Studio, made: Made, laying: Laying) -> _Joined:
     plan = Handed(made.plan)
     cuts: Handed[Sequence[Cut]] = Handed([made.cut(shot) for shot in made.plan.shots])
     parts = [made.parts[shot.id] for shot in made.plan.shots]
-    taking = asyncio.ensure_future(take_stills(plan, cuts, parts, studio.scratch))
+    taking = asyncio.ensure_future(take_stills(plan, cuts, parts, Handed(made.stills), studio.scratch))
     try:
         laid = await asyncio.shield(laying)
         sound: Handed[Soundtrack | None] = Handed(None)

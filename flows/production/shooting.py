@@ -17,9 +17,11 @@ from tasks.clips.generate import Taken
 from tasks.clips.task import generate
 from tasks.errors import NeedFailed, ShotchainError
 from tasks.handed import Handed
+from tasks.media.thread import finish_in_thread
 from tasks.plan.model import Plan, PlannedShot, PlannedTake
 from tasks.progress import Event, Stage
 from tasks.sequence.assemble import prepare_seam
+from tasks.sequence.stills import still_of
 from tasks.sequence.task import blend_shots, conform_shot
 
 __all__ = ["make_shots"]
@@ -98,6 +100,8 @@ async def make_shots(
                 studio.conformed,
                 on_frames=progress(shot),
             )
+            still = await finish_in_thread(still_of, plan, made.cut(shot), made.parts[shot.id].value)
+            made.stills[shot.id] = still
             studio.observe(Event(Stage.CONFORMED, shot.id))
 
     async def one_blend(before: PlannedShot, shot: PlannedShot) -> None:

@@ -1,16 +1,22 @@
-"""The stills beside a film, taken from its parts: so they can be made while the film is being joined."""
+"""The stills beside a film. A shot's is taken as soon as there is its part, so that little is left to do at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
+from PIL.Image import Image
+
+from tasks.plan.model import Plan
+from tasks.sequence.conform import Conformed
+from tasks.sequence.cuts import layout_of
 from tasks.sequence.poster import Thumb, poster, sheet, thumbnail, thumbnail_width
 from tasks.sequence.scenes import Scene
-from tasks.sequence.timeline import FilmLayout
+from tasks.sequence.timeline import Cut, FilmLayout
 
-__all__ = ["Stills", "make_stills"]
+__all__ = ["Stills", "make_stills", "still_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +27,25 @@ class Stills:
     contact: Path
 
 
-def make_stills(scenes: Sequence[Scene], layout: FilmLayout, folder: Path) -> Stills:
-    """Take the middle of the first shot for a poster, and of every shot its first full picture. Blocks.
+def still_of(plan: Plan, cut: Cut, conformed: Conformed) -> Image:
+    """A shot's first full picture, as small as the contact sheet of this film has it. Blocks.
+
+    Raises:
+        MediaError: The part cannot be read.
+    """
+    layout = layout_of(plan)
+    width = thumbnail_width(len(plan.shots), layout.width, layout.height)
+    return thumbnail(conformed.picture, width, _first_full(cut))
+
+
+def make_stills(scenes: Sequence[Scene], stills: Mapping[str, Image], layout: FilmLayout, folder: Path) -> Stills:
+    """Take the middle of the first shot for a poster, and put the shots' stills on a sheet. Blocks.
+
+    Args:
+        scenes: The film.
+        stills: What `still_of` gave, by shot.
+        layout: The film's.
+        folder: Takes both files.
 
     Raises:
         MediaError: A part cannot be read, or a picture cannot be written.
@@ -30,13 +53,14 @@ def make_stills(scenes: Sequence[Scene], layout: FilmLayout, folder: Path) -> St
     made = Stills(folder / "poster.jpg", folder / "contact.jpg")
     first = scenes[0]
     poster(first.conformed.picture, first.cut.body // 2, made.poster)
-    width = thumbnail_width(len(scenes), layout.width, layout.height)
-    sheet([_thumb(scene, layout, width) for scene in scenes], made.contact)
+    sheet([Thumb(stills[scene.cut.shot], scene.cut.shot, _at_s(scene, layout)) for scene in scenes], made.contact)
     return made
 
 
-def _thumb(scene: Scene, layout: FilmLayout, width: int) -> Thumb:
-    cut = scene.cut
-    frame = min(cut.fade_in, cut.body - 1)  # what fades in begins black
-    at_s = (scene.begin + cut.lead + frame) / layout.rate
-    return Thumb(thumbnail(scene.conformed.picture, width, frame), cut.shot, at_s)
+def _first_full(cut: Cut) -> int:
+    """The frame of a part at which it is not black any more, if it fades in."""
+    return min(cut.fade_in, cut.body - 1)
+
+
+def _at_s(scene: Scene, layout: FilmLayout) -> Fraction:
+    return (scene.begin + scene.cut.lead + _first_full(scene.cut)) / layout.rate

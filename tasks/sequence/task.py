@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from PIL.Image import Image
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.clips.generate import Taken
 from tasks.handed import Handed
+from tasks.media.thread import finish_in_thread
 from tasks.plan.model import Plan, PlannedShot
 from tasks.sequence.assemble import assemble
 from tasks.sequence.blend import Blended
@@ -80,10 +81,12 @@ async def make_sound(
 
 
 @task(name="stills", task_run_name="stills", cache_policy=NO_CACHE)
-async def take_stills(plan: Handed[Plan], cuts: Handed[Sequence[Cut]], parts: Parts, folder: Path) -> Handed[Stills]:
+async def take_stills(
+    plan: Handed[Plan], cuts: Handed[Sequence[Cut]], parts: Parts, stills: Handed[Mapping[str, Image]], folder: Path
+) -> Handed[Stills]:
     """See `make_stills`."""
     scenes = scenes_of(zip(cuts.value, (part.value for part in parts), strict=True))
-    return Handed(await asyncio.to_thread(make_stills, scenes, layout_of(plan.value), folder))
+    return Handed(await finish_in_thread(make_stills, scenes, stills.value, layout_of(plan.value), folder))
 
 
 @task(name="join", task_run_name="join", cache_policy=NO_CACHE)
