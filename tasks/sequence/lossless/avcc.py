@@ -6,7 +6,7 @@ A frame names the sets that it needs by number, so sets of two encoders can stan
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 __all__ = ["ParameterSets", "nal_units", "read_avcc", "with_sets_of"]
@@ -36,11 +36,14 @@ class ParameterSets:
         return self.sps + self.pps
 
     @property
-    def numbers(self) -> frozenset[int]:
-        """The numbers by which frames and sets name these sets, of both kinds."""
-        # The kind of unit comes first, then profile, flags and level in the one, nothing in the other.
-        payloads = [unit[4:] for unit in self.sps] + [unit[1:] for unit in self.pps]
-        return frozenset(_first_number(payload) for payload in payloads)
+    def sps_numbers(self) -> list[int]:
+        """The number of each sequence parameter set. The kind of unit, profile, flags and level stand before it."""
+        return [_first_number(unit[4:]) for unit in self.sps]
+
+    @property
+    def pps_numbers(self) -> list[int]:
+        """The number of each picture parameter set. The kind of unit stands before it."""
+        return [_first_number(unit[1:]) for unit in self.pps]
 
 
 def read_avcc(data: bytes) -> ParameterSets | None:
@@ -60,25 +63,30 @@ def with_sets_of(data: bytes, other: bytes) -> bytes:
     """An `avcC` that holds the sets of a second one, too; `data` itself where it has them already.
 
     Raises:
-        ValueError: One of the two is no `avcC`, or sets would be too many.
+        ValueError: One of the two is no `avcC`, sets would be too many, or two that differ have one number.
     """
     first, second = read_avcc(data), read_avcc(other)
     if first is None or second is None:
         raise ValueError("no avcC")
-    sps = first.sps + tuple(unit for unit in second.sps if unit not in first.sps)
-    pps = first.pps + tuple(unit for unit in second.pps if unit not in first.pps)
-    if len(sps) > _MOST_SPS or len(pps) > _MOST_PPS:
-        raise ValueError("too many parameter sets")
-    if (sps, pps) == (first.sps, first.pps):
+    both = replace(
+        first,
+        level=max(first.level, second.level),
+        sps=first.sps + tuple(unit for unit in second.sps if unit not in first.sps),
+        pps=first.pps + tuple(unit for unit in second.pps if unit not in first.pps),
+    )
+    if both.units == first.units:
         return data
-    head = bytes([_VERSION, first.profile, first.compatibility, max(first.level, second.level), data[4]])
+    if len(both.sps) > _MOST_SPS or len(both.pps) > _MOST_PPS:
+        raise ValueError("too many parameter sets")
+    for numbers in (both.sps_numbers, both.pps_numbers):
+        if len(set(numbers)) < len(numbers):
+            raise ValueError("two parameter sets have one number")
     return (
-        head
-        + bytes([data[5] & 0xE0 | len(sps)])
-        + b"".join(len(unit).to_bytes(2) + unit for unit in sps)
-        + bytes([len(pps)])
-        + b"".join(len(unit).to_bytes(2) + unit for unit in pps)
-        + first.extension
+        bytes([_VERSION, both.profile, both.compatibility, both.level, data[4], data[5] & 0xE0 | len(both.sps)])
+        + b"".join(len(unit).to_bytes(2) + unit for unit in both.sps)
+        + bytes([len(both.pps)])
+        + b"".join(len(unit).to_bytes(2) + unit for unit in both.pps)
+        + both.extension
     )
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final
 
 import av
+from av.container import OutputContainer
+from av.video.stream import VideoStream
 
 from tasks.errors import MediaError
 from tasks.media.files import written_whole
@@ -155,20 +157,27 @@ def _copy(stop: Stop, row: _Row, layout: FilmLayout, output: Path) -> list[Writt
     tick = Fraction(1, layout.timescale)
     options = {"video_track_timescale": str(layout.timescale), "fflags": "+bitexact"}
     written = []
-    with (
-        open_video(row.pieces[0].clip) as (_, like),
-        av.open(str(output.absolute()), "w", format="mp4", container_options=options) as film,
-    ):
-        stream = film.add_stream_from_template(like)
-        context = stream.codec_context
-        context.extradata = row.extradata
-        # Untagged clips are bt709 here; written beside the pictures, players need not guess it from their size.
-        context.color_range = _LIMITED
-        context.colorspace = context.color_primaries = context.color_trc = _BT709
-        stream.time_base = tick
-        for packet, pts, dts in _placed(stop, row, layout.frame_ticks):
-            written.append(Written(pts, dts, digest_of(packet)))
-            packet.stream, packet.time_base = stream, tick
-            packet.pts, packet.dts, packet.duration = pts, dts, layout.frame_ticks
-            film.mux(packet)
+    try:
+        with av.open(str(output.absolute()), "w", format="mp4", container_options=options) as film:
+            stream = _stream(film, row)
+            stream.time_base = tick
+            for packet, pts, dts in _placed(stop, row, layout.frame_ticks):
+                written.append(Written(pts, dts, digest_of(packet)))
+                packet.stream, packet.time_base = stream, tick
+                packet.pts, packet.dts, packet.duration = pts, dts, layout.frame_ticks
+                film.mux(packet)
+    except av.FFmpegError as cause:
+        raise MediaError(f"the film cannot be written: {cause.strerror}", file=str(output)) from cause
     return written
+
+
+def _stream(film: OutputContainer, row: _Row) -> VideoStream:
+    """A track like the clips', for which players are told what all pieces need."""
+    with open_video(row.pieces[0].clip) as (_, like):
+        stream = film.add_stream_from_template(like)
+    context = stream.codec_context
+    context.extradata = row.extradata
+    # Untagged clips are bt709 here; written beside the pictures, players need not guess it from their size.
+    context.color_range = _LIMITED
+    context.colorspace = context.color_primaries = context.color_trc = _BT709
+    return stream

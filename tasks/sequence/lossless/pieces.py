@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import av
+
 from tasks.errors import MediaError
 from tasks.media.files import mark_used, written_whole
 from tasks.sequence.lossless.coded import read_coded
@@ -93,7 +95,8 @@ def _key(earlier: Cut, later: Cut | None, layout: FilmLayout) -> str:
         "kept": kept_frames(earlier, later),
         "later": later and later.clip_id,
         "layout": [layout.width, layout.height, str(layout.rate)],
-        "version": _VERSION,
+        # The encoder comes with the library.
+        "version": [_VERSION, av.__version__],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:40]
 

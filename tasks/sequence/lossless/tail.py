@@ -136,7 +136,8 @@ def _encoder(clip: Coded, layout: FilmLayout) -> tuple[VideoCodecContext, bytes]
         own = read_avcc(bytes(same.extradata or b""))
         if own is not None and own.units == sets.units:
             return same, clip.extradata
-    number = min(set(range(len(sets.numbers) + 1)) - sets.numbers)
+    taken = {*sets.sps_numbers, *sets.pps_numbers}
+    number = min(set(range(len(taken) + 1)) - taken)
     apart = _opened(clip, layout, sets, own_settings(number, sets.level))
     return apart, with_sets_of(clip.extradata, bytes(apart.extradata or b""))
 

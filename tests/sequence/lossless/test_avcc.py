@@ -20,14 +20,14 @@ def test_it_is_taken_apart() -> None:
     assert (sets.profile, sets.compatibility, sets.level, sets.length_bytes) == (100, 0, 12, 4)
     assert [unit[0] & 0x1F for unit in sets.units] == [7, 8]
     assert sets.extension == bytes.fromhex("fdf8f800")
-    assert sets.numbers == {0}
+    assert (sets.sps_numbers, sets.pps_numbers) == ([0], [0])
 
 
 def test_sets_are_known_by_their_numbers() -> None:
     tail = read_avcc(TAIL)
 
     assert tail is not None
-    assert tail.numbers == {1}
+    assert (tail.sps_numbers, tail.pps_numbers) == ([1], [1])
 
 
 def test_two_stand_side_by_side() -> None:
@@ -38,7 +38,7 @@ def test_two_stand_side_by_side() -> None:
     assert both is not None
     assert both.sps == head.sps + tail.sps
     assert both.pps == head.pps + tail.pps
-    assert both.numbers == {0, 1}
+    assert (both.sps_numbers, both.pps_numbers) == ([0, 1], [0, 1])
     assert (both.profile, both.level, both.extension) == (head.profile, head.level, head.extension)
 
 
@@ -59,7 +59,7 @@ def test_what_is_cut_off_is_none(cut_at: int) -> None:
 def test_no_bytes_break_the_reader(data: bytes) -> None:
     for begun in (data, b"\x01" + data, HEAD[:6] + data):
         sets = read_avcc(begun)
-        assert sets is None or all(0 <= number < 1 << 16 for number in sets.numbers)
+        assert sets is None or min(sets.sps_numbers + sets.pps_numbers) >= 0
 
 
 def test_no_avcc_is_refused() -> None:
@@ -67,16 +67,29 @@ def test_no_avcc_is_refused() -> None:
         with_sets_of(HEAD, b"\0\0\0\1\x67")
 
 
+def avcc_of(number: int) -> bytes:
+    """An `avcC` of two sets that are called so, and say no more than that."""
+    code = f"{number + 1:b}"
+    called = int(f"{'0' * (len(code) - 1)}{code}1".ljust(16, "0"), 2).to_bytes(2)
+    sps, pps = b"\x67\x64\x00\x0c" + called, b"\x68" + called
+    return HEAD[:5] + b"\xe1" + len(sps).to_bytes(2) + sps + b"\x01" + len(pps).to_bytes(2) + pps
+
+
 def test_too_many_sets_are_refused() -> None:
     full = HEAD
-    for number in range(30):
-        full = with_sets_of(full, HEAD.replace(b"\x02\x02\x02", bytes([2, 3 + number, 2])))
+    for number in range(1, 31):
+        full = with_sets_of(full, avcc_of(number))
 
     sets = read_avcc(full)
     assert sets is not None
-    assert len(sets.sps) == 31
+    assert sets.sps_numbers == sets.pps_numbers == list(range(31))
     with pytest.raises(ValueError, match="too many"):
-        with_sets_of(full, TAIL)
+        with_sets_of(full, avcc_of(31))
+
+
+def test_two_that_differ_cannot_have_one_number() -> None:
+    with pytest.raises(ValueError, match="have one number"):
+        with_sets_of(HEAD, avcc_of(0))
 
 
 @given(st.lists(st.binary(min_size=1, max_size=9), max_size=5))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -170,7 +171,7 @@ async def test_clips_of_an_unknown_encoder(tmp_path: Path, pyramids: list[Cut]) 
     sets = read_avcc(stream_of(joined.path).told)
     assert sets is not None
     assert len(sets.sps) == 2
-    assert sets.numbers == {0, 1}
+    assert (sets.sps_numbers, sets.pps_numbers) == ([0, 1], [0, 1])
     assert codes_of(joined.path) == list(range(601))
     assert hashes_by_binary(joined.path) == hashes_of(joined.path)
     assert sum(a == b for a, b in zip(hashes_of(joined.path), sources_of(cuts), strict=True)) == joined.copied == 589
@@ -326,6 +327,20 @@ async def test_a_damaged_clip_is_told_with_its_shot(tmp_path: Path, pyramids: li
 
     assert caught.value.shot == "001"
     assert not (tmp_path / "film.mp4").exists()
+
+
+async def test_a_disk_that_is_full_is_told_as_that(tmp_path: Path, pyramids: list[Cut]) -> None:
+    for earlier, later in zip(pyramids, [*pyramids[1:], None], strict=True):
+        await prepare(earlier, later, FILM, tmp_path / "kept")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(MediaError, match="the film cannot be written: File too large"):
+            await join_lossless(pyramids, FILM, tmp_path / "film.mp4", tmp_path / "kept")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert names(tmp_path) == ["kept"]
 
 
 async def test_cancelling_leaves_nothing_behind(tmp_path: Path, pyramids: list[Cut]) -> None:
