@@ -117,7 +117,8 @@ def on_film_grid(cut: Cut, layout: FilmLayout, source: Source, *, again: bool = 
         later_s = max(Fraction(0), 1 / layout.rate - source.step_s) / 2 if source.step_s else Fraction(0)
         stream = (
             stream.filter("setpts", f"PTS-STARTPTS+{float(later_s):.9f}/TB")
-            .filter("fps", fps=rate_of(layout), round="near")
+            # By default a last frame of less than half a frame's length is left out.
+            .filter("fps", fps=rate_of(layout), round="near", eof_action="pass")
             .filter("tpad", stop=-1, stop_mode="clone")
             .filter("trim", end_frame=cut.frames)
         )

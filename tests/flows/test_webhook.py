@@ -106,8 +106,8 @@ class TestRuns:
         board, film = str(home.storyboard(shots(1))), str(home.folder / "f.mp4")
         with emulator(latency_s=2.0) as server:
             run = asyncio.create_task(render(board, film, base_url=server.base_url, only=["s0"]))
-            while not books(server)["tasks"]:
-                await asyncio.sleep(0.05)  # noqa: ASYNC110 -- nobody tells when the emulator has it
+            while not books(server)["tasks"]:  # noqa: ASYNC110 -- nobody tells when the emulator has it
+                await asyncio.sleep(0.05)
             (task,) = books(server)["tasks"]
             forged = {"taskUUID": task["taskUUID"], "videoUUID": "f", "videoURL": "http://127.0.0.1:9/f.mp4"}
             for url in (

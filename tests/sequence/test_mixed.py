@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.media.boxes import video_time_runs
@@ -181,6 +181,7 @@ async def test_times_in_whole_milliseconds_are_near_enough(tmp_path: Path, rate:
 
 
 @settings(max_examples=12, deadline=None)
+@example([1, 1, 3], 60)
 @given(st.lists(st.integers(1, 5), min_size=3, max_size=30), st.sampled_from([24, 30, 48, 60]))
 async def test_frames_at_any_times_stand_where_they_are_nearest(
     tmp_path_factory: pytest.TempPathFactory, steps: list[int], ticks_per_s: int
