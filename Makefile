@@ -56,8 +56,9 @@ test-crash: setup ## kill runs at every step and resume them: half an hour on tw
 test-machines: setup ## films on two machines and what they share, while either is killed: some minutes
 	$(BIN)/python -m pytest -m machines tests/machines
 
-test-ui: chromium $(UI_STAMP) ## let a browser (Chromium) use Prefect's UI: its forms, and the page of a run
+test-ui: chromium $(UI_STAMP) ## let a browser (Chromium) use Prefect's UI, and play films
 	$(BIN)/python -m pytest tests/ui
+	$(BIN)/python -m pytest tests/sequence/lossless/players
 
 $(UI_STAMP): requirements/ui.txt $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/ui.txt

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.errors import MediaError
+from tasks.errors import FilmWrong, MediaError
 from tasks.plan.model import Plan
 from tasks.sequence.blend import Blended
 from tasks.sequence.cuts import layout_of
@@ -64,7 +64,7 @@ async def assemble(
     if reasons == []:
         try:
             return await _copied(film, cuts, layout, folder, output)
-        except MediaError as error:
+        except (MediaError, FilmWrong) as error:
             if finish.seam == "lossless":
                 raise
             reasons = [error.message]
@@ -79,7 +79,7 @@ async def prepare_seam(plan: Plan, cut: Cut, later: Cut | None, finish: Finish, 
     """
     layout, cuts = layout_of(plan), [cut] if later is None else [cut, later]
     with suppress(MediaError):
-        if finish.seam != "conform" and not await asyncio.to_thread(why_not_lossless, cuts, layout):
+        if finish.seam != "conform" and not await asyncio.to_thread(why_not_lossless, cuts, layout, from_start=False):
             await prepare(cut, later, layout, folder)
 
 
