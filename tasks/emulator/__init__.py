@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.emulator.delivery_settings import Tries, UploadEndpointSettings, WebhookSettings
 from tasks.emulator.settings import EmulatorSettings
+from tasks.emulator.socket_settings import WebSocketSettings
 
 if TYPE_CHECKING:
     from tasks.emulator.server import EmulatorServer, serve
 
-__all__ = ["EmulatorServer", "EmulatorSettings", "Tries", "UploadEndpointSettings", "WebhookSettings", "serve"]
+__all__ = [
+    "EmulatorServer",
+    "EmulatorSettings",
+    "Tries",
+    "UploadEndpointSettings",
+    "WebSocketSettings",
+    "WebhookSettings",
+    "serve",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,23 +1,22 @@
-"""The HTTP side: the API, downloads and the books."""
+"""The HTTP side: the API, downloads and the books. What a WebSocket brings goes to `tasks.emulator.websocket`."""
 
 from __future__ import annotations
 
-import hmac
 import io
-import json
 import time
 import uuid
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from tasks.emulator.backdrop import placeholder_picture
 from tasks.emulator.desk import Desk
 from tasks.emulator.doorway import Answer, Doorway
+from tasks.emulator.endings import Endings
+from tasks.emulator.envelope import authenticated, read_tasks
 from tasks.emulator.errors import WireError
 from tasks.emulator.fault_plan import FaultPlan, parse_faults
 from tasks.emulator.fields import is_uuid4
@@ -28,6 +27,7 @@ from tasks.emulator.replies import answer_response, file_response
 from tasks.emulator.rule import Call
 from tasks.emulator.settings import EmulatorSettings
 from tasks.emulator.state import StateStore
+from tasks.emulator.websocket import Sockets
 from tasks.errors import SettingsError
 
 __all__ = ["build_app"]
@@ -44,6 +44,7 @@ def build_app(settings: EmulatorSettings, store: StateStore, desk: Desk, plan: F
     """
     mischief = Mischief(plan, store)
     doorway = Doorway(desk, mischief, store)
+    sockets = Sockets(settings, doorway, store, Endings(settings, store))
 
     async def post_tasks(request: Request) -> Response:
         body = await request.body()
@@ -52,8 +53,8 @@ def build_app(settings: EmulatorSettings, store: StateStore, desk: Desk, plan: F
         def answer() -> Answer:
             store.count("posts")
             try:
-                tasks = _read_tasks(body)
-                rest = _authenticated(tasks, request.headers.get("authorization"), settings.api_key)
+                tasks = read_tasks(body)
+                rest = authenticated(tasks, request.headers.get("authorization"), settings.api_key)
             except WireError as error:
                 store.count("rejected")
                 return Answer(error.http_status, {"errors": [error.as_wire()]})
@@ -124,6 +125,7 @@ def build_app(settings: EmulatorSettings, store: StateStore, desk: Desk, plan: F
     return Starlette(
         routes=[
             Route("/v1", post_tasks, methods=["POST"]),
+            WebSocketRoute("/v1", sockets.serve),
             Route("/video/{video_uuid}.{suffix}", get_video, methods=["GET", "HEAD"]),
             Route("/media/{media_uuid}.{suffix}", get_media, methods=["GET", "HEAD"]),
             Route("/_emulator/books", get_books, methods=["GET"]),
@@ -147,51 +149,3 @@ def _placeholder_png(url: str) -> Response:
     content = io.BytesIO()
     placeholder_picture(url, *PLACEHOLDER_SIZE).save(content, "PNG", compress_level=1)
     return Response(content.getvalue(), media_type="image/png")
-
-
-def _read_tasks(body: bytes) -> list[dict[str, Any]]:
-    """The elements of a request's body.
-
-    Raises:
-        WireError: It is not a JSON array of objects, or an empty one.
-    """
-    try:
-        tasks = json.loads(body)
-        if b"\\u" in body:
-            # An escape can be half of a character, which no file and no picture could hold.
-            json.dumps(tasks, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        where = f", at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise WireError("invalidBody", f"The body is not JSON{where}.") from error
-    if not isinstance(tasks, list) or not tasks or not all(isinstance(task, dict) for task in tasks):
-        raise WireError("invalidBody", "The body must be a JSON array of one or more task objects.")
-    return tasks
-
-
-def _authenticated(tasks: list[dict[str, Any]], header: str | None, only_key: str | None) -> list[dict[str, Any]]:
-    """The tasks behind the authentication, which is a header or the first task.
-
-    Raises:
-        WireError: There is no key, or not the right one.
-    """
-    given: Any = None
-    rest = tasks
-    if tasks[0].get("taskType") == "authentication":
-        given, rest = tasks[0].get("apiKey"), tasks[1:]
-    if header is not None:
-        scheme, _, token = header.partition(" ")
-        given = token.strip() if scheme.lower() == "bearer" else None
-    if given is None or given == "":
-        raise WireError(
-            "missingApiKey",
-            "No API key was given. Send 'Authorization: Bearer KEY', or an authentication task first.",
-            "apiKey",
-            http_status=401,
-            taskType="authentication",
-        )
-    is_right = isinstance(given, str) and (only_key is None or hmac.compare_digest(given.encode(), only_key.encode()))
-    if not is_right:
-        raise WireError(
-            "invalidApiKey", "The API key is not valid.", "apiKey", http_status=401, taskType="authentication"
-        )
-    return rest

@@ -50,6 +50,7 @@ class Answer:
         is_dropped: Close the connection instead.
         after_s: Seconds to wait before anything is sent.
         over_s: Seconds over which the body trickles.
+        is_of_all: Whether it answers the request as a whole, and none of its tasks.
     """
 
     status: int = 200
@@ -58,6 +59,7 @@ class Answer:
     is_dropped: bool = False
     after_s: float = 0.0
     over_s: float = 0.0
+    is_of_all: bool = False
 
 
 def instead_of_all(rule: Rule) -> Answer | None:
@@ -67,10 +69,10 @@ def instead_of_all(rule: Rule) -> Answer | None:
     if isinstance(rule, Status):
         error = WireError(_CODES.get(rule.status, "internalServerError"), "The provider cannot answer for the moment.")
         headers = {} if rule.retry_after_s is None else {"Retry-After": str(rule.retry_after_s)}
-        return Answer(rule.status, {"errors": [error.as_wire()]}, headers)
+        return Answer(rule.status, {"errors": [error.as_wire()]}, headers, is_of_all=True)
     if isinstance(rule, RefuseBatches):
         error = WireError(rule.code, f"At most {rule.most} getResponse tasks are accepted in one request.")
-        return Answer(rule.status, {"errors": [error.as_wire()]})
+        return Answer(rule.status, {"errors": [error.as_wire()]}, is_of_all=True)
     return None
 
 

@@ -12,13 +12,14 @@ from typing import Any
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from tasks.emulator.damage import zeroed
 from tasks.emulator.doorway import Answer, in_the_manner_of, instead_of_all
 from tasks.emulator.faults import Corrupt, NotAVideo, Truncate
 from tasks.emulator.rule import Rule
 
-__all__ = ["ClosableProtocol", "answer_response", "file_response"]
+__all__ = ["ClosableProtocol", "ClosableSocket", "answer_response", "close_line", "file_response"]
 
 _CLOSE = "shotchain.close"
 _PAUSE_S = 0.05
@@ -31,14 +32,31 @@ class ClosableProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
         super().connection_made(transport)
-        served: Any = self.app
+        self.app = _closable(self.app, transport)
 
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            # Closing waits for what was written; aborting would throw it away.
-            scope.setdefault("extensions", {})[_CLOSE] = transport.close
-            await served(scope, receive, send)
 
-        self.app = app
+class ClosableSocket(WebSocketsSansIOProtocol):
+    """The same for a WebSocket, whose line then ends without a word."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.Protocol`."""
+        super().connection_made(transport)
+        self.app = _closable(self.app, transport)
+
+
+def _closable(served: Any, transport: asyncio.BaseTransport) -> Any:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        # Closing waits for what was written; aborting would throw it away.
+        scope.setdefault("extensions", {})[_CLOSE] = transport.close
+        await served(scope, receive, send)
+
+    return app
+
+
+def close_line(scope: Scope) -> None:
+    """Close the connection that a request came by."""
+    close: Callable[[], None] = scope["extensions"][_CLOSE]
+    close()
 
 
 class _Cut(Response):
@@ -57,8 +75,7 @@ class _Cut(Response):
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             if self._start:
                 await send({"type": "http.response.body", "body": self._start, "more_body": True})
-        close: Callable[[], None] = scope["extensions"][_CLOSE]
-        close()
+        close_line(scope)
         # Until the server has noticed, it would take the end of this call for a mistake of ours.
         while (await receive())["type"] != "http.disconnect":
             pass

@@ -22,7 +22,7 @@ from tasks.emulator.fault_plan import FaultPlan
 from tasks.emulator.instant import InstantClips
 from tasks.emulator.mischief import Mischief
 from tasks.emulator.renderers import Renderers
-from tasks.emulator.replies import ClosableProtocol
+from tasks.emulator.replies import ClosableProtocol, ClosableSocket
 from tasks.emulator.settings import EmulatorSettings
 from tasks.emulator.state import StateStore
 from tasks.errors import SettingsError, ShotchainError
@@ -31,6 +31,7 @@ __all__ = ["EmulatorServer", "serve"]
 
 _START_S = 10.0
 _GRACE_S = 0.8
+_LARGEST_MESSAGE_BYTES = 256 * 1024 * 1024
 
 
 class EmulatorServer:
@@ -68,6 +69,11 @@ class EmulatorServer:
         """Where tasks are posted: `http://HOST:PORT/v1`."""
         return f"{self._origin}/v1"
 
+    @property
+    def ws_url(self) -> str:
+        """The same by WebSocket: `ws://HOST:PORT/v1`."""
+        return f"ws{self.base_url.removeprefix('http')}"
+
     def start(self) -> None:
         """Start, and return when connections are accepted.
 
@@ -95,7 +101,9 @@ class EmulatorServer:
                 log_level="critical",
                 access_log=False,
                 lifespan="off",
-                ws="none",
+                ws=ClosableSocket,
+                ws_max_size=_LARGEST_MESSAGE_BYTES,
+                ws_ping_interval=None,  # connections that say nothing are closed as the provider does
                 http=ClosableProtocol,
                 loop="asyncio",
                 server_header=False,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.emulator.delivery_settings import UploadEndpointSettings, WebhookSettings
+from tasks.emulator.socket_settings import WebSocketSettings
 from tasks.errors import SettingsError
 
 __all__ = ["EmulatorSettings"]
@@ -33,6 +34,7 @@ class EmulatorSettings:
         faults: A fault plan, or the file that holds one; see `tasks.emulator.faults`.
         webhooks: Where webhooks go, what they say, and how often they are tried.
         upload_endpoints: Where clips are put, how often that is tried, and what becomes of a result without.
+        websocket: What is told to whoever is connected, and for how long.
 
     Raises:
         SettingsError: A value is outside of what is said above.
@@ -51,6 +53,7 @@ class EmulatorSettings:
     faults: Path | Mapping[str, Any] | None = None
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     upload_endpoints: UploadEndpointSettings = field(default_factory=UploadEndpointSettings)
+    websocket: WebSocketSettings = field(default_factory=WebSocketSettings)
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

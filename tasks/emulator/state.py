@@ -37,7 +37,7 @@ from tasks.errors import SettingsError
 
 __all__ = ["COUNTED", "StateStore"]
 
-COUNTED = ("posts", "videoInference", "getResponse", "rejected", "downloads", "webhooks", "puts")
+COUNTED = ("posts", "videoInference", "getResponse", "rejected", "downloads", "webhooks", "puts", "messages")
 _FAULT = "fault:"
 _FOLDERS = (
     "tasks",

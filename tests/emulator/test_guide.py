@@ -26,7 +26,14 @@ from PIL import Image
 from flows import cli
 from flows.commands.emulator import emulator
 from flows.commands.render import render
-from tasks.emulator import EmulatorServer, EmulatorSettings, Tries, UploadEndpointSettings, WebhookSettings
+from tasks.emulator import (
+    EmulatorServer,
+    EmulatorSettings,
+    Tries,
+    UploadEndpointSettings,
+    WebhookSettings,
+    WebSocketSettings,
+)
 from tasks.emulator.fault_plan import FAULTS, parse_faults
 from tasks.emulator.faults import AnyRule
 from tasks.emulator.result_faults import Media
@@ -124,10 +131,8 @@ def test_every_fault_and_its_fields_are_told() -> None:
     assert set(table("when")) == set(Rule.model_fields) - {"fault"}
 
 
-@pytest.mark.parametrize("kind", [WebhookSettings, UploadEndpointSettings, Tries])
-def test_every_setting_of_deliveries_is_told_with_its_default(
-    kind: type[WebhookSettings | UploadEndpointSettings | Tries],
-) -> None:
+@pytest.mark.parametrize("kind", [WebhookSettings, UploadEndpointSettings, WebSocketSettings, Tries])
+def test_every_setting_is_told_with_its_default(kind: type[Any]) -> None:
     told = {name: cells[0].strip(" `") for name, cells in rows(f"`{kind.__name__}`").items()}
 
     usual = kind()
@@ -171,10 +176,13 @@ def test_the_programs_run(server: EmulatorServer) -> None:
                 names["runware"].close()
         told.append(output.getvalue().splitlines())
 
-    client, own, hooked = told
+    client, own, *others = told
     assert client == ["0.42 True"]
     assert [re.sub(r":\d+/", ":PORT/", line) for line in own] == ["http://127.0.0.1:PORT/v1", "[0]"]
-    assert [re.sub(r":\d+/", ":PORT/", line) for line in hooked] == ["http://127.0.0.1:PORT/v1"]
+    assert [[re.sub(r":\d+/", ":PORT/", line) for line in lines] for lines in others] == [
+        ["http://127.0.0.1:PORT/v1"],
+        ["ws://127.0.0.1:PORT/v1"],
+    ]
 
 
 @pytest.mark.parametrize("line", lines("shotchain emulator"))

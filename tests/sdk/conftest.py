@@ -1,4 +1,4 @@
-"""An emulator, and Runware's own client as a child process that speaks to it."""
+"""An emulator, and Runware's own clients, each as a child process that speaks to it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -17,36 +17,53 @@ from tasks.emulator import EmulatorServer, EmulatorSettings
 
 _ROOT = Path(__file__).parents[2]
 _SCENARIOS = Path(__file__).parent / "scenarios.py"
+_LEGACY = Path(__file__).parent / "legacy.py"
 
 
-def sdk_python(root: Path = _ROOT) -> Path:
+def sdk_python(root: Path = _ROOT, name: str = ".venv-sdk") -> Path:
     """The interpreter that Runware's client is installed for; a failure that says what to do where there is none."""
-    folder = root / ".venv-sdk"
+    folder = root / name
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not python.exists():
-        pytest.fail("Runware's client is not installed in .venv-sdk. Run: make test-sdk", pytrace=False)
+        pytest.fail(f"Runware's client is not installed in {name}. Run: make test-sdk", pytrace=False)
     return python
 
 
-def sdk_command(base_url: str, scenario: str, *arguments: str) -> list[str]:
-    return [str(sdk_python()), str(_SCENARIOS), base_url, scenario, *arguments]
+def sdk_command(url: str, scenario: str, *arguments: str) -> list[str]:
+    return [str(sdk_python()), str(_SCENARIOS), url, scenario, *arguments]
 
 
-def sdk(server: EmulatorServer, scenario: str, *arguments: str) -> Any:
+def sdk(server: EmulatorServer, scenario: str, *arguments: str, by: Literal["rest", "websocket"] = "rest") -> Any:
     """Let the client play a scenario against an emulator.
 
     Returns:
         What it printed: results as it returned them, `{"error": {...}}` for what it raised.
     """
+    return _played(sdk_command(server.ws_url if by == "websocket" else server.base_url, scenario, *arguments))
+
+
+def legacy(server: EmulatorServer, scenario: str, *arguments: str, patience_s: float = 10) -> Any:
+    """Let the older client, which speaks by WebSocket only, play a scenario against an emulator.
+
+    Args:
+        server: The emulator.
+        scenario: Of `legacy.py`.
+        arguments: Of the scenario.
+        patience_s: How long it waits for the answer to a question, of which it hears only results.
+
+    Returns:
+        What it printed: results as it returned them, `{"error": {...}}` for what it raised.
+    """
+    command = [str(sdk_python(name=".venv-sdk-legacy")), str(_LEGACY), server.ws_url, scenario, *arguments]
+    patience = {"RUNWARE_VIDEO_INITIAL_TIMEOUT": patience_s * 1000, "RUNWARE_VIDEO_POLLING_DELAY": 100}
+    return _played(command, {name: str(int(value)) for name, value in patience.items()})
+
+
+def _played(command: list[str], more: dict[str, str] | None = None) -> Any:
     # Nothing of ours on its path, no key of the user's in its reach.
     environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "RUNWARE_API_KEY"}}
     done = subprocess.run(
-        sdk_command(server.base_url, scenario, *arguments),
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=50,
-        check=False,
+        command, capture_output=True, text=True, env=environment | (more or {}), timeout=50, check=False
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

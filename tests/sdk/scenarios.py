@@ -1,8 +1,8 @@
 """What a program that uses Runware's own Python client does. Run by the interpreter of `.venv-sdk`.
 
-    python scenarios.py BASE_URL NAME [ARGUMENT...]
+    python scenarios.py URL NAME [ARGUMENT...]
 
-Prints one JSON value: what the client returned, or what it raised as `{"error": {...}}`. Nothing of this project is
+It speaks REST to an address of http, and by WebSocket to one of ws. Prints one JSON value: what the client returned, or what it raised as `{"error": {...}}`. Nothing of this project is
 imported here: whatever the client sends and understands is its own.
 """
 
@@ -146,10 +146,16 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
-async def main(base_url: str, name: str, *arguments: str) -> None:
-    # The client's waits before it tries again are shortened; its pauses between questions are not for us to choose.
-    async with Runware(api_key="a-key", transport="rest", http_base_url=base_url, retry_delay=10) as client:
-        print(json.dumps(await SCENARIOS[name](client, *arguments)))  # noqa: T201 -- this is the answer
+async def main(url: str, name: str, *arguments: str) -> None:
+    is_socket = url.startswith("ws")
+    way = {"transport": "websocket", "ws_base_url": url} if is_socket else {"transport": "rest", "http_base_url": url}
+
+    async def play() -> Any:
+        # Its waits before it tries again are shortened; its pauses between questions are not for us to choose.
+        async with Runware(api_key="a-key", retry_delay=10, **way) as client:
+            return await SCENARIOS[name](client, *arguments)
+
+    print(json.dumps(await told(play())))  # noqa: T201 -- this is the answer
 
 
 if __name__ == "__main__":
