@@ -63,7 +63,7 @@ class Couriers:
             ensure: Sees to it that the results of a task end. Nobody may ever ask about a task with a webhook.
 
         Raises:
-            SettingsError: The folder cannot be shared with others.
+            SettingsError: Another emulator, which starts on this folder too, does not come to an end with it.
         """
         self._presence.begin()
         unfinished: dict[str, TaskRecord] = {}

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from tasks.emulator.records import Outcome, ResultRecord, TaskRecord
 from tasks.emulator.state import StateStore
 
-__all__ = ["INTERRUPTED", "Delivery", "DeliveryState", "Errand", "Journal", "Sending", "asked_for"]
+__all__ = ["INTERRUPTED", "Delivery", "DeliveryState", "Errand", "Journal", "Sending", "asked_for", "without_queries"]
 
 Errand = Literal["put", "webhook"]
 """What is brought: the clip, by PUT to the task's `uploadEndpoint`; its result, by POST to the `webhookURL`."""
@@ -186,6 +186,12 @@ class Journal:
 
     def _write(self, video_uuid: str, entry: _Entry) -> None:
         self._store.write_json(f"deliveries/{video_uuid}.json", asdict(entry))
+
+
+def without_queries(request: dict[str, Any]) -> dict[str, Any]:
+    """A request, whose addresses to deliver to say no more than where they lead."""
+    names = [name for name in ("uploadEndpoint", "webhookURL") if name in request]
+    return {**request, **{name: _without_query(str(request[name])) for name in names}}
 
 
 def _without_query(url: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from tasks.emulator.deliveries import Journal
+from tasks.emulator.deliveries import Journal, without_queries
 from tasks.emulator.endings import Endings
 from tasks.emulator.errors import WireError, conflict, invalid, missing
 from tasks.emulator.fates import Fate
@@ -300,7 +300,7 @@ class Desk:
                     "charge_usd": dollars(charge),
                     "submitted_at": record.accepted_at,
                     "finished_at": max(times) if is_over else None,
-                    "request": record.request,
+                    "request": without_queries(record.request),
                     "deliveries": self._journal.told(record),
                 }
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -42,16 +43,8 @@ class Presence:
         self._handle: int | None = None
 
     def begin(self) -> None:
-        """Be there, until `end`, or until the process ends.
-
-        Raises:
-            SettingsError: The folder has no locks.
-        """
+        """Be there, until `end`, or until the process ends."""
         self._handle = _taken(self._folder / self._name)
-        if self._handle is None:
-            raise SettingsError(
-                f"the emulator cannot lock a file in {self._folder}", advice="Keep its state in a local folder."
-            )
 
     def is_running(self, name: str) -> bool:
         """Whether an emulator of that name runs."""
@@ -95,7 +88,9 @@ def _taken(path: Path) -> int | None:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _lock(handle)
-    except OSError:
-        os.close(handle)
-        return None
+    except OSError as error:
+        # Where there are no locks at all, each emulator is taken for the only one.
+        if error.errno in {errno.EACCES, errno.EAGAIN, errno.EDEADLK}:
+            os.close(handle)
+            return None
     return handle

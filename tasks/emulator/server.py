@@ -94,6 +94,7 @@ class EmulatorServer:
             self._couriers = Couriers(self.settings, store, mischief, self._origin)
             instant = InstantClips(store) if self.settings.instant else None
             self._renderers = Renderers(store, self._couriers.send, instant)
+            self._couriers.start(self._renderers.ensure)
             desk = Desk(self.settings, store, self._renderers, mischief.fates)
             config = uvicorn.Config(
                 build_app(self.settings, store, desk, self.faults),
@@ -116,7 +117,6 @@ class EmulatorServer:
             )
             self._thread.start()
             _wait_until_started(self._server, self._thread)
-            self._couriers.start(self._renderers.ensure)
         except BaseException:
             self.stop()
             raise

@@ -266,16 +266,23 @@ def test_it_leaves_this_machine_where_that_is_allowed(start: Start, receiver: Re
     assert told["state"] == "delivered"
 
 
-def test_addresses_of_webhooks_are_not_logged(api: Api, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+def test_addresses_of_webhooks_are_neither_logged_nor_in_the_books(
+    api: Api, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     task = api.text_task(webhookURL=f"{receiver.url.replace('//', '//us3r:pa55@')}/hook?token=s3cret")
     api.submit(task)
 
     receiver.wait(1)
-    told = settled(api, task)
+    settled(api, task)
+    [entry] = [entry for entry in api.books()["tasks"] if entry["taskUUID"] == task["taskUUID"]]
+    assert entry["request"]["webhookURL"] == f"{receiver.url}/hook"
     for secret in ("s3cret", "pa55"):
         assert secret not in caplog.text
-        assert secret not in json.dumps(told)
+        assert secret not in json.dumps(entry)
+    # Whoever sent it may know it.
+    [details] = api.post({"taskType": "getTaskDetails", "taskUUID": task["taskUUID"]}).json()["data"]
+    assert details["request"] == [task]
 
 
 # -- faults ----------------------------------------------------------------------------------------------------------
