@@ -29,8 +29,10 @@ def edl(edit: Edit) -> tuple[str, list[str]]:
     """
     if not otio.opentime.RationalTime.is_valid_timecode_rate(float(edit.rate)):
         raise MediaError(f"there is no timecode at {float(edit.rate):g} frames a second")
-    if len(edit.pictures.pieces) > _MOST_EVENTS:
-        raise MediaError(f"it has at most {_MOST_EVENTS} events, and the film has {len(edit.pictures.pieces)} shots")
+    # Black into which a shot fades is an event, too.
+    events = sum(2 if piece.fade_out else 1 for piece in edit.pictures.pieces)
+    if events > _MOST_EVENTS:
+        raise MediaError(f"it has at most {_MOST_EVENTS} events, and the film would be {events}")
     losses = []
     if edit.sounds:
         losses.append("it has pictures alone, without sound")

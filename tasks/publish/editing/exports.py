@@ -51,31 +51,28 @@ class Exports:
 def write_timelines(edit: Edit, folder: Path) -> Exports:
     """Write `timeline.otio`, `timeline.xml`, `timeline.fcpxml` and `timeline.edl`, each whole or absent. Blocks.
 
+    Raises nothing: the film is whole without its timelines, and which of them are not there, and why, is told.
+
     Args:
         edit: The film as editors open it.
         folder: Where they go. Made if missing.
-
-    Raises:
-        OSError: The folder cannot be written.
     """
     files: list[TimelineFile] = []
     warnings = [f"timelines: {loss}" for loss in edit.losses]
     for kind, write in _WRITERS.items():
+        path = folder / _name(kind)
         try:
             text, losses = write(edit)
-            content = text.encode()
+            with written_whole(path) as temporary:
+                temporary.write_text(text, encoding="utf-8", newline="\n")
         except ShotchainError as error:
             warnings.append(f"no {_name(kind)}: {error.message}")
-            continue
-        # An adapter raises whatever it stumbles over. The film is whole without its timeline.
+        # An adapter raises whatever it stumbles over.
         except Exception as error:  # noqa: BLE001
             warnings.append(f"no {_name(kind)}: it cannot be written ({type(error).__name__}: {redact(str(error))})")
-            continue
-        path = folder / _name(kind)
-        with written_whole(path) as temporary:
-            temporary.write_bytes(content)
-        files.append(TimelineFile(kind, path))
-        warnings += [f"{_name(kind)}: {loss}" for loss in losses]
+        else:
+            files.append(TimelineFile(kind, path))
+            warnings += [f"{_name(kind)}: {loss}" for loss in losses]
     return Exports(tuple(files), tuple(warnings))
 
 

@@ -7,6 +7,7 @@ have pictures and which have sound, and that a transition between sounds is none
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from decimal import Decimal
@@ -17,7 +18,7 @@ import opentimelineio as otio
 
 from tasks.errors import MediaError
 from tasks.publish.editing.edit import Edit, Lane, Piece, Source, before_cut
-from tasks.publish.editing.timeline import timeline_of, url_of
+from tasks.publish.editing.timeline import frames_at, range_of, timeline_of, url_of
 
 __all__ = ["fcp7_xml"]
 
@@ -38,11 +39,10 @@ def fcp7_xml(edit: Edit) -> tuple[str, list[str]]:
     Media are named by URLs relative to the file (`./clips/lake-take1.mp4`).
 
     Raises:
-        MediaError: A rate of which the format has no timecode.
+        MediaError: The film has a rate of which the format has no timecode.
     """
-    for rate in (edit.rate, *(source.rate for source in edit.sources)):
-        if not otio.opentime.RationalTime.is_valid_timecode_rate(float(rate)):
-            raise MediaError(f"it has no timecode at {float(rate):g} frames a second")
+    if not _has_timecode(edit.rate):
+        raise MediaError(f"it has no timecode at {float(edit.rate):g} frames a second")
     losses = [
         f"the dissolve of one frame into '{piece.shot}' is a cut" for piece in edit.pictures.pieces if piece.lead == 1
     ]
@@ -52,14 +52,14 @@ def fcp7_xml(edit: Edit) -> tuple[str, list[str]]:
     timeline.metadata[_ADAPTER] = _sequence(edit)
     pieces = [(lane, piece) for lane in (edit.pictures, *edit.sounds) for piece in lane.pieces]
     for number, (clip, (lane, piece)) in enumerate(zip(timeline.find_clips(), pieces, strict=True), start=1):
-        _count_in_own_frames(clip, piece.source.rate)
+        _count_in_one_rate(clip, piece, edit.rate, losses)
         # Clips that are alike would be written once, without their places; with names of their own they are not.
         clip.metadata[_ADAPTER] = {"@id": f"clipitem-{number}", **_clip_facts(lane, piece, losses)}
     for track in timeline.tracks:
         if track.kind == otio.schema.TrackKind.Audio:
             track.metadata[_ADAPTER] = {"@currentExplodedTrackIndex": "0", "@premiereTrackType": "Stereo"}
         _prepare_transitions(track)
-    return _completed(otio.adapters.write_to_string(timeline, _ADAPTER), edit), losses
+    return _completed(otio.adapters.write_to_string(timeline, _ADAPTER), edit), list(dict.fromkeys(losses))
 
 
 def _cut_short(lane: Lane, rate: Fraction) -> Lane:
@@ -112,18 +112,32 @@ def _clip_facts(lane: Lane, piece: Piece, losses: list[str]) -> dict[str, Any]:
     }
 
 
-def _count_in_own_frames(clip: otio.schema.Clip, rate: Fraction) -> None:
+def _has_timecode(rate: Fraction) -> bool:
+    return bool(otio.opentime.RationalTime.is_valid_timecode_rate(float(rate)))
+
+
+def _count_in_one_rate(clip: otio.schema.Clip, piece: Piece, film_rate: Fraction, losses: list[str]) -> None:
     """The adapter counts all of a clip's range at one rate: here its own, as that of its file."""
-    span = clip.source_range
-    clip.source_range = otio.opentime.TimeRange(span.start_time, span.duration.rescaled_to(float(rate)))
+    source, span = piece.source, clip.source_range
+    rate, begins = source.rate, span.start_time
+    if not _has_timecode(rate):
+        told = f"times in '{source.file}' are of the film's frames: it has no timecode at its {float(rate):g} a second"
+        losses.append(told)
+        rate = film_rate
+        # The first frame of the film at which the clip's own is shown.
+        begins = frames_at(math.ceil(piece.start_s * rate) + piece.first - piece.begin, rate)
+        length = math.ceil(source.frames / source.rate * rate)
+        clip.media_reference.available_range = range_of(0, length, rate)
+    clip.source_range = otio.opentime.TimeRange(begins, span.duration.rescaled_to(float(rate)))
 
 
 def _prepare_transitions(track: otio.schema.Track) -> None:
     for before, here, behind in zip([None, *track[:-1]], track[:], [*track[1:], None], strict=True):
         if not isinstance(here, otio.schema.Transition):
             continue
-        ticks = here.in_offset.to_seconds() * _PREMIERE_TICKS
-        here.metadata[_ADAPTER] = {"cutPointTicks": f"{ticks:.0f}"}
+        if track.kind == otio.schema.TrackKind.Video:
+            ticks = here.in_offset.to_seconds() * _PREMIERE_TICKS
+            here.metadata[_ADAPTER] = {"cutPointTicks": f"{ticks:.0f}"}
         # What the adapter adds to a clip's end is counted as the clip is, and so what it takes from a beginning.
         if isinstance(behind, otio.schema.Clip):
             here.in_offset = here.in_offset.rescaled_to(behind.source_range.duration)

@@ -136,9 +136,10 @@ def _marker(caption: Caption, rate: Fraction) -> otio.schema.Marker:
 
 
 def _tell(item: otio.core.SerializableObjectWithMetadata, facts: Mapping[str, Any]) -> None:
-    """Put our own data into an item. Not while it is made: what the library keeps for that ends some processes badly.
+    """Put our own data into an item that is made already.
 
-    It keeps a function of Python's beyond Python's own end, where the last reference to it must not be dropped.
+    Given metadata while it makes an item, the library keeps a function of Python's until after Python has ended, and
+    some processes that end so are aborted.
     """
     told = {name: legible(value) if isinstance(value, str) else value for name, value in facts.items()}
     item.metadata[METADATA] = redact(told)

@@ -17,7 +17,8 @@ from tasks.clips.store import Clip, Origin
 from tasks.plan.build import build_plan
 from tasks.plan.lengths import exact_rate
 from tasks.plan.model import Plan, PlannedShot
-from tasks.publish.editing.edit import Edit, edit_of
+from tasks.publish.editing.build import edit_of
+from tasks.publish.editing.edit import Edit
 from tasks.publish.editing.media import Media, media_files
 from tasks.sequence.conform import Conformed
 from tasks.sequence.cuts import cut_of, slate_cut

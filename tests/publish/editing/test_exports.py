@@ -22,6 +22,7 @@ from tasks.publish.editing.edl import edl
 from tasks.publish.editing.exports import TimelineFormat, write_timelines
 from tasks.storyboard.model import Fit, MediaFile, Music, Shot
 from tests.publish.editing.films import FILM_RATES, MUSIC, ODD_RATES, Film, board, dissolve, fade, made, write_media
+from tests.publish.editing.reading import shown_by_film, shown_by_track
 
 PROMPT = "A tram climbs"
 AWKWARD = 'Tom & "Jerry\'s" <Häfen> 港 \N{PILE OF POO} 100 % #1?'
@@ -165,6 +166,15 @@ def test_what_an_adapter_stumbles_over_is_told_and_keeps_no_other(film: Film, tm
     assert list(tmp_path.iterdir()) == [tmp_path / "store"]
 
 
+def test_a_folder_that_cannot_be_written_is_told(film: Film, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+
+    exports = write_timelines(film.edit(), tmp_path / "out")
+
+    assert exports.files == ()
+    assert "no timeline.otio: it cannot be written (FileExistsError: " in exports.warnings[0]
+
+
 def test_the_list_of_events_is_as_editors_know_it(tmp_path: Path) -> None:
     film = made(
         board(
@@ -204,7 +214,7 @@ def test_a_list_has_no_more_events_than_it_can_count() -> None:
     edit = made(board(*(Shot(id=f"s{number}", prompt=PROMPT) for number in range(1000)))).edit()
     fewer = replace(edit, pictures=replace(edit.pictures, pieces=edit.pictures.pieces[:999]))
 
-    with pytest.raises(MediaError, match="it has at most 999 events, and the film has 1000 shots"):
+    with pytest.raises(MediaError, match="it has at most 999 events, and the film would be 1000"):
         edl(edit)
     assert edl(fewer)[0].count("CLIP NAME") == 999
 
@@ -283,6 +293,40 @@ def test_final_cut_7_counts_the_film_in_its_own_frames(tmp_path: Path) -> None:
         "0",
         "121",
     ]
+
+
+def test_final_cut_7_counts_a_clip_of_no_known_rate_in_the_films_frames(tmp_path: Path) -> None:
+    clips = {"b": {"rate": Fraction(2997, 100), "frames": 150}}
+    shots = Shot(id="a", prompt=PROMPT), Shot(id="b", prompt=PROMPT, transition=dissolve("0.5"))
+    film = made(board(*shots), clips=clips, sounding=["b"])
+
+    warnings = write_timelines(film.edit(), tmp_path).warnings
+
+    assert [warning for warning in warnings if warning.startswith("timeline.xml")] == [
+        "timeline.xml: times in 'b-take1.mp4' are of the film's frames: it has no timecode at its 29.97 a second"
+    ]
+    again = otio.adapters.read_from_file(str(tmp_path / "timeline.xml"), "fcp_xml")
+    assert shown_by_track(again.tracks[0], film.plan.rate) == shown_by_film(film)
+
+
+def test_takes_that_are_not_shown_keep_no_format_away(tmp_path: Path) -> None:
+    film = made(board(Shot(id="a", prompt=PROMPT, takes=2)))
+    film.takes[1] = replace(film.takes[1], clip=replace(film.takes[1].clip, rate=Fraction(16)))
+
+    assert write_timelines(film.edit(), tmp_path).warnings == ()
+
+
+def test_what_no_file_can_hold_is_left_out_of_texts(tmp_path: Path) -> None:
+    words = "A\x00 tram\x0b \ud83d climbs\ufffe"
+    prompt = words.replace("\ud83d", "")
+    film = made(board(Shot(id="a", prompt=prompt, caption=words), title=words))
+
+    exports = write_timelines(film.edit(), tmp_path)
+
+    assert len(exports.files) == 4
+    assert otio.adapters.read_from_file(str(tmp_path / "timeline.otio")).name == "A tram climbs"
+    note = ET.parse(tmp_path / "timeline.fcpxml").getroot().findtext(".//note")  # noqa: S314 -- ours
+    assert note == "A tram  climbs"
 
 
 # What may stand in a clip, in the order in which Final Cut wants it.

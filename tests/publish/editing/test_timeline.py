@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.plan.lengths import exact_rate
+from tasks.publish.editing.edit import legible, one_line
 from tasks.publish.editing.timeline import timeline_of
+from tasks.redaction import redact
 from tasks.storyboard.model import Boundary, MediaFile, Music, Shot
 from tests.publish.editing.films import FILM_RATES, MUSIC, ODD_RATES, Film, board, dissolve, fade, films, made
 
@@ -256,12 +258,15 @@ def test_urls_are_relative_and_quoted() -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(st.text(min_size=1), st.text(min_size=2))
-def test_any_text_is_told(title: str, caption: str) -> None:
-    film = made(board(Shot(id="a", prompt=f"{PROMPT} {caption}"), title=title))
+def test_any_text_is_told(title: str, words: str) -> None:
+    film = made(board(Shot(id="a", prompt=f"{PROMPT} {words}"), title=title))
 
     told = json.loads(timeline_of(film.edit()).to_json_string())
 
-    assert told["name"] == " ".join(told["name"].split())
+    assert told["name"] == one_line(title)
+    assert "\n" not in told["name"]
+    (clip,) = told["tracks"]["children"][0]["children"]
+    assert clip["metadata"]["shotchain"]["prompt"] == redact(legible(film.plan.shots[0].prompt))
 
 
 def test_the_same_film_is_told_alike() -> None:

@@ -1,0 +1,137 @@
+"""A film that was made, laid out for editors: its own arithmetic, frame for frame. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from tasks.clips.generate import Taken
+from tasks.plan.model import Plan, PlannedShot, usd
+from tasks.publish.editing.edit import Edit, Lane, Piece, Source, legible, one_line
+from tasks.publish.editing.media import Media, is_slate
+from tasks.publish.editing.sounds import lost_of_music, sound_lanes
+from tasks.sequence.scenes import Scene, captions_of, total_frames
+from tasks.sequence.soundtrack import Laid
+
+__all__ = ["edit_of"]
+
+
+def edit_of(
+    plan: Plan,
+    scenes: Sequence[Scene],
+    takes: Iterable[Taken],
+    laid: Mapping[str, Laid],
+    media: Media,
+) -> Edit:
+    """Lay a film out for editors. The film's own arithmetic: as long, and with the same frames of the same clips.
+
+    Args:
+        plan: The film.
+        scenes: Its shots, in their places.
+        takes: The takes that there are.
+        laid: Music and narration, by URI: of them, how long they are.
+        media: How the files are named.
+    """
+    made = {(taken.shot, taken.take): taken for taken in takes}
+    pictures = tuple(_picture(plan, shot, scene, made, media) for shot, scene in zip(plan.shots, scenes, strict=True))
+    frames = total_frames(scenes)
+    sounds = tuple(sound_lanes(plan, scenes, pictures, laid, media, frames))
+    return Edit(
+        title=one_line(plan.title),
+        width=plan.width,
+        height=plan.height,
+        rate=plan.rate,
+        frames=frames,
+        pictures=Lane("Pictures", "picture", pictures),
+        sounds=sounds,
+        captions=tuple(captions_of(plan, scenes)),
+        losses=tuple(lost_of_music(plan, sounds, frames)),
+        facts={
+            "provider": plan.provider,
+            "model": plan.model,
+            "width": plan.width,
+            "height": plan.height,
+            "fps": str(plan.rate),
+            "frames": frames,
+            "loudness_lufs": None if plan.loudness_lufs is None else str(plan.loudness_lufs),
+        },
+    )
+
+
+def _picture(plan: Plan, shot: PlannedShot, scene: Scene, made: Mapping[tuple[str, int], Taken], media: Media) -> Piece:
+    cut = scene.cut
+    takes = {
+        f"take-{take.number}": _take(made[shot.id, take.number], media.takes[shot.id, take.number])
+        for take in shot.takes
+        if (shot.id, take.number) in made
+    }
+    selected = f"take-{shot.select}"
+    is_missing = is_slate(shot, scene, made)
+    if is_missing:
+        selected = "slate"
+        takes[selected] = Source(
+            name=media.slates[shot.id],
+            frames=cut.stop,
+            rate=plan.rate,
+            has_picture=True,
+            has_sound=False,
+            width=plan.width,
+            height=plan.height,
+            facts={"slate": True},
+        )
+    source = takes[selected]
+    return Piece(
+        source=source,
+        begin=scene.begin,
+        frames=cut.frames,
+        start_s=cut.start / source.rate,
+        lead=cut.lead,
+        tail=cut.tail,
+        fade_in=cut.fade_in,
+        fade_out=cut.fade_out,
+        shot=shot.id,
+        takes=takes,
+        take=selected,
+        fit=str(shot.fit),
+        note=legible(shot.prompt),
+        facts={
+            "shot": shot.id,
+            "slate": is_missing,
+            "prompt": shot.prompt,
+            "caption": shot.caption,
+            "mode": str(shot.mode),
+            "boundary": str(shot.boundary),
+            "seam": shot.seam,
+            "fit": str(shot.fit),
+            "select": shot.select,
+            "begin_frame": scene.begin,
+            "frames": cut.frames,
+            "first_clip_frame": cut.start,
+            "last_clip_frame": cut.stop - 1,
+            "overlap_frames": cut.lead,
+            "fade_in_frames": cut.fade_in,
+            "fade_out_frames": cut.fade_out,
+        },
+    )
+
+
+def _take(taken: Taken, name: str) -> Source:
+    clip = taken.clip
+    return Source(
+        name=name,
+        frames=clip.frames,
+        rate=clip.rate,
+        has_picture=True,
+        has_sound=clip.has_sound,
+        width=clip.width,
+        height=clip.height,
+        facts={
+            "take": taken.take,
+            "content_key": clip.key,
+            "sha256": clip.sha256,
+            "taskUUID": clip.origin.task_uuid,
+            "videoUUID": clip.origin.video_uuid,
+            "cost_usd": usd(clip.origin.cost_usd),
+            "seed": None if clip.origin.seed is None else str(clip.origin.seed),
+            "nsfw": clip.origin.nsfw,
+        },
+    )
