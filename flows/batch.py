@@ -70,6 +70,7 @@ async def batch(
     seam: Literal["conform", "lossless", "auto"] = "conform",
     burn_captions: bool = False,
     caption_font: str | None = None,
+    timeline: bool = False,
     force: bool = False,
     at_once: AtOnce = 2,
     run_on: Literal["auto", "workers", "here"] = "auto",
@@ -106,6 +107,7 @@ async def batch(
             safe.
         burn_captions: Draw captions into the pictures, too.
         caption_font: File of the font for that, for letters that the built-in one lacks.
+        timeline: Publish timelines for editors (OTIO, Final Cut, Premiere, EDL), too, with the clips that they show.
         force: Render also what is published and unchanged; what is paid is not paid again.
         at_once: So many renders at a time, where they run in this process.
         run_on: Where renders run: on the workers of a deployment, here in this process, or as the batch itself does.
@@ -136,6 +138,7 @@ async def batch(
         seam=seam,
         burn_captions=burn_captions,
         caption_font=caption_font,
+        timeline=timeline,
         environ=await run_environment(),
     )
     run_id = str(flow_run.get_id() or uuid.uuid4())
@@ -171,6 +174,7 @@ async def batch(
         "seam": seam,
         "burn_captions": burn_captions,
         "caption_font": caption_font,
+        "timeline": timeline,
     }
     rows = await asyncio.gather(*[_one(item, renders, parameters, settings) for item in surveyed])
     told = _summary(run_id, rows, await _spent(run_id, settings), budget_usd)

@@ -70,6 +70,7 @@ async def render(
     seam: Literal["conform", "lossless", "auto"] = "conform",
     burn_captions: bool = False,
     caption_font: str | None = None,
+    timeline: bool = False,
     only: list[str] | None = None,
 ) -> dict[str, Any]:
     """Render a storyboard to a film.
@@ -106,6 +107,7 @@ async def render(
             safe.
         burn_captions: Draw captions into the pictures, too.
         caption_font: File of the font for that, for letters that the built-in one lacks.
+        timeline: Publish timelines for editors (OTIO, Final Cut, Premiere, EDL), too, with the clips that they show.
         only: Make the takes of these shots only, and no film.
 
     Returns:
@@ -125,6 +127,7 @@ async def render(
         seam=seam,
         burn_captions=burn_captions,
         caption_font=caption_font,
+        timeline=timeline,
         environ=await run_environment(),
     )
     approved_sum = parse_usd(approved_usd, "approved_usd")

@@ -64,17 +64,19 @@ class Finish:
 
     `seam` is how they are joined: all encoded to one layout (`conform`), copied but for the few frames at each seam
     (`lossless`), or copied where that is safe (`auto`). `burn_captions` draws captions into the pictures, in the font
-    of the file `caption_font` if that is given.
+    of the file `caption_font` if that is given. With `timeline`, timelines for editors go beside the film, and the
+    clips that they refer to.
     """
 
     seam: Seam = "conform"
     burn_captions: bool = False
     caption_font: str | None = None
+    timeline: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready fields; the font by its file's name, since it may lie elsewhere on another machine."""
         font = None if self.caption_font is None else Path(self.caption_font).name
-        return {"seam": self.seam, "burn_captions": self.burn_captions, "caption_font": font}
+        return {"seam": self.seam, "burn_captions": self.burn_captions, "caption_font": font, "timeline": self.timeline}
 
 
 DEFAULT_FINISH: Final = Finish()
@@ -141,6 +143,7 @@ def resolve_settings(
     seam: str = "conform",
     burn_captions: bool = False,
     caption_font: str | None = None,
+    timeline: bool = False,
     needs_key: bool = True,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
@@ -160,6 +163,7 @@ def resolve_settings(
         seam: How clips are joined: `conform`, `lossless` or `auto`; see `Finish`.
         burn_captions: Whether captions are drawn into the pictures.
         caption_font: File of the font for that; None for the built-in one.
+        timeline: Whether timelines for editors, and clips, are published, too.
         needs_key: Whether anything will be sent; planning needs no key.
         environ: The environment; the process's own if not given.
 
@@ -225,7 +229,7 @@ def resolve_settings(
         cache_gb=_number(env, "SHOTCHAIN_CACHE_GB", 20.0, most=1_000_000, of="gigabytes"),
         budgets=budgets or env.get("SHOTCHAIN_BUDGETS") or None,
         on_empty="pause" if on_empty == "pause" else "fail",
-        finish=_finish(seam, caption_font, burn_captions=burn_captions),
+        finish=_finish(seam, caption_font, burn_captions=burn_captions, timeline=timeline),
         webhook=_webhook(env),
     )
 
@@ -254,7 +258,7 @@ def webhook_secret(env: Mapping[str, str]) -> str:
     return secret
 
 
-def _finish(seam: str, caption_font: str | None, *, burn_captions: bool) -> Finish:
+def _finish(seam: str, caption_font: str | None, *, burn_captions: bool, timeline: bool) -> Finish:
     for known in get_args(Seam):
         if seam != known:
             continue
@@ -266,7 +270,7 @@ def _finish(seam: str, caption_font: str | None, *, burn_captions: bool) -> Fini
         font = None if caption_font is None else Path(caption_font).expanduser().absolute()
         if font is not None and not font.is_file():
             raise SettingsError(f"there is no font '{caption_font}'", advice="Accepted: a TrueType or OpenType file.")
-        return Finish(known, burn_captions, None if font is None else str(font))
+        return Finish(known, burn_captions, None if font is None else str(font), timeline)
     raise SettingsError(f"no way '{seam}' to join clips", advice="Accepted: conform, lossless, auto.")
 
 

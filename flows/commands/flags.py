@@ -62,9 +62,18 @@ class FinishFlags:
         str | None, Parameter(help="File of the font for that, for letters that the built-in one lacks.")
     ] = None
 
+    timeline: Annotated[
+        bool, Parameter(negative="", help="Publish timelines for editors, too, with the clips that they show.")
+    ] = False
+
     def parameters(self) -> dict[str, Any]:
         """The same as parameters of the flow, and of `resolve_settings`."""
-        return {"seam": self.seam, "burn_captions": self.burn_captions, "caption_font": self.caption_font}
+        return {
+            "seam": self.seam,
+            "burn_captions": self.burn_captions,
+            "caption_font": self.caption_font,
+            "timeline": self.timeline,
+        }
 
 
 @Parameter(name="*")

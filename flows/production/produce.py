@@ -70,10 +70,8 @@ async def produce(
 @asynccontextmanager
 async def _laying(studio: Studio, planned: Handed[Plan]) -> AsyncIterator[Laying]:
     """Decode music and narration while shots are generated; stopped if the run ends before it is wanted."""
-    plan = planned.value
-    sounds = [sound for sound in (plan.music, *(shot.narration for shot in plan.shots)) if sound is not None]
-    local = {sound.media.uri: path for sound in sounds if (path := studio.facts[sound.media.uri].local) is not None}
-    work = lay_sounds(planned, local, studio.scratch / "sounds") if sounds else _no_sounds()
+    local = studio.sounds(planned.value)
+    work = lay_sounds(planned, local, studio.scratch / "sounds") if local else _no_sounds()
     laying = asyncio.ensure_future(work)
     try:
         yield laying

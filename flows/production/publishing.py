@@ -17,6 +17,7 @@ from tasks.ledger import Attempt, Totals
 from tasks.media.thread import finish_in_thread
 from tasks.plan.model import Plan, number
 from tasks.progress import Event, Stage
+from tasks.publish.editing.beside import NOTHING, ForEditors, for_editors
 from tasks.publish.manifest import Timings, build_manifest
 from tasks.publish.sidecars import Sidecar
 from tasks.publish.targets import SidecarKind, Targets
@@ -42,6 +43,7 @@ class _Joined:
 
     facts: Handed[FilmFacts]
     sidecars: Sequence[Sidecar]
+    editing: ForEditors
 
 
 async def publish_whole(studio: Studio, made: Made, targets: Targets, totals: Totals, laying: Laying) -> dict[str, Any]:
@@ -50,7 +52,7 @@ async def publish_whole(studio: Studio, made: Made, targets: Targets, totals: To
     Raises:
         ShotchainError: It could not be joined or published.
     """
-    return await _publish(studio, made, targets, totals, await _join(studio, made, laying))
+    return await _publish(studio, made, targets, totals, await _join(studio, made, targets, laying))
 
 
 async def publish_incomplete(
@@ -60,7 +62,7 @@ async def publish_incomplete(
     if placeholder or not made.missing():
         try:
             await _fill_with_slates(studio, made)
-            return await _publish(studio, made, targets, totals, await _join(studio, made, laying))
+            return await _publish(studio, made, targets, totals, await _join(studio, made, targets, laying))
         except ShotchainError as error:
             made.failures[""] = error
     try:
@@ -87,7 +89,7 @@ async def _fill_with_slates(studio: Studio, made: Made) -> None:
             made.blends[shot.id] = await blend_shots(plan, Handed(shot), *cuts, [], finish, folder)
 
 
-async def _join(studio: Studio, made: Made, laying: Laying) -> _Joined:
+async def _join(studio: Studio, made: Made, targets: Targets, laying: Laying) -> _Joined:
     """Make the film, and at the same time the stills beside it."""
     studio.observe(Event(Stage.JOINING))
     plan = Handed(made.plan)
@@ -111,7 +113,11 @@ async def _join(studio: Studio, made: Made, laying: Laying) -> _Joined:
         path = studio.scratch / f"captions.{kind}"
         path.write_text(write(captions, layout_of(made.plan).rate), encoding="utf-8", newline="\n")
         sidecars.append(Sidecar(kind, path))
-    return _Joined(facts, sidecars)
+    editing = NOTHING
+    if studio.settings.finish.timeline:
+        given = made.plan, made.scenes(), made.takes(), laid.value, studio.sounds(made.plan), targets
+        editing = await finish_in_thread(for_editors, *given, studio.scratch / "timelines")
+    return _Joined(facts, [*sidecars, *editing.sidecars], editing)
 
 
 async def _publish(
@@ -124,6 +130,8 @@ async def _publish(
     if joined is not None and (reasons := joined.facts.value.not_lossless):
         warnings.append(f"clips were encoded again, since they cannot be copied: {'; '.join(reasons)}")
     sidecars = () if joined is None else joined.sidecars
+    editing = NOTHING if joined is None else joined.editing
+    warnings += editing.warnings
     manifest = build_manifest(
         run_id=studio.run_id,
         plan=plan,
@@ -134,6 +142,7 @@ async def _publish(
         film=None if joined is None else joined.facts.value,
         film_name=targets.film.name,
         sidecars=await asyncio.to_thread(lambda: [it.facts(targets) for it in sidecars]),
+        media=await asyncio.to_thread(editing.media_facts),
         finish=studio.settings.finish,
         timings=_timings(studio, attempts),
         warnings=warnings,
@@ -142,7 +151,7 @@ async def _publish(
     )
     studio.observe(Event(Stage.PUBLISHING))
     checked = None if joined is None else joined.facts
-    await publish_film(checked, studio.film, Handed(manifest), Handed(targets), studio.scratch, sidecars)
+    await publish_film(checked, studio.film, Handed(manifest), Handed(targets), studio.scratch, sidecars, editing.media)
     if page := page_of_run():
         page.published(manifest, targets)
     studio.observe(Event(Stage.DONE))

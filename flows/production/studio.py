@@ -64,6 +64,12 @@ class Studio:
             tags=terms.tags,
         )
 
+    def sounds(self, plan: Plan) -> dict[str, Path]:
+        """Where the bytes of a plan's music and narration can be read, by URI."""
+        sounds = [sound for sound in (plan.music, *(shot.narration for shot in plan.shots)) if sound is not None]
+        found = ((sound.media.uri, self.facts[sound.media.uri].local) for sound in sounds)
+        return {uri: path for uri, path in found if path is not None}
+
     @property
     def film(self) -> Path:
         """Where the film is made, before it is published."""

@@ -46,6 +46,7 @@ def build_manifest(
     film: FilmFacts | None,
     film_name: str,
     sidecars: Sequence[Mapping[str, Any]] = (),
+    media: Sequence[Mapping[str, Any]] = (),
     finish: Finish = DEFAULT_FINISH,
     timings: Timings,
     warnings: Sequence[str],
@@ -64,6 +65,7 @@ def build_manifest(
         film: None where there is none, because shots are missing.
         film_name: The film's file beside the manifest.
         sidecars: The other files beside it: name, sha256, size in bytes.
+        media: What timelines among them refer to, told alike.
         finish: How clips were to become a film.
         timings: When what happened.
         warnings: For people.
@@ -83,6 +85,7 @@ def build_manifest(
         "complete": not failures,
         "film": None if film is None else _film(film, film_name),
         "sidecars": [dict(sidecar) for sidecar in sidecars],
+        "media": [dict(file) for file in media],
         "finish": finish.as_dict(),
         "cost_usd": usd(totals.spent_usd),
         "unknown_usd": usd(totals.unknown_usd),

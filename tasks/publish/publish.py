@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import StorageUnreachable
+from tasks.publish.editing.media import MediaCopy
 from tasks.publish.published import read_manifest
 from tasks.publish.sidecars import Sidecar, left_behind
 from tasks.publish.targets import Targets
@@ -23,6 +24,7 @@ async def publish(
     manifest: Mapping[str, Any],
     targets: Targets,
     scratch: Path,
+    media: Sequence[MediaCopy] = (),
 ) -> None:
     """Put the film, its sidecars and then its manifest in their places, each whole or absent.
 
@@ -42,6 +44,8 @@ async def publish(
         manifest: JSON-ready.
         targets: Where all of it goes.
         scratch: A folder for what is written on the way.
+        media: What the timelines among the sidecars refer to. What the manifest before tells of, and lies there, is
+            not put again.
 
     Raises:
         StorageUnreachable: A place cannot be written; the clips and the ledger are as they were.
@@ -49,6 +53,9 @@ async def publish(
     if film is not None:
         before = await asyncio.to_thread(_manifest_before, targets)
         await asyncio.to_thread(targets.film.put, film)
+        for copy in media:
+            if not await asyncio.to_thread(_is_there, copy, targets, before):
+                await asyncio.to_thread(targets.media(copy.name).put, copy.source)
         for sidecar in sidecars:
             await asyncio.to_thread(targets.sidecar(sidecar.kind).put, sidecar.path)
         for place in await asyncio.to_thread(left_behind, targets, before, {sidecar.kind for sidecar in sidecars}):
@@ -56,6 +63,16 @@ async def publish(
     text = scratch / "manifest.json"
     text.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     await asyncio.to_thread(targets.manifest.put, text)
+
+
+def _is_there(copy: MediaCopy, targets: Targets, manifest: Mapping[str, Any]) -> bool:
+    """Whether the very file lies there already, as far as the manifest before tells."""
+    told = manifest.get("media")
+    for facts in told if isinstance(told, list) else ():
+        if isinstance(facts, dict) and facts.get("file") == copy.name and facts.get("sha256") == copy.sha256:
+            size_bytes = copy.source.stat().st_size
+            return copy.sha256 is not None and targets.media(copy.name).size() == size_bytes
+    return False
 
 
 def _manifest_before(targets: Targets) -> Mapping[str, Any]:

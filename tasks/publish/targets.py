@@ -23,6 +23,10 @@ class SidecarKind(StrEnum):
     VTT = "vtt"
     POSTER = "poster"
     CONTACT = "contact"
+    OTIO = "otio"
+    FCP7 = "xml"
+    FCPXML = "fcpxml"
+    EDL = "edl"
 
 
 # In a folder of the film's own, and beside a film with a name, by which players find its captions.
@@ -31,12 +35,20 @@ _IN_FOLDER = {
     SidecarKind.VTT: "captions.vtt",
     SidecarKind.POSTER: "poster.jpg",
     SidecarKind.CONTACT: "contact.jpg",
+    SidecarKind.OTIO: "timeline.otio",
+    SidecarKind.FCP7: "timeline.xml",
+    SidecarKind.FCPXML: "timeline.fcpxml",
+    SidecarKind.EDL: "timeline.edl",
 }
 _BESIDE = {
     SidecarKind.SRT: ".srt",
     SidecarKind.VTT: ".vtt",
     SidecarKind.POSTER: ".poster.jpg",
     SidecarKind.CONTACT: ".contact.jpg",
+    SidecarKind.OTIO: ".otio",
+    SidecarKind.FCP7: ".xml",
+    SidecarKind.FCPXML: ".fcpxml",
+    SidecarKind.EDL: ".edl",
 }
 
 
@@ -51,6 +63,16 @@ class Targets:
     def sidecar(self, kind: SidecarKind) -> Location:
         """The place of a file beside the film."""
         return self.film.beside(_IN_FOLDER[kind] if self.stem is None else f"{self.stem}{_BESIDE[kind]}")
+
+    @property
+    def media_folder(self) -> str:
+        """The folder, beside the film, of the clips that timelines refer to; films with names have one each."""
+        return "clips" if self.stem is None else f"{self.stem}-clips"
+
+    def media(self, name: str) -> Location:
+        """The place of a file of that folder; `name` begins with the folder's."""
+        folder, _, file = name.partition("/")
+        return self.film.beside(folder).child(file)
 
     def check(self) -> None:
         """See, before anything is paid, whether all the files could be written. Blocks; writes nothing.

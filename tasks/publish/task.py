@@ -10,6 +10,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.handed import Handed
+from tasks.publish.editing.media import MediaCopy
 from tasks.publish.publish import publish
 from tasks.publish.sidecars import Sidecar
 from tasks.publish.targets import Targets
@@ -26,6 +27,7 @@ async def publish_film(
     targets: Handed[Targets],
     scratch: Path,
     sidecars: Sequence[Sidecar] = (),
+    media: Sequence[MediaCopy] = (),
 ) -> None:
     """See `publish`. `checked` is what the film was found to be; None where there is none, and only its manifest."""
-    await publish(None if checked is None else film, sidecars, manifest.value, targets.value, scratch)
+    await publish(None if checked is None else film, sidecars, manifest.value, targets.value, scratch, media)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import wave
 from pathlib import Path
 from typing import Any
@@ -210,3 +211,27 @@ class TestBurnedCaptions:
     def last_frame(film: Path) -> Any:
         with av.open(str(film)) as container:
             return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)][-1]
+
+
+async def test_timelines_open_where_the_folder_is_downloaded_to(home: Home, everything: Path) -> None:
+    import opentimelineio as otio
+
+    told = await render(str(everything), str(home.folder / "out"), provider="emulator", timeline=True)
+    named = await render(str(everything), str(home.folder / "heron.mp4"), provider="emulator", timeline=True)
+
+    moved = (home.folder / "out").rename(home.folder / "somewhere else")
+    manifest = manifest_at(str(moved / "manifest.json"))
+    timelines = {"timeline.otio", "timeline.xml", "timeline.fcpxml", "timeline.edl"}
+    assert timelines <= {sidecar["file"] for sidecar in manifest["sidecars"]}
+    for file in (*manifest["media"], *manifest["sidecars"]):
+        assert hashlib.sha256((moved / file["file"]).read_bytes()).hexdigest() == file["sha256"]
+    timeline = otio.adapters.read_from_file(str(moved / "timeline.otio"))
+    assert timeline.duration().to_frames() == told["frames"]
+    for clip in timeline.find_clips():
+        for reference in clip.media_references().values():
+            assert (moved / reference.target_url).is_file()
+    assert {file["file"] for file in manifest["media"]} >= {"clips/lake-take1.mp4", "clips/hill-narration.wav"}
+    # Films with names share a folder.
+    assert {path.name for path in (home.folder / "heron-clips").iterdir()} >= {"lake-take1.mp4", "music.wav"}
+    assert (home.folder / "heron.otio").is_file()
+    assert named["frames"] == told["frames"]

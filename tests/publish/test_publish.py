@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from pathlib import Path
@@ -12,12 +13,14 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from tasks.errors import StorageUnreachable
+from tasks.publish.editing.media import MediaCopy
 from tasks.publish.manifest import FORMAT
 from tasks.publish.publish import publish
 from tasks.publish.sidecars import Sidecar, are_whole
 from tasks.publish.targets import SidecarKind, Targets, targets_of
 
-ALL = ["film.mp4", "captions.srt", "captions.vtt", "poster.jpg", "contact.jpg", "manifest.json"]
+TIMELINES = ["timeline.otio", "timeline.xml", "timeline.fcpxml", "timeline.edl"]
+ALL = ["film.mp4", "captions.srt", "captions.vtt", "poster.jpg", "contact.jpg", *TIMELINES, "manifest.json"]
 
 
 class Recording(MemoryFileSystem):  # type: ignore[misc]
@@ -104,6 +107,21 @@ def there(targets: Targets) -> dict[SidecarKind, str]:
 def names_in(where: str) -> list[str]:
     fs, path = fsspec.core.url_to_fs(where)
     return sorted(name.rsplit("/", 1)[-1] for name in fs.find(path))
+
+
+async def test_media_that_lie_there_already_are_not_put_again(output: str, film: Path, tmp_path: Path) -> None:
+    targets, clip = targets_of(output), tmp_path / "clip.mp4"
+    clip.write_bytes(b"a clip")
+    name, digest = f"{targets.media_folder}/lake-take1.mp4", hashlib.sha256(b"a clip").hexdigest()
+    told = {"format": FORMAT, "media": [{"file": name, "sha256": digest, "size_bytes": 6}]}
+    await publish(film, [], told, targets, film.parent, [MediaCopy(name, clip, digest)])
+    assert targets.media(name).read_bytes() == b"a clip"
+
+    clip.write_bytes(b"A clip")  # it could not be told by its size
+    await publish(film, [], told, targets, film.parent, [MediaCopy(name, clip, digest)])
+    assert targets.media(name).read_bytes() == b"a clip"
+    await publish(film, [], told, targets, film.parent, [MediaCopy(name, clip, "0" * 64)])
+    assert targets.media(name).read_bytes() == b"A clip"
 
 
 async def test_all_are_there_and_readable(output: str, film: Path) -> None:

@@ -43,16 +43,79 @@ def test_anywhere(output: str, film: str, manifest: str) -> None:
     assert (targets.film.url, targets.manifest.url) == (film, manifest)
 
 
+TIMELINES = ["timeline.otio", "timeline.xml", "timeline.fcpxml", "timeline.edl"]
+
+
 @pytest.mark.parametrize(
     ("output", "beside"),
     [
-        ("films/harbor.mp4", ["harbor.srt", "harbor.vtt", "harbor.poster.jpg", "harbor.contact.jpg"]),
-        ("films/v1.2.MP4", ["v1.2.srt", "v1.2.vtt", "v1.2.poster.jpg", "v1.2.contact.jpg"]),
-        ("films/a b'c.mp4", ["a b'c.srt", "a b'c.vtt", "a b'c.poster.jpg", "a b'c.contact.jpg"]),
-        ("films/harbor", ["captions.srt", "captions.vtt", "poster.jpg", "contact.jpg"]),
-        ("films/film.mp4", ["film.srt", "film.vtt", "film.poster.jpg", "film.contact.jpg"]),
-        ("s3://films/harbor.mp4", ["harbor.srt", "harbor.vtt", "harbor.poster.jpg", "harbor.contact.jpg"]),
-        ("s3://films/harbor/", ["captions.srt", "captions.vtt", "poster.jpg", "contact.jpg"]),
+        (
+            "films/harbor.mp4",
+            [
+                "harbor.srt",
+                "harbor.vtt",
+                "harbor.poster.jpg",
+                "harbor.contact.jpg",
+                "harbor.otio",
+                "harbor.xml",
+                "harbor.fcpxml",
+                "harbor.edl",
+            ],
+        ),
+        (
+            "films/v1.2.MP4",
+            [
+                "v1.2.srt",
+                "v1.2.vtt",
+                "v1.2.poster.jpg",
+                "v1.2.contact.jpg",
+                "v1.2.otio",
+                "v1.2.xml",
+                "v1.2.fcpxml",
+                "v1.2.edl",
+            ],
+        ),
+        (
+            "films/a b'c.mp4",
+            [
+                "a b'c.srt",
+                "a b'c.vtt",
+                "a b'c.poster.jpg",
+                "a b'c.contact.jpg",
+                "a b'c.otio",
+                "a b'c.xml",
+                "a b'c.fcpxml",
+                "a b'c.edl",
+            ],
+        ),
+        ("films/harbor", ["captions.srt", "captions.vtt", "poster.jpg", "contact.jpg", *TIMELINES]),
+        (
+            "films/film.mp4",
+            [
+                "film.srt",
+                "film.vtt",
+                "film.poster.jpg",
+                "film.contact.jpg",
+                "film.otio",
+                "film.xml",
+                "film.fcpxml",
+                "film.edl",
+            ],
+        ),
+        (
+            "s3://films/harbor.mp4",
+            [
+                "harbor.srt",
+                "harbor.vtt",
+                "harbor.poster.jpg",
+                "harbor.contact.jpg",
+                "harbor.otio",
+                "harbor.xml",
+                "harbor.fcpxml",
+                "harbor.edl",
+            ],
+        ),
+        ("s3://films/harbor/", ["captions.srt", "captions.vtt", "poster.jpg", "contact.jpg", *TIMELINES]),
     ],
 )
 def test_what_goes_beside_the_film(output: str, beside: list[str]) -> None:
@@ -61,7 +124,7 @@ def test_what_goes_beside_the_film(output: str, beside: list[str]) -> None:
     assert [place.name for place in places] == beside
     for place in places:
         assert place.beside("x").url == targets.film.beside("x").url
-    assert len({place.url for place in (targets.film, targets.manifest, *places)}) == 6
+    assert len({place.url for place in (targets.film, targets.manifest, *places)}) == 10
 
 
 @pytest.mark.parametrize("output", ["film.mov", "film.webm", "s3://films/film.MKV", ""])
@@ -96,3 +159,15 @@ def test_every_place_is_checked_before_anything_is_paid(output: str, tmp_path: P
 def test_a_place_where_nothing_can_be_written_is_told() -> None:
     with pytest.raises(StorageUnreachable, match="cannot be written"):
         targets_of("/proc/films/harbor.mp4").check()
+
+
+@pytest.mark.parametrize(
+    ("output", "place"),
+    [
+        ("s3://films/harbor", "s3://films/harbor/clips/a-take1.mp4"),
+        ("s3://films/harbor.mp4", "s3://films/harbor-clips/a-take1.mp4"),
+    ],
+)
+def test_the_media_of_timelines_lie_in_a_folder_beside_the_film(output: str, place: str) -> None:
+    targets = targets_of(output)
+    assert targets.media(f"{targets.media_folder}/a-take1.mp4").url == place

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 
-if importlib.util.find_spec("opentimelineio") is None:
-    # Until the environment has it: see `pyproject.toml`.
-    collect_ignore_glob = ["test_*.py"]
-else:
-    import opentimelineio as otio
+import opentimelineio as otio
 
-    # Reading makes items with metadata, and for that the library keeps this function beyond Python's own end. Where
-    # nothing else has it by then, dropping it aborts the process. With one reference more than there are, it stays.
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(otio.core._value_to_any))
+# Reading makes items with metadata, and for that the library keeps this function beyond Python's own end. Where nothing
+# else has it by then, dropping it aborts the process. With one reference more than there are, it stays.
+ctypes.pythonapi.Py_IncRef(ctypes.py_object(otio.core._value_to_any))
