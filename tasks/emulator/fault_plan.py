@@ -13,15 +13,18 @@ import yaml
 from pydantic import ValidationError
 
 from tasks.emulator.faults import AnyRule, FaultDocument
-from tasks.emulator.rule import Call, Phase, Rule
+from tasks.emulator.rule import ALL_CALLS, Call, Phase, Rule
 from tasks.errors import SettingsError
 
-__all__ = ["FAULTS", "FaultPlan", "parse_faults"]
+__all__ = ["DELIVERY_FAULTS", "FAULTS", "FaultPlan", "parse_faults"]
 
-FAULTS: tuple[str, ...] = tuple(
-    get_args(kind.model_fields["fault"].annotation)[0] for kind in get_args(get_args(AnyRule)[0])
-)
-"""The name of every fault."""
+_KINDS: dict[str, type[Rule]] = {
+    get_args(kind.model_fields["fault"].annotation)[0]: kind for kind in get_args(get_args(AnyRule)[0])
+}
+FAULTS: tuple[str, ...] = tuple(name for name, kind in _KINDS.items() if set(kind.calls) & set(ALL_CALLS))
+"""The name of every fault that a client's own calls can meet, and of every one of their results."""
+DELIVERY_FAULTS: tuple[str, ...] = tuple(name for name in _KINDS if name not in FAULTS)
+"""The name of every other fault: these meet only what the emulator sends on its own."""
 
 
 @dataclass

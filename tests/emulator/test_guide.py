@@ -34,7 +34,7 @@ from tasks.emulator import (
     WebhookSettings,
     WebSocketSettings,
 )
-from tasks.emulator.fault_plan import FAULTS, parse_faults
+from tasks.emulator.fault_plan import DELIVERY_FAULTS, FAULTS, parse_faults
 from tasks.emulator.faults import AnyRule
 from tasks.emulator.result_faults import Media
 from tasks.emulator.rule import Rule
@@ -113,7 +113,7 @@ def test_each_rule_of_an_example_is_met(faulty: Faulty, block: str) -> None:
 def test_the_examples_show_every_fault() -> None:
     shown = {rule.fault for block in blocks("yaml faults") for rule in parse_faults(block).rules}
 
-    assert shown == set(FAULTS)
+    assert shown == {*FAULTS, *DELIVERY_FAULTS}
 
 
 def test_every_fault_and_its_fields_are_told() -> None:
