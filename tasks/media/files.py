@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
+
+from tasks.errors import StorageUnreachable
 
 __all__ = ["mark_used", "written_whole"]
+
+# What only writing can meet with, whatever else is done on the way.
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_TOO_LARGE: Final = errno.EFBIG
 
 
 @contextmanager
@@ -18,15 +26,37 @@ def written_whole(path: Path) -> Iterator[Path]:
     The temporary name keeps the suffix, which encoders go by. Nothing is left behind when the body raises or is
     cancelled. A missing folder is made. What is written so can be made again, so it is not forced to the disk; what
     cannot be goes through `tasks.storage`, which does that.
+
+    Raises:
+        StorageUnreachable: There is no room for it, whoever wrote: Python or libav.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A fixed short stem: a name that is already as long as a file system allows must not grow.
-    temporary = path.with_name(f".part-{secrets.token_hex(8)}{path.suffix}")
+    with _told_when_full(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A fixed short stem: a name that is already as long as a file system allows must not grow.
+        temporary = path.with_name(f".part-{secrets.token_hex(8)}{path.suffix}")
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told_when_full(path: Path) -> Iterator[None]:
     try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as cause:
+        # What else goes wrong may be about a file that the body reads, and says itself which.
+        if cause.errno not in {*_NO_ROOM, _TOO_LARGE}:
+            raise
+        raise StorageUnreachable(
+            f"there is no room to write this file: {cause.strerror}",
+            file=str(path),
+            advice=(
+                f"{'free some space there' if cause.errno in _NO_ROOM else 'let files there be larger'}, "
+                "and run again; what is made is kept"
+            ),
+        ) from cause
 
 
 def mark_used(path: Path) -> None:

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import errno
+import os
+import resource
 from pathlib import Path
 
+import av
 import pytest
 
+from tasks.errors import StorageUnreachable
 from tasks.media.files import written_whole
 
 
@@ -49,3 +54,43 @@ def test_the_longest_name_that_a_folder_takes(tmp_path: Path) -> None:
         temporary.write_bytes(b"whole")
 
     assert path.read_bytes() == b"whole"
+
+
+def spoiled(path: Path, error: OSError) -> None:
+    with written_whole(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise error
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_an_error_of_ours(tmp_path: Path, number: int) -> None:
+    path = tmp_path / "film.mp4"
+
+    # As Python raises it, and as libav does.
+    for error in (OSError(number, os.strerror(number)), av.error.OSError(number, os.strerror(number))):
+        with pytest.raises(StorageUnreachable, match=os.strerror(number)) as raised:
+            spoiled(path, error)
+        assert raised.value.exit_code == 6
+        assert raised.value.file == str(path)
+        assert "free some space" in str(raised.value.advice)
+        assert "what is made is kept" in str(raised.value.advice)
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_may_not_grow_so_large_is_told_as_that(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(StorageUnreachable, match="File too large"), written_whole(tmp_path / "a.f32") as temporary:
+            temporary.write_bytes(bytes(1001))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_else_goes_wrong_is_left_as_it_is(tmp_path: Path) -> None:
+    for number in (errno.EACCES, errno.ENOENT, errno.EIO, errno.EPIPE):
+        with pytest.raises(OSError, match="else") as raised:
+            spoiled(tmp_path / "film.mp4", OSError(number, "else"))
+        assert raised.value.errno == number
