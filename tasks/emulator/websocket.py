@@ -149,7 +149,7 @@ class _Connection:
             # What went wrong may name files of this machine, and is for the log.
             _LOG.exception("a message could not be answered")
             error = WireError("internalServerError", f"The emulator failed ({type(problem).__name__}).")
-            await self._send({"errors": [error.as_wire()]})
+            await self.send({"errors": [error.as_wire()]})
 
     async def _answer(self, body: str | bytes) -> None:
         settings, store = self._sockets.settings, self._sockets.store
@@ -163,7 +163,7 @@ class _Connection:
                 rest = tasks
         except WireError as error:
             store.count("rejected")
-            await self._send({"errors": [error.as_wire()]})
+            await self.send({"errors": [error.as_wire()]})
             return
         answer = Answer(body={"data": []})
         if rest:
@@ -174,7 +174,7 @@ class _Connection:
             close_line(self._websocket.scope)
         else:
             told = _of_each(answer, rest)
-            await self._send({**told, "data": [*data, *told.get("data", [])]} if data else told)
+            await self.send({**told, "data": [*data, *told.get("data", [])]} if data else told)
             self._need_not_push(answer.body)
             if data:
                 await self._send_unsent()
@@ -186,7 +186,7 @@ class _Connection:
             self._session = self._sockets.session(str(task["apiKey"]), task.get("connectionSessionUUID"), self)
         return {"taskType": "authentication", "connectionSessionUUID": self._session.name}
 
-    async def _send(self, message: dict[str, Any]) -> None:
+    async def send(self, message: dict[str, Any]) -> None:
         """Send a message; what finds nobody there is kept for whoever resumes the session."""
         async with self._sending:
             states = {self._websocket.client_state, self._websocket.application_state}
@@ -197,8 +197,14 @@ class _Connection:
                     self._is_cut = True
                 else:
                     return
-            if self._session is not None:
-                self._session.unsent.append((time.time(), message))
+        session = self._session
+        if session is None:
+            return
+        if session.holder is not None and session.holder is not self:
+            # Whoever asked has come back by another one already.
+            await session.holder.send(message)
+        else:
+            session.unsent.append((time.time(), message))
 
     async def _send_unsent(self) -> None:
         if self._session is not None:
@@ -206,7 +212,7 @@ class _Connection:
             oldest = time.time() - self._sockets.settings.websocket.buffer_s
             for at, message in unsent:
                 if at >= oldest:
-                    await self._send(message)
+                    await self.send(message)
 
     # Results
 
@@ -239,7 +245,7 @@ class _Connection:
             for video_uuid, item in await run_in_threadpool(self._ended, list(session.watched.values())):
                 if session.watched.pop(video_uuid, None) is not None and item is not None:
                     is_failure = item["status"] == "error"
-                    await self._send({"errors": [item]} if is_failure else {"data": [item]})
+                    await self.send({"errors": [item]} if is_failure else {"data": [item]})
 
     def _ended(self, watched: list[_Watched]) -> list[tuple[str, dict[str, Any] | None]]:
         """Which of these have ended, and what is to be pushed of each, if anything."""

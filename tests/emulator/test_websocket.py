@@ -286,14 +286,15 @@ def test_a_session_that_is_resumed_brings_what_ended_meanwhile(start: Start) -> 
         line.hears_nothing()
 
 
-def test_an_answer_that_found_nobody_comes_with_the_session(start: Start) -> None:
+@pytest.mark.parametrize("is_back_after_s", [0.0, 0.6], ids=["before it was ready", "after"])
+def test_an_answer_that_found_nobody_comes_with_the_session(start: Start, is_back_after_s: float) -> None:
     client = start({"fault": "hang", "after_s": 0.4})
     task = client.text_task()
     with line_to(client.server) as line:
         name = line.enter()
         line.send(task)
         wait_until(lambda: client.books()["tasks"])
-    time.sleep(0.6)
+    time.sleep(is_back_after_s)
 
     with line_to(client.server) as line:
         line.enter(connectionSessionUUID=name)
