@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ from tasks.errors import BadInput, MediaError
 from tasks.media.ffmpeg import version
 from tasks.media.files import mark_used
 from tasks.media.probe import probe_picture
-from tasks.media.thread import finish_in_thread
 from tasks.sequence.encoding import ENCODER, VERSION, encoded, laid_out, laid_over, parameter_sets
-from tasks.sequence.parts import Progress, made_part
-from tasks.sequence.sound import BYTES_PER_SAMPLE, write_sound
+from tasks.sequence.lossless.work import Stop, in_thread
+from tasks.sequence.parts import Progress, is_proven, made_part, proof_of, prove
+from tasks.sequence.sound import write_sound
 from tasks.sequence.source import Source, inspect, on_film_grid
 from tasks.sequence.timeline import Cut, FilmLayout, sample_at
 
@@ -180,10 +181,16 @@ async def _sound_of(cut: Cut, layout: FilmLayout, source: Source, folder: Path) 
         return None
     key = content_key(layout, clip=cut.clip_id, sound_frames=[cut.start, cut.frames])
     sound, samples = folder / f"{key}.f32", sample_at(cut.frames, layout.rate)
-    if not sound.is_file() or sound.stat().st_size != samples * BYTES_PER_SAMPLE:
-        await finish_in_thread(write_sound, cut.clip, source.start_s, samples, sound)
+    if not await asyncio.to_thread(is_proven, sound):
+        await in_thread(_write_proven, cut.clip, source.start_s, samples, sound)
     mark_used(sound)
+    mark_used(proof_of(sound))
     return sound
+
+
+def _write_proven(stop: Stop, clip: Path, start_s: Fraction, samples: int, sound: Path) -> None:
+    write_sound(clip, start_s, samples, sound, stop)
+    prove(sound)
 
 
 @cache

@@ -92,6 +92,7 @@ async def master(pcm: Path, samples: int, target_lufs: Decimal | None, output: P
 
     Raises:
         MediaError: What was coded cannot be decoded.
+        StorageUnreachable: There is no room for it.
     """
     stop = Event()
     working = asyncio.ensure_future(asyncio.to_thread(_master, pcm, samples, target_lufs, output, stop))
@@ -104,7 +105,6 @@ async def master(pcm: Path, samples: int, target_lufs: Decimal | None, output: P
 
 
 def _master(pcm: Path, samples: int, target_lufs: Decimal | None, output: Path, stop: Event) -> Loudness:
-    output.parent.mkdir(parents=True, exist_ok=True)
     with (
         written_whole(output) as temporary,
         tempfile.TemporaryDirectory(dir=output.parent, prefix=".master-") as folder,

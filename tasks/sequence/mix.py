@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from tasks.errors import BadInput
 from tasks.media.files import written_whole
+from tasks.sequence.lossless.work import Stop
 from tasks.sequence.sound import BYTES_PER_SAMPLE, Samples
 from tasks.sequence.timeline import SAMPLE_RATE
 
@@ -55,7 +56,7 @@ class Layer:
             raise BadInput(f"a sound cannot be heard for {self.samples} samples, nor fade for less than none")
 
 
-def mix(layers: Sequence[Layer], samples: int, output: Path) -> None:
+def mix(layers: Sequence[Layer], samples: int, output: Path, stop: Stop | None = None) -> None:
     """Sum layers to raw PCM, whole or not at all. Blocks; holds some seconds of sound at a time.
 
     Nothing is limited: floats have room for what is louder than full scale, and mastering brings it down.
@@ -64,13 +65,19 @@ def mix(layers: Sequence[Layer], samples: int, output: Path) -> None:
         layers: In any order; each holds its exact place.
         samples: How long the film's sound is.
         output: Where it goes.
+        stop: Ends the work early, with a `CancelledError`.
+
+    Raises:
+        StorageUnreachable: There is no room for it.
     """
+    stop = stop or Stop()
     voices = [voice for layer in layers if (voice := _Voice.of(layer)) is not None]
     with written_whole(output) as temporary:
         with temporary.open("wb") as pcm:
             pcm.truncate(samples * BYTES_PER_SAMPLE)
 
         def write_block(begin: int) -> None:
+            stop.check()
             total = _sum(voices, begin, min(begin + _BLOCK_SAMPLES, samples))
             with temporary.open("r+b") as pcm:
                 pcm.seek(begin * BYTES_PER_SAMPLE)

@@ -22,7 +22,7 @@ from tasks.media.reading import open_video
 from tasks.media.thread import finish_in_thread
 from tasks.sequence.timeline import FilmLayout
 
-__all__ = ["Progress", "check_part", "is_sealed", "made_part", "seal"]
+__all__ = ["Progress", "check_part", "is_proven", "is_sealed", "made_part", "proof_of", "prove", "seal"]
 
 Progress = Callable[[int], None]
 """Is told how many frames are done, now and then."""
@@ -105,6 +105,33 @@ def is_sealed(part: Path) -> bool:
             return file.read() == _SEAL + digest.digest()
     except FileNotFoundError:
         return False
+
+
+def prove(samples: Path) -> None:
+    """Put down beside raw samples the digest of all of them: in such a file, a seal would be heard. Blocks.
+
+    Raises:
+        StorageUnreachable: There is no room for it.
+    """
+    with samples.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with written_whole(proof_of(samples)) as temporary:
+        temporary.write_text(digest)
+
+
+def is_proven(samples: Path) -> bool:
+    """Whether raw samples are there, every byte as it was when `prove` saw them. Blocks as `is_sealed` does."""
+    try:
+        proof = proof_of(samples).read_bytes()
+        with samples.open("rb") as file:
+            return proof == hashlib.file_digest(file, "sha256").hexdigest().encode()
+    except FileNotFoundError:
+        return False
+
+
+def proof_of(samples: Path) -> Path:
+    """Where the digest of raw samples is kept."""
+    return samples.with_name(f"{samples.name}.sha256")
 
 
 def _fail(what: str, difference: str) -> NoReturn:

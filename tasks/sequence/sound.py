@@ -10,6 +10,7 @@ BS.775: centre and surround 3 dB lower, without the channel of low-frequency eff
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -26,6 +27,7 @@ from tasks.errors import MediaError
 from tasks.media.files import written_whole
 from tasks.media.reading import open_media, open_sound
 from tasks.rounding import round_half_up
+from tasks.sequence.lossless.work import Stop
 from tasks.sequence.timeline import SAMPLE_RATE
 
 __all__ = ["BYTES_PER_SAMPLE", "Reader", "Samples", "read_pcm", "write_file_sound", "write_sound"]
@@ -44,7 +46,7 @@ _REFUSED_AT_MOST: Final = 2
 _SOFTENED_SAMPLES: Final = SAMPLE_RATE * 5 // 1000
 
 
-def write_sound(clip: Path, start_s: Fraction, samples: int, output: Path) -> bool:
+def write_sound(clip: Path, start_s: Fraction, samples: int, output: Path, stop: Stop | None = None) -> bool:
     """Write the sound of a clip from `start_s` on as PCM, whole or not at all. Blocks; holds some frames at a time.
 
     Where the clip has no sound there is silence, into which it goes over 5 ms. At the ends of what is written
@@ -55,18 +57,21 @@ def write_sound(clip: Path, start_s: Fraction, samples: int, output: Path) -> bo
         start_s: Time in the clip, on its own clock, in seconds.
         samples: How many samples at 48 kHz to write.
         output: Where they go.
+        stop: Ends the work early, with a `CancelledError`.
 
     Returns:
         Whether the clip has sound at all; if not, nothing is written.
 
     Raises:
         MediaError: The clip cannot be decoded.
+        StorageUnreachable: There is no room for the samples.
     """
+    stop = stop or Stop()
     with open_media(clip) as container:
         if not container.streams.audio:
             return False
         with written_whole(output) as temporary, temporary.open("w+b") as pcm:
-            first, end = _lay(container, start_s, samples, pcm)
+            first, end = _lay(container, start_s, samples, pcm, stop)
             pcm.truncate(samples * BYTES_PER_SAMPLE)
             if 0 < first < end:
                 _soften(pcm, first, min(_SOFTENED_SAMPLES, end - first), rising=True)
@@ -76,25 +81,34 @@ def write_sound(clip: Path, start_s: Fraction, samples: int, output: Path) -> bo
     return True
 
 
-def write_file_sound(source: Path, output: Path) -> int:
-    """Write all of a sound file as PCM, whole or not at all. Blocks; holds some frames at a time.
+def write_file_sound(source: Path, output: Path, most: int | None = None, stop: Stop | None = None) -> int:
+    """Write a sound file as PCM, whole or not at all. Blocks; holds some frames at a time.
 
     Args:
         source: Music, a voice: a sound file, or a video of which the sound is taken.
         output: Where the samples go.
+        most: How many samples are of use, at least one: no more is written, and what lies behind them is not even
+            decoded. All of them if None.
+        stop: Ends the work early, with a `CancelledError`.
 
     Returns:
         How many samples were written.
 
     Raises:
-        MediaError: The file is missing, has no sound, or cannot be decoded to its end.
+        MediaError: The file is missing, has no sound, or cannot be decoded as far as it is of use.
+        StorageUnreachable: There is no room for the samples.
     """
-    samples = 0
+    stop, samples = stop or Stop(), 0
     with open_sound(source) as (container, stream), written_whole(output) as temporary, temporary.open("wb") as pcm:
+        decoding = _Decoding(source)
         # One after the other: the times of a file of sound alone say nothing that its samples do not.
-        for _, block in _blocks(_decodable(container, stream, source)):
-            pcm.write(_bytes(block))
-            samples += len(block)
+        for _, block in _blocks(decoding.frames(container, stream, stop)):
+            kept = block if most is None else block[: most - samples]
+            pcm.write(_bytes(kept))
+            samples += len(kept)
+            if samples == most:
+                break
+        decoding.check()
         if not samples:
             raise MediaError(
                 "not one sample of this sound can be decoded", file=str(source), advice="export it again, as WAV say"
@@ -116,11 +130,12 @@ def read_pcm(pcm: Path) -> Reader:
     return read
 
 
-def _lay(container: InputContainer, start_s: Fraction, samples: int, pcm: BinaryIO) -> tuple[int, int]:
+def _lay(container: InputContainer, start_s: Fraction, samples: int, pcm: BinaryIO, stop: Stop) -> tuple[int, int]:
     """Put each block of a clip's sound where its time says; gives where sound begins and where it ends."""
     follows: int | None = None
     begin, end = samples, 0
     for at_s, block in _blocks(container.decode(container.streams.audio[0])):
+        stop.check()
         if at_s is None:
             continue
         at = round_half_up((at_s - start_s) * SAMPLE_RATE)
@@ -151,23 +166,33 @@ def _bytes(block: Samples) -> bytes:
     return np.nan_to_num(block, nan=0, posinf=0, neginf=0).astype("<f4", copy=False).tobytes()
 
 
-def _decodable(container: InputContainer, stream: AudioStream, source: Path) -> Iterator[AudioFrame]:
+@dataclass(slots=True)
+class _Decoding:
     """A file's frames without the odd piece that is no sound: song files have tags and rests between and behind."""
-    pieces = refused = 0
-    for packet in container.demux(stream):
-        pieces += 1
-        try:
-            frames = packet.decode()
-        except av.InvalidDataError:
-            refused += 1
-            continue
-        yield from frames
-    if refused > max(_REFUSED_AT_MOST, pieces // 100):
-        raise MediaError(
-            f"{refused} of {pieces} pieces of this sound cannot be decoded",
-            file=str(source),
-            advice="see whether it plays to its end, and export it again",
-        )
+
+    source: Path
+    pieces: int = 0
+    refused: int = 0
+
+    def frames(self, container: InputContainer, stream: AudioStream, stop: Stop) -> Iterator[AudioFrame]:
+        for packet in container.demux(stream):
+            stop.check()
+            self.pieces += 1
+            try:
+                frames = packet.decode()
+            except av.InvalidDataError:
+                self.refused += 1
+                continue
+            yield from frames
+
+    def check(self) -> None:
+        """Raise `MediaError` if of what was read too much is no sound."""
+        if self.refused > max(_REFUSED_AT_MOST, self.pieces // 100):
+            raise MediaError(
+                f"{self.refused} of {self.pieces} pieces of this sound cannot be decoded",
+                file=str(self.source),
+                advice="see whether it plays to its end, and export it again",
+            )
 
 
 def _blocks(frames: Iterable[AudioFrame]) -> Iterator[tuple[Fraction | None, Samples]]:

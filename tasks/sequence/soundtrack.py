@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from tasks.media.thread import finish_in_thread
+from tasks.errors import MediaError
 from tasks.plan.model import Plan, PlannedSound
 from tasks.rounding import round_half_up
+from tasks.sequence.lossless.work import Stop, in_thread
 from tasks.sequence.master import Loudness, master
 from tasks.sequence.mix import Layer, mix
 from tasks.sequence.scenes import Scene, total_frames
@@ -22,11 +26,16 @@ __all__ = ["Laid", "Soundtrack", "coded", "lay_files", "layers_of", "make_soundt
 
 _EDGE_SAMPLES: Final = SAMPLE_RATE * 5 // 1000
 """Every sound that begins or ends does so over 5 ms, so that no seam clicks."""
+# Clips may come out longer than planned.
+_LONGER_PERCENT: Final = 10
+_LONGER_SAMPLES: Final = SAMPLE_RATE * 10
+_BLOCK_BYTES: Final = 1 << 20
+_RUN_AGAIN: Final = "run again: clips that are made cost nothing more"
 
 
 @dataclass(frozen=True, slots=True)
 class Laid:
-    """A sound file as raw samples, and how many there are."""
+    """A sound file as raw samples, and how many there are: all, or as many as the film can need."""
 
     pcm: Path
     samples: int
@@ -40,11 +49,20 @@ class Soundtrack:
     loudness: Loudness
 
 
+@dataclass(slots=True)
+class _Wanted:
+    """A sound file, the shot that first needs it, None for music, and how many of its samples the film can need."""
+
+    sound: PlannedSound
+    shot: str | None
+    most: int
+
+
 async def lay_files(plan: Plan, local: Mapping[str, Path], folder: Path) -> dict[str, Laid]:
-    """Decode music and narration; each file once.
+    """Decode music and narration, each file once and side by side, no further than the film can need.
 
     Args:
-        plan: Says which files.
+        plan: Says which files, and how long the film is expected to be.
         local: Where the bytes of each URI can be read.
         folder: Takes the raw samples. Made if missing.
 
@@ -52,15 +70,87 @@ async def lay_files(plan: Plan, local: Mapping[str, Path], folder: Path) -> dict
         What was laid, by URI.
 
     Raises:
-        MediaError: A file has no sound, or cannot be decoded.
+        MediaError: A file is gone, is another one than was planned, has no sound, or cannot be decoded.
+        StorageUnreachable: There is no room for the samples.
     """
-    sounds = [sound for sound in (plan.music, *(shot.narration for shot in plan.shots)) if sound is not None]
-    uris = dict.fromkeys(sound.media.uri for sound in sounds)
-    laid: dict[str, Laid] = {}
-    for number, uri in enumerate(uris):
-        pcm = folder / f"{number}.f32"
-        laid[uri] = Laid(pcm, await finish_in_thread(write_file_sound, local[uri], pcm))
+    wanted: dict[str, _Wanted] = {}
+    for one in _wanted(plan):
+        known = wanted.setdefault(one.sound.media.uri, one)
+        known.most = max(known.most, one.most)
+    laying = [
+        asyncio.ensure_future(in_thread(_lay, one, local[uri], folder / f"{number}.f32"))
+        for number, (uri, one) in enumerate(wanted.items())
+    ]
+    try:
+        return dict(zip(wanted, await asyncio.gather(*laying), strict=True))
+    except BaseException:
+        for one_laying in laying:
+            one_laying.cancel()
+        await asyncio.gather(*laying, return_exceptions=True)
+        raise
+
+
+def _wanted(plan: Plan) -> Iterator[_Wanted]:
+    if plan.music is not None:
+        yield _Wanted(plan.music, None, _most(plan, 0))
+    begins = plan.begins
+    for shot in plan.shots:
+        if shot.narration is not None:
+            yield _Wanted(shot.narration, shot.id, _most(plan, begins[shot.id]))
+
+
+def _most(plan: Plan, begin: int) -> int:
+    """How many samples there can be from a frame of the film to its end."""
+    return sample_at(plan.frames - begin, plan.rate) * (100 + _LONGER_PERCENT) // 100 + _LONGER_SAMPLES
+
+
+def _lay(stop: Stop, wanted: _Wanted, source: Path, pcm: Path) -> Laid:
+    """Decode a file, of which it is looked at before and behind whether it is the planned one."""
+    try:
+        before = _planned(stop, wanted.sound, source)
+        laid = Laid(pcm, write_file_sound(source, pcm, wanted.most, stop))
+        with _reading(source):
+            is_touched = _state(source) != before
+        if is_touched:
+            _planned(stop, wanted.sound, source)
+    except MediaError as error:
+        error.shot = wanted.shot
+        error.advice = error.advice or f"see whether it is there, and plays, and {_RUN_AGAIN}"
+        raise
     return laid
+
+
+def _planned(stop: Stop, sound: PlannedSound, source: Path) -> tuple[int, int, int]:
+    """Give the state of a file that has the bytes that were planned."""
+    digest = hashlib.sha256()
+    with _reading(source):
+        state = _state(source)
+        with source.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                stop.check()
+                digest.update(block)
+    if sound.sha256 not in {None, digest.hexdigest()}:
+        raise MediaError("this sound is another one than was planned", file=str(source), advice=_RUN_AGAIN)
+    return state
+
+
+def _state(source: Path) -> tuple[int, int, int]:
+    found = source.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@contextmanager
+def _reading(source: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as cause:
+        raise MediaError(
+            "this sound is not there any more",
+            file=str(source),
+            advice=f"put it back, or name another, and {_RUN_AGAIN}",
+        ) from cause
+    except OSError as cause:
+        raise MediaError(f"this sound cannot be read: {cause.strerror}", file=str(source)) from cause
 
 
 def layers_of(plan: Plan, scenes: Sequence[Scene], laid: Mapping[str, Laid], layout: FilmLayout) -> list[Layer]:
@@ -106,6 +196,7 @@ async def make_soundtrack(
 
     Raises:
         MediaError: It could not be mixed or coded.
+        StorageUnreachable: There is no room for it.
     """
     samples = sample_at(total_frames(scenes), layout.rate)
     return await coded(layers_of(plan, scenes, laid, layout), samples, plan.loudness_lufs, folder)
@@ -118,12 +209,17 @@ async def coded(
 
     Raises:
         MediaError: It could not be mixed or coded.
+        StorageUnreachable: There is no room for it.
     """
     if not layers:
         return None
     mixed, track = folder / "mixed.f32", folder / "sound.m4a"
-    await finish_in_thread(mix, layers, samples, mixed)
+    await in_thread(_mix, layers, samples, mixed)
     try:
         return Soundtrack(track, await master(mixed, samples, loudness_lufs, track))
     finally:
         mixed.unlink(missing_ok=True)
+
+
+def _mix(stop: Stop, layers: Sequence[Layer], samples: int, output: Path) -> None:
+    mix(layers, samples, output, stop)

@@ -292,7 +292,7 @@ async def test_a_result_is_made_once(tmp_path: Path, conform_clip: Conform) -> N
 
     assert again == first
     assert (first.picture.stat().st_ino, first.sound.stat().st_ino) == before
-    assert names(tmp_path / "conformed") == sorted([first.sound.name, first.picture.name])
+    assert names(tmp_path / "conformed") == sorted([first.sound.name, f"{first.sound.name}.sha256", first.picture.name])
 
 
 @pytest.mark.parametrize("harm", ["cut off", "one bit", "emptied", "not sealed", "another"])
@@ -317,6 +317,32 @@ async def test_a_result_that_was_damaged_is_made_again(tmp_path: Path, conform_c
     assert (part.picture.read_bytes(), part.sound.read_bytes()) == whole
 
 
+@pytest.mark.parametrize("harm", ["zeroed", "one bit", "cut off", "gone", "no proof", "another's proof"])
+async def test_sound_that_was_damaged_is_made_again(tmp_path: Path, conform_clip: Conform, harm: str) -> None:
+    clip = bar_clip(tmp_path / "clip.mp4", frames=12, sound_s=1, clicks_s=[0.25])
+    part = await conform_clip(clip, FILM, 0, 12)
+    assert part.sound is not None
+    proof = part.sound.with_name(f"{part.sound.name}.sha256")
+    whole = part.sound.read_bytes(), proof.read_bytes()
+    assert any(whole[0])
+    middle = len(whole[0]) // 2
+    harmed = {
+        "zeroed": (bytes(len(whole[0])), whole[1]),
+        "one bit": (whole[0][:middle] + bytes([whole[0][middle] ^ 1]) + whole[0][middle + 1 :], whole[1]),
+        "cut off": (whole[0][:-8], whole[1]),
+        "gone": (None, whole[1]),
+        "no proof": (bytes(len(whole[0])), None),
+        "another's proof": (whole[0], b"0" * 64),
+    }
+    for path, content in zip((part.sound, proof), harmed[harm], strict=True):
+        path.unlink() if content is None else path.write_bytes(content)
+
+    again = await conform_clip(clip, FILM, 0, 12)
+
+    assert again == part
+    assert (part.sound.read_bytes(), proof.read_bytes()) == whole
+
+
 async def test_the_same_result_may_be_made_by_several_at_once(tmp_path: Path, conform_clip: Conform) -> None:
     clip = bar_clip(tmp_path / "clip.mp4", frames=12, sound_s=1)
 
@@ -324,7 +350,7 @@ async def test_the_same_result_may_be_made_by_several_at_once(tmp_path: Path, co
 
     assert len(set(parts)) == 1
     assert codes_of(parts[0].picture) == list(range(12))
-    assert len(names(tmp_path / "conformed")) == 2
+    assert len(names(tmp_path / "conformed")) == 3
 
 
 def test_a_result_is_named_after_all_that_it_depends_on() -> None:

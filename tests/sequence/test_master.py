@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 from collections.abc import Callable
 from decimal import Decimal
 from hashlib import sha256
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.errors import StorageUnreachable
 from tasks.sequence.master import MOST_GAIN_DB, TRUE_PEAK_DBTP, Loudness, master
 from tests.sequence.conftest import names
 from tests.sequence.sounds import (
@@ -224,3 +226,18 @@ async def test_folders_may_have_any_name(tmp_path: Path) -> None:
     folder.mkdir()
 
     assert (await mastered(tone(SECOND, 1000), folder)).integrated_lufs is not None
+
+
+@pytest.mark.parametrize("room_bytes", [1000, 40_000])
+async def test_a_disk_without_room_is_told_as_that(tmp_path: Path, room_bytes: int) -> None:
+    sound = pcm(tmp_path / "mixed.f32", white(3 * SECOND))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room_bytes, hard))
+    try:
+        with pytest.raises(StorageUnreachable, match="no room") as raised:
+            await master(sound, 3 * SECOND, TARGET, tmp_path / "sound.m4a")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert raised.value.file == str(tmp_path / "sound.m4a")
+    assert names(tmp_path) == ["mixed.f32"]

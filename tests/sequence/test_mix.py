@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 import tempfile
 import tracemalloc
 from collections.abc import Sequence
+from concurrent.futures import CancelledError
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.errors import BadInput
+from tasks.errors import BadInput, StorageUnreachable
+from tasks.sequence.lossless.work import Stop
 from tasks.sequence.mix import Layer, mix
 
 SECOND = 48_000
@@ -284,3 +287,28 @@ def test_a_film_is_not_held_in_memory(tmp_path: Path) -> None:
     tracemalloc.stop()
 
     assert peak < (tmp_path / "mixed.f32").stat().st_size / 3
+
+
+def test_a_disk_without_room_is_told_as_that(tmp_path: Path) -> None:
+    layer = Layer(pcm(tmp_path / "a.f32", noise(SECOND)), 0, SECOND, loop=True)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(StorageUnreachable, match="no room") as raised:
+            mix([layer], 3 * SECOND, tmp_path / "mixed.f32")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert raised.value.file == str(tmp_path / "mixed.f32")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.f32"]
+
+
+def test_what_nobody_waits_for_is_not_mixed(tmp_path: Path) -> None:
+    layer = Layer(pcm(tmp_path / "a.f32", noise(SECOND)), 0, SECOND)
+    stop = Stop()
+    stop.set()
+
+    with pytest.raises(CancelledError):
+        mix([layer], 3 * SECOND, tmp_path / "mixed.f32", stop)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["a.f32"]

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import resource
 import subprocess
 import tracemalloc
+from concurrent.futures import CancelledError
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,8 +13,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from tasks.errors import MediaError
+from tasks.errors import MediaError, StorageUnreachable
 from tasks.media.ffmpeg import binary
+from tasks.sequence.lossless.work import Stop
 from tasks.sequence.sound import BYTES_PER_SAMPLE, write_file_sound, write_sound
 from tests.media.barclips import bar_clip, peak_s, remuxed, sound_of
 
@@ -375,3 +378,65 @@ def test_long_sounds_are_not_held_in_memory(tmp_path: Path) -> None:
     tracemalloc.stop()
 
     assert peak < sound_bytes / 20
+
+
+@pytest.mark.parametrize("most", [1, 1000, SECOND, 2 * SECOND - 1, 2 * SECOND, 3 * SECOND])
+def test_no_more_is_written_than_is_of_use(tmp_path: Path, most: int) -> None:
+    song = pcm_file(tmp_path / "song.wav", np.random.default_rng(0).uniform(-0.5, 0.5, (2 * SECOND, 2)))
+    everything = whole(song)
+
+    samples = write_file_sound(song, tmp_path / "out.f32", most)
+
+    assert samples == min(most, 2 * SECOND)
+    np.testing.assert_array_equal(np.fromfile(tmp_path / "out.f32", "<f4").reshape(-1, 2), everything[:samples])
+
+
+def test_what_lies_behind_is_not_even_decoded(tmp_path: Path) -> None:
+    song = pcm_file(tmp_path / "song.flac", np.random.default_rng(0).uniform(-0.5, 0.5, (10 * SECOND, 2)))
+    content = bytearray(song.read_bytes())
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    song.write_bytes(content)
+
+    assert write_file_sound(song, tmp_path / "out.f32", 4 * SECOND) == 4 * SECOND
+
+
+def test_a_sound_that_is_damaged_as_far_as_it_is_of_use_is_told(tmp_path: Path) -> None:
+    song = pcm_file(tmp_path / "song.flac", np.random.default_rng(0).uniform(-0.5, 0.5, (10 * SECOND, 2)))
+    content = bytearray(song.read_bytes())
+    for at in range(3000, len(content) // 2, len(content) // 40):
+        content[at : at + 1500] = bytes(1500)
+    song.write_bytes(content)
+
+    with pytest.raises(MediaError, match="of this sound cannot be decoded"):
+        write_file_sound(song, tmp_path / "out.f32", 3 * SECOND)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["song.flac"]
+
+
+def test_what_nobody_waits_for_is_not_decoded(tmp_path: Path) -> None:
+    clip = bar_clip(tmp_path / "clip.mp4", frames=24, sound_s=1)
+    stop = Stop()
+    stop.set()
+
+    with pytest.raises(CancelledError):
+        write_file_sound(clip, tmp_path / "out.f32", stop=stop)
+    with pytest.raises(CancelledError):
+        write_sound(clip, Fraction(0), SECOND, tmp_path / "out.f32", stop)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+def test_a_disk_without_room_is_told_as_that(tmp_path: Path) -> None:
+    clip = bar_clip(tmp_path / "clip.mp4", frames=24, sound_s=1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(StorageUnreachable, match="no room") as raised:
+            write_file_sound(clip, tmp_path / "out.f32")
+        with pytest.raises(StorageUnreachable, match="no room"):
+            write_sound(clip, Fraction(0), SECOND, tmp_path / "out.f32")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert raised.value.file == str(tmp_path / "out.f32")
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
