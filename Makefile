@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.setup-stamp
-# Runware's own client, against which the emulator is tested. It lives apart: its older package has its import name.
+# Runware's own clients, against which the emulator is tested. Each lives apart: they have the same import name.
 SDK       := .venv-sdk
 SDK_STAMP := $(SDK)/.setup-stamp
+SDK_LEGACY       := .venv-sdk-legacy
+SDK_LEGACY_STAMP := $(SDK_LEGACY)/.setup-stamp
 # What lets a test use the browser. It adds to the tests' own environment, and changes nothing that is there.
 UI_STAMP  := $(VENV)/.ui-stamp
 DEMO   := demo
@@ -32,10 +34,15 @@ $(SDK_STAMP): requirements/sdk.txt | $(STAMP)
 	$(SDK)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/sdk.txt
 	@touch $@
 
+$(SDK_LEGACY_STAMP): requirements/sdk-legacy.txt | $(STAMP)
+	$(BIN)/python -m venv $(SDK_LEGACY)
+	$(SDK_LEGACY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/sdk-legacy.txt
+	@touch $@
+
 demo: setup ## render the demo storyboard on the embedded emulator: free, no key needed
 	$(BIN)/shotchain render configs/storyboards/demo.yaml --provider emulator --output $(DEMO)/film.mp4
 
-test: setup $(SDK_STAMP) ## run the tests
+test: setup $(SDK_STAMP) $(SDK_LEGACY_STAMP) ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not speed and not crash and not machines and not ui and not server and not film"
 
 test-server: setup ## run deployments on servers and workers of Prefect's that the tests start
@@ -44,7 +51,7 @@ test-server: setup ## run deployments on servers and workers of Prefect's that t
 test-film: setup ## join films of a hundred clips, and of every kind of source: some minutes
 	$(BIN)/python -m pytest -m film tests/sequence tests/flows
 
-test-sdk: setup $(SDK_STAMP) ## let Runware's own client speak to the emulator
+test-sdk: setup $(SDK_STAMP) $(SDK_LEGACY_STAMP) ## let Runware's own clients speak to the emulator
 	$(BIN)/python -m pytest -m "not speed" tests/sdk
 
 test-speed: setup $(SDK_STAMP) ## measure the wall clock against the critical path, on an idle machine
@@ -98,12 +105,13 @@ lock: ## re-lock requirements/ and what the image is made from (needs uv)
 	uv pip compile pyproject.toml --group dev $(LOCK) -o requirements/dev.txt
 	echo 'pip>=25' | uv pip compile - $(LOCK) -o requirements/pip.txt
 	echo 'runware-sdk>=1.8,<2' | uv pip compile - $(LOCK) -o requirements/sdk.txt
+	echo 'runware>=0.5.24,<1' | uv pip compile - $(LOCK) -o requirements/sdk-legacy.txt
 	echo 'playwright>=1.5' | uv pip compile - --constraint requirements/dev.txt $(LOCK) -o requirements/ui.txt
 # The image has the versions that the tests ran with, and none of the tests' own packages.
 	uv pip compile pyproject.toml --extra s3 --extra postgres --constraint requirements/dev.txt $(LOCK) -o docker/requirements.txt
 	echo 'hatchling>=1.27' | uv pip compile - --constraint requirements/dev.txt $(LOCK) -o docker/build-requirements.txt
 
-clean: ## remove both virtual environments, caches, the demo's output, and what `make ui` keeps
+clean: ## remove all virtual environments, caches, the demo's output, and what `make ui` keeps
 # What may still run stays noted, and what could end it stays there.
 	@test ! -e .ui/running.json || $(MAKE) --no-print-directory ui-stop
-	rm -rf $(VENV) $(SDK) $(DEMO) .ui tests/ui/output .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(SDK) $(SDK_LEGACY) $(DEMO) .ui tests/ui/output .mypy_cache .ruff_cache .pytest_cache .hypothesis

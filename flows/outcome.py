@@ -119,7 +119,7 @@ class Made:
         whole, count = len(self.whole()), len(self.plan.shots)
         made = f"{whole} of {count} shots are made and kept"
         if whole == count:
-            made = "every shot is made and kept, though not every take"
+            made = "every shot is made and kept" + ("" if "" in self.failures else ", though not every take")
         if not self.is_conforming:
             film = ""
         elif published.get("output") is None:
@@ -134,6 +134,8 @@ class Made:
             advice = self.shortfall.advice
             summary["to_finish"] = self.shortfall.as_dict()
         error = Incomplete(message, advice=advice, failures=list(self._in_film_order()), summary=summary)
+        if set(self.failures) == {""}:
+            error.exit_code = self.failures[""].exit_code  # all else went well
         if self.shortfall is not None:
             error.exit_code = self.shortfall.refused.exit_code  # whatever else failed: that it ran out ended it
         return error

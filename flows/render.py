@@ -23,7 +23,7 @@ from tasks.plan.catalog import input_formats
 from tasks.plan.task import plan_film
 from tasks.progress import observer
 from tasks.publish.targets import targets_of
-from tasks.sequence.shots import check_captions
+from tasks.sequence.shots import check_finish
 from tasks.settings import parse_usd, resolve_settings
 from tasks.storyboard.read import name_of
 from tasks.storyboard.task import read
@@ -136,7 +136,8 @@ async def render(
         await asyncio.to_thread(targets.check)
     boards = await read(storyboard, settings.cache, input_formats())
     plan = await plan_film(boards, settings.identity)
-    await asyncio.to_thread(check_captions, plan.value, settings.finish)
+    if only is None:
+        await asyncio.to_thread(check_finish, plan.value, settings.finish, placeholder=placeholder)
     if approved_plan and plan.value.fingerprint != approved_plan:
         raise ApprovalNeeded(
             "the storyboard, or what it names, has changed since it was approved",

@@ -63,6 +63,15 @@ class WebhookServer:
         self._listening.close()
         self._ledger.close()
 
+    def check(self) -> None:
+        """See whether it still listens.
+
+        Raises:
+            SettingsError: It does not.
+        """
+        if not self._thread.is_alive():
+            raise SettingsError(f"nobody listens at {self.url} any more", advice="Start it again.")
+
     def _listen(self) -> socket.socket:
         host, port = self._address
         try:
@@ -88,7 +97,7 @@ def serve(ledger: str, secret: str, *, host: str, port: int, path: str, ready: C
         The number of the signal that ended it.
 
     Raises:
-        SettingsError: The ledger cannot be one, or nobody can listen there.
+        SettingsError: The ledger cannot be one, or nobody can listen there, or does any more.
         StorageUnreachable: The ledger does not answer.
     """
     ended = threading.Event()
@@ -104,7 +113,7 @@ def serve(ledger: str, secret: str, *, host: str, port: int, path: str, ready: C
             ready(server.url)
             # Waiting in slices lets signals through on every system.
             while not ended.wait(0.5):
-                pass
+                server.check()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -20,7 +20,7 @@ from tasks.plan.model import Plan
 from tasks.plan.timing import ClipTimes
 from tasks.problems import Problem
 from tasks.publish.published import is_published
-from tasks.sequence.shots import check_captions
+from tasks.sequence.shots import check_finish
 from tasks.settings import DEFAULT_FINISH, Finish, Settings
 from tasks.storyboard.inputs import inspect_inputs
 from tasks.storyboard.read import read_storyboard
@@ -80,7 +80,7 @@ async def _look(board: Board, settings: Settings, known: dict[str, ClipTimes], *
     plan = build_plan(storyboard, facts, settings.identity)
     refuse_unpinned(plan)
     finish = settings.finish
-    check_captions(plan, finish)
+    check_finish(plan, finish)
     await asyncio.to_thread(board.targets.check)
     if not force and (manifest := await asyncio.to_thread(is_published, board.targets, plan, finish)) is not None:
         return Surveyed(board, plan=plan, manifest=manifest, finish=finish)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -25,8 +25,15 @@ def emulator(
         bool, Parameter(negative="", help="Results at once, from shared clips that do not show what was asked for.")
     ] = False,
     faults: Annotated[Path | None, Parameter(help="A fault plan: what goes wrong, and when (YAML or JSON).")] = None,
+    webhooks_to: Annotated[
+        Literal["loopback", "any"], Parameter(help="Where webhooks may go: to this machine only, or anywhere.")
+    ] = "loopback",
+    uploads_to: Annotated[
+        Literal["loopback", "any"], Parameter(help="Where clips may be uploaded: to this machine only, or anywhere.")
+    ] = "loopback",
 ) -> None:
     """Serve the Runware API on this machine, with placeholder clips: develop without a key, for free."""
+    from tasks.emulator.delivery_settings import UploadEndpointSettings, WebhookSettings
     from tasks.emulator.server import serve
     from tasks.emulator.settings import EmulatorSettings
 
@@ -39,6 +46,8 @@ def emulator(
         extra_frame=extra_frame,
         instant=instant,
         faults=faults,
+        webhooks=WebhookSettings(to=webhooks_to),
+        upload_endpoints=UploadEndpointSettings(to=uploads_to),
     )
     number = serve(settings, lambda url: print(f"Runware emulator: {url} (end with Ctrl-C)", flush=True))  # noqa: T201
     if number is not None:

@@ -15,7 +15,7 @@ from tasks.errors import ApprovalNeeded, OverBudget
 from tasks.plan.build import build_plan
 from tasks.plan.catalog import input_formats
 from tasks.plan.model import Plan, usd
-from tasks.settings import Settings
+from tasks.settings import DEFAULT_FINISH, Settings
 from tasks.storyboard.inputs import InputFacts, inspect_inputs
 from tasks.storyboard.model import Storyboard
 from tasks.storyboard.read import read_storyboard
@@ -43,16 +43,16 @@ async def prepare(storyboard: str, settings: Settings, *, text: str | None = Non
 
     Raises:
         StoryboardError: The storyboard has mistakes.
-        BadInput: A caption that is to be burned in cannot be drawn.
+        BadInput: The film cannot be finished as it is to be.
         StorageUnreachable: The store does not answer.
     """
     board = read_storyboard(storyboard, text=text)
     facts = await inspect_inputs(board, settings.cache, formats=input_formats())
     planned = build_plan(board, facts, settings.identity)
-    if settings.finish.burn_captions:
-        from tasks.sequence.shots import check_captions  # it brings all that draws and decodes along
+    if settings.finish != DEFAULT_FINISH:
+        from tasks.sequence.shots import check_finish  # it brings all that draws and decodes along
 
-        check_captions(planned, settings.finish)
+        check_finish(planned, settings.finish)
     reused = await ClipStore(settings.work, settings.cache).has(planned.content_keys)
     return Prepared(planned, reused, planned.to_pay_usd(reused), settings, board.tags, (board, facts))
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
 from flows.production.gate import show_budgets
 from flows.production.memory import remember
-from flows.production.publishing import Laying, publish_incomplete, publish_whole
+from flows.production.publishing import publish
 from flows.production.running_out import Refill, begin_within, make_within
 from flows.production.studio import Studio
 from tasks.clips.generate import Taken
@@ -55,33 +54,18 @@ async def produce(
         ShotchainError: The run as a whole could not go on.
     """
     plan = planned.value
+    # First, since it costs nothing: sound that cannot be decoded is told before anything is paid.
+    local = studio.sounds(plan)
+    laid = await lay_sounds(planned, local, studio.scratch / "sounds") if local else Handed(dict[str, Laid]())
     reserved = await begin_within(studio, planned, approved_usd)
     await remember(studio, plan, reserved.value)
-    async with _laying(studio, planned) as laying:
-        made = await make_within(studio, plan, reserved, refill)
-        await show_budgets(studio, plan)
-        totals = await asyncio.to_thread(studio.ledger.totals, studio.run_id)
-        if made.failures:
-            published = await publish_incomplete(studio, made, targets, totals, laying, placeholder=placeholder)
-            raise made.incomplete(totals, published)
-        return {**made.summary(totals), **await publish_whole(studio, made, targets, totals, laying)}
-
-
-@asynccontextmanager
-async def _laying(studio: Studio, planned: Handed[Plan]) -> AsyncIterator[Laying]:
-    """Decode music and narration while shots are generated; stopped if the run ends before it is wanted."""
-    local = studio.sounds(planned.value)
-    work = lay_sounds(planned, local, studio.scratch / "sounds") if local else _no_sounds()
-    laying = asyncio.ensure_future(work)
-    try:
-        yield laying
-    finally:
-        laying.cancel()
-        await asyncio.gather(laying, return_exceptions=True)
-
-
-async def _no_sounds() -> Handed[dict[str, Laid]]:
-    return Handed({})
+    made = await make_within(studio, plan, reserved, refill)
+    await show_budgets(studio, plan)
+    totals = await asyncio.to_thread(studio.ledger.totals, studio.run_id)
+    published = await publish(studio, made, targets, totals, laid, placeholder=placeholder)
+    if made.failures:
+        raise made.incomplete(totals, published)
+    return {**made.summary(totals), **published}
 
 
 async def produce_takes(

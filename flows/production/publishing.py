@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 from flows.outcome import Made
 from flows.page import page_of_run
 from flows.production.studio import Studio
-from tasks.errors import ShotchainError
+from tasks.errors import MediaError, ShotchainError
 from tasks.handed import Handed
 from tasks.ledger import Attempt, Totals
 from tasks.media.thread import finish_in_thread
@@ -26,15 +26,12 @@ from tasks.sequence.captions import srt, vtt
 from tasks.sequence.cuts import layout_of
 from tasks.sequence.scenes import captions_of
 from tasks.sequence.soundtrack import Laid, Soundtrack
-from tasks.sequence.stills import still_of
+from tasks.sequence.stills import Stills, still_of
 from tasks.sequence.task import blend_shots, join_film, make_sound, slate_shot, take_stills
 from tasks.sequence.timeline import Cut
 from tasks.sequence.verify import FilmFacts
 
-__all__ = ["Laying", "publish_incomplete", "publish_whole"]
-
-Laying: TypeAlias = asyncio.Future[Handed[dict[str, Laid]]]
-"""Music and narration, being decoded."""
+__all__ = ["publish"]
 
 
 @dataclass(frozen=True)
@@ -46,29 +43,35 @@ class _Joined:
     editing: ForEditors
 
 
-async def publish_whole(studio: Studio, made: Made, targets: Targets, totals: Totals, laying: Laying) -> dict[str, Any]:
-    """Join and publish a film of which everything is there; says what was published where.
+async def publish(
+    studio: Studio,
+    made: Made,
+    targets: Targets,
+    totals: Totals,
+    laid: Handed[dict[str, Laid]],
+    *,
+    placeholder: bool,
+) -> dict[str, Any]:
+    """Join and publish a film; says what was published where.
+
+    Where shots are missing there is a film only with slates. What keeps it from being made is one failure more, under
+    no shot's name; then the manifest alone says what there is.
 
     Raises:
-        ShotchainError: It could not be joined or published.
+        StorageUnreachable: Every shot is made, and the place of the film cannot be written.
     """
-    return await _publish(studio, made, targets, totals, await _join(studio, made, targets, laying))
-
-
-async def publish_incomplete(
-    studio: Studio, made: Made, targets: Targets, totals: Totals, laying: Laying, *, placeholder: bool
-) -> dict[str, Any]:
-    """Publish what can be told of a film that lacks shots; what fails here is one failure more."""
+    joined: _Joined | None = None
     if placeholder or not made.missing():
         try:
             await _fill_with_slates(studio, made)
-            return await _publish(studio, made, targets, totals, await _join(studio, made, targets, laying))
+            joined = await _join(studio, made, targets, laid)
         except ShotchainError as error:
             made.failures[""] = error
     try:
-        # Without the film, the manifest still says what there is.
-        return await _publish(studio, made, targets, totals, None)
+        return await _publish(studio, made, targets, totals, joined)
     except ShotchainError as error:
+        if not made.failures:
+            raise
         made.failures.setdefault("", error)
         return {"manifest": None}
 
@@ -76,7 +79,10 @@ async def publish_incomplete(
 async def _fill_with_slates(studio: Studio, made: Made) -> None:
     """Put a slate in the place of every shot that is missing, and make the dissolves that it is part of."""
     plan, finish = Handed(made.plan), Handed(studio.settings.finish)
-    folder = studio.scratch / "slates"
+    folder, missing = studio.scratch / "slates", {shot.id for shot in made.missing()}
+    for before, shot in zip(made.plan.shots, made.plan.shots[1:], strict=False):
+        if {before.id, shot.id} & missing:
+            made.blends.pop(shot.id, None)  # a clip that came and could not be conformed is in no dissolve either
     for shot in made.missing():
         words = made.failures[shot.id].message
         slate = (await slate_shot(plan, Handed(shot), words, folder)).value
@@ -89,7 +95,7 @@ async def _fill_with_slates(studio: Studio, made: Made) -> None:
             made.blends[shot.id] = await blend_shots(plan, Handed(shot), *cuts, [], finish, folder)
 
 
-async def _join(studio: Studio, made: Made, targets: Targets, laying: Laying) -> _Joined:
+async def _join(studio: Studio, made: Made, targets: Targets, laid: Handed[dict[str, Laid]]) -> _Joined:
     """Make the film, and at the same time the stills beside it."""
     studio.observe(Event(Stage.JOINING))
     plan = Handed(made.plan)
@@ -97,18 +103,19 @@ async def _join(studio: Studio, made: Made, targets: Targets, laying: Laying) ->
     parts = [made.parts[shot.id] for shot in made.plan.shots]
     taking = asyncio.ensure_future(take_stills(plan, cuts, parts, Handed(made.stills), studio.scratch))
     try:
-        laid = await asyncio.shield(laying)
         sound: Handed[Soundtrack | None] = Handed(None)
         if laid.value or any(part.value.sound for part in parts):
             sound = await make_sound(plan, cuts, parts, laid, studio.scratch)
         finish = Handed(studio.settings.finish)
         facts = await join_film(plan, cuts, parts, made.blends, sound, finish, studio.conformed, studio.film)
-        stills = (await taking).value
+        stills = await _there(taking, studio)
     finally:
         taking.cancel()
         await asyncio.gather(taking, return_exceptions=True)
     captions = captions_of(made.plan, made.scenes())
-    sidecars = [Sidecar(SidecarKind.POSTER, stills.poster), Sidecar(SidecarKind.CONTACT, stills.contact)]
+    sidecars = []
+    if stills is not None:
+        sidecars += [Sidecar(SidecarKind.POSTER, stills.poster), Sidecar(SidecarKind.CONTACT, stills.contact)]
     for kind, write in ((SidecarKind.SRT, srt), (SidecarKind.VTT, vtt)) if captions else ():
         path = studio.scratch / f"captions.{kind}"
         path.write_text(write(captions, layout_of(made.plan).rate), encoding="utf-8", newline="\n")
@@ -118,6 +125,15 @@ async def _join(studio: Studio, made: Made, targets: Targets, laying: Laying) ->
         given = made.plan, made.scenes(), made.takes(), laid.value, studio.sounds(made.plan), targets
         editing = await finish_in_thread(for_editors, *given, studio.scratch / "timelines")
     return _Joined(facts, [*sidecars, *editing.sidecars], editing)
+
+
+async def _there(taking: asyncio.Future[Handed[Stills]], studio: Studio) -> Stills | None:
+    """The stills; a film that is joined and right is not held up by a poster that cannot be made."""
+    try:
+        return (await taking).value
+    except MediaError as error:
+        studio.observe(Event(Stage.NOTE, message=f"the film has no poster and no contact sheet: {error.message}"))
+        return None
 
 
 async def _publish(
@@ -149,12 +165,14 @@ async def _publish(
         failures={shot: error for shot, error in made.failures.items() if shot},
         to_finish=None if made.shortfall is None else made.shortfall.as_dict(),
     )
-    studio.observe(Event(Stage.PUBLISHING))
+    if joined is not None:
+        studio.observe(Event(Stage.PUBLISHING))
     checked = None if joined is None else joined.facts
     await publish_film(checked, studio.film, Handed(manifest), Handed(targets), studio.scratch, sidecars, editing.media)
     if page := page_of_run():
         page.published(manifest, targets)
-    studio.observe(Event(Stage.DONE))
+    if joined is not None:
+        studio.observe(Event(Stage.DONE))
     told = {"provider": plan.provider, "manifest": targets.manifest.shown, "warnings": manifest["warnings"]}
     if joined is None:
         return {**told, "output": None}

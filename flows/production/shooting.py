@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from flows.outcome import Made
 from flows.page import page_of_run
@@ -15,7 +16,7 @@ from flows.production.studio import Studio
 from tasks.clips.gate import Reserved, lacks_money
 from tasks.clips.generate import Taken
 from tasks.clips.task import generate
-from tasks.errors import NeedFailed, ShotchainError
+from tasks.errors import MediaError, NeedFailed, ShotchainError
 from tasks.handed import Handed
 from tasks.media.thread import finish_in_thread
 from tasks.plan.model import Plan, PlannedShot, PlannedTake
@@ -100,8 +101,9 @@ async def make_shots(
                 studio.conformed,
                 on_frames=progress(shot),
             )
-            still = await finish_in_thread(still_of, plan, made.cut(shot), made.parts[shot.id].value)
-            made.stills[shot.id] = still
+            with suppress(MediaError):  # the contact sheet goes without it, and the film is not held up
+                cut, part = made.cut(shot), made.parts[shot.id].value
+                made.stills[shot.id] = await finish_in_thread(still_of, plan, cut, part)
             studio.observe(Event(Stage.CONFORMED, shot.id))
 
     async def one_blend(before: PlannedShot, shot: PlannedShot) -> None:
@@ -110,14 +112,15 @@ async def make_shots(
             return
         try:
             takes = [await asyncio.shield(selected[it.id]) for it in (before, shot)]
+            earlier, later = made.cut(before), made.cut(shot)
         except ShotchainError:
-            return  # the shot that is missing says why
+            return  # the shot that is missing, or too short, says why
         try:
             made.blends[shot.id] = await blend_shots(
                 Handed(plan),
                 Handed(shot),
-                Handed(made.cut(before)),
-                Handed(made.cut(shot)),
+                Handed(earlier),
+                Handed(later),
                 takes,
                 Handed(studio.settings.finish),
                 studio.conformed,

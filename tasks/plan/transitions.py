@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from tasks.errors import Problem
 from tasks.rounding import round_half_up
 from tasks.storyboard.model import Shot, Storyboard, Transition, TransitionKind
 
 __all__ = ["PlannedTransition", "check_room", "plan_transitions"]
+
+_RESERVE: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ def check_room(
 ) -> list[Problem]:
     """The mistake of every shot too short for its transitions: at least one of its frames has to be in none.
 
+    Two more are kept in reserve, since clips may come a frame or two shorter than the model declares.
+
     Args:
         storyboard: The film.
         frames: Of each shot, how many of the film's frames it is expected to have.
@@ -106,11 +110,11 @@ def check_room(
         behind = transitions[index + 1] if index + 1 < len(transitions) else None
         begins = before.overlap + before.begins if before else 0
         ends = behind.overlap + behind.ends if behind else 0
-        if begins + ends < frames[index]:
+        if begins + ends == 0 or begins + ends + _RESERVE < frames[index]:
             continue
         # It is told where it can be put right: at this shot's own transition, if that alone is too long.
-        told: Shot = shot if behind is None or begins >= frames[index] else storyboard.shots[index + 1]
-        most_s = float(max(0, frames[index] - 1) / rate)
+        told: Shot = shot if behind is None or begins + _RESERVE >= frames[index] else storyboard.shots[index + 1]
+        most_s = float(max(0, frames[index] - 1 - _RESERVE) / rate)
         problems.append(
             storyboard.problem(
                 told,

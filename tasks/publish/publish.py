@@ -50,8 +50,11 @@ async def publish(
     Raises:
         StorageUnreachable: A place cannot be written; the clips and the ledger are as they were.
     """
-    if film is not None:
-        before = await asyncio.to_thread(_manifest_before, targets)
+    before = await asyncio.to_thread(_manifest_before, targets)
+    if film is None:
+        # What lies there is known to the next run by this manifest alone.
+        manifest = {**manifest, "left": [*(before.get("sidecars") or []), *(before.get("left") or [])]}
+    else:
         await asyncio.to_thread(targets.film.put, film)
         for copy in media:
             if not await asyncio.to_thread(_is_there, copy, targets, before):

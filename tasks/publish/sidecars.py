@@ -47,6 +47,8 @@ def are_whole(targets: Targets, manifest: Mapping[str, Any]) -> bool:
 def left_behind(targets: Targets, manifest: Mapping[str, Any], new: Collection[SidecarKind]) -> list[Location]:
     """Files that an older manifest tells of, which have no successor among the `new` ones. Blocks.
 
+    One without a film tells under `left` what lies there of a film before it.
+
     Only what still is, byte for byte, what that manifest tells of: anything else is somebody's own.
 
     Raises:
@@ -54,14 +56,17 @@ def left_behind(targets: Targets, manifest: Mapping[str, Any], new: Collection[S
     """
     return [
         place
-        for kind, place, facts in _told(targets, manifest)
+        for listed in ("sidecars", "left")
+        for kind, place, facts in _told(targets, manifest, listed)
         if kind not in new and place.size() == facts.size_bytes and _digest(place) == facts.sha256
     ]
 
 
-def _told(targets: Targets, manifest: Mapping[str, Any]) -> Iterator[tuple[SidecarKind, Location, _Facts]]:
+def _told(
+    targets: Targets, manifest: Mapping[str, Any], key: str = "sidecars"
+) -> Iterator[tuple[SidecarKind, Location, _Facts]]:
     """The files that a manifest, of whatever version, tells of, as far as they have names that ours have."""
-    listed = manifest.get("sidecars")
+    listed = manifest.get(key)
     told = [facts for facts in listed if isinstance(facts, dict)] if isinstance(listed, list) else []
     for kind in SidecarKind:
         place = targets.sidecar(kind)

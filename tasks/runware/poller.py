@@ -195,15 +195,12 @@ class Poller:
             await asyncio.sleep(self._pauses.jittered_s(_LISTEN_S))
             try:
                 reply = await reports.of(list(dict.fromkeys(entry.task_uuid for entry in self._waiting)))
-            except ShotchainError as error:
+            except Exception as error:  # noqa: BLE001 -- whatever is wrong with reports, the provider can be asked
                 if not self._is_deaf:
-                    self._say(f"What the provider reports cannot be read just now ({error.message}); asking for it.")
+                    words = error.message if isinstance(error, ShotchainError) else f"{type(error).__name__}: {error}"
+                    self._say(f"What the provider reports cannot be read just now ({words}); asking for it.")
                 self._is_deaf = True
                 continue
-            except Exception as error:  # noqa: BLE001 -- whoever waits must hear of it, whatever it is
-                for entry in list(self._waiting):
-                    self._raise(entry, error)
-                return
             self._is_deaf = False
             for entry in list(self._waiting):
                 if reply.is_known(entry.task_uuid) or reply.error_of(entry.task_uuid):

@@ -81,7 +81,8 @@ async def _body(request: Request) -> bytes | None:
 def _reports(body: bytes, task_uuid: str) -> list[str]:
     """The objects that a body reports of a task, each as JSON: flat, as the provider sends them, or in `data`."""
     try:
-        content: Any = json.loads(body)
+        text = body.decode("utf-8-sig")
+        content: Any = json.loads(text)
     except (ValueError, RecursionError):
         return []
     listed = content.get("data", content) if isinstance(content, dict) else content
@@ -90,4 +91,4 @@ def _reports(body: bytes, task_uuid: str) -> list[str]:
         items += content["errors"] if isinstance(content.get("errors"), list) else []
     named = [item for item in items if isinstance(item, dict) and item.get("taskUUID") == task_uuid]
     # As they came: numbers are read exactly by whoever reads them.
-    return [body.decode()] if named == [content] else [json.dumps(item) for item in named]
+    return [text] if named == [content] else [json.dumps(item) for item in named]

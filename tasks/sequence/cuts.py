@@ -29,7 +29,7 @@ def cut_of(plan: Plan, shot: PlannedShot, clip: Clip) -> Cut:
     other frames than expected is cut by what it has.
 
     Raises:
-        BadInput: The clip came with too few frames for the transitions before and after it.
+        MediaError: The clip came with far too few frames for the transitions before and after it.
     """
     last = frame_index(LAST if shot.last_kept is None else shot.last_kept, plan.clip_rate, clip)
     start = min(1 if shot.seam else 0, last)

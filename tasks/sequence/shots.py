@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tasks.errors import BadInput
 from tasks.media.files import mark_used
 from tasks.plan.model import Plan, PlannedShot
 from tasks.sequence.blend import Blended, blend
@@ -19,7 +20,7 @@ from tasks.sequence.slate import make_slate
 from tasks.sequence.timeline import Cut, FilmLayout
 from tasks.settings import Finish
 
-__all__ = ["Slate", "check_captions", "dissolve_of", "part_of", "slate_of"]
+__all__ = ["Slate", "check_finish", "dissolve_of", "part_of", "slate_of"]
 
 
 # Raise it when the same caption begins to be drawn otherwise.
@@ -34,17 +35,35 @@ class Slate:
     part: Conformed
 
 
-def check_captions(plan: Plan, finish: Finish) -> None:
-    """See, before anything is paid, whether captions that are to be burned in can be drawn.
+def check_finish(plan: Plan, finish: Finish, *, placeholder: bool = False) -> None:
+    """See, before anything is paid, whether a film can be finished as it is to be.
 
     Raises:
-        BadInput: The font lacks a letter or cannot be read, or a caption is too long.
+        BadInput: Clips are to be copied, and the storyboard wants what copying cannot do. Or captions are to be burned
+            in, and the font lacks a letter or cannot be read, or one is too long.
     """
+    if finish.seam == "lossless":
+        _check_lossless(plan, placeholder=placeholder)
     if not finish.burn_captions:
         return
     for shot in plan.shots:
         if shot.caption:
             check_caption(shot.caption, layout_of(plan), _font(finish), shot=shot.id)
+
+
+def _check_lossless(plan: Plan, *, placeholder: bool) -> None:
+    against = [f"shot '{shot.id}' begins with a {shot.transition.kind}" for shot in plan.shots if shot.transition]
+    if plan.rate != plan.clip_rate:
+        against.append(f"the film has {float(plan.rate):g} frames a second and its clips {float(plan.clip_rate):g}")
+    if placeholder:
+        against.append("a slate in place of a missing shot is no clip")
+    if against:
+        more = f" (and {len(against) - 1} more)" if len(against) > 1 else ""
+        raise BadInput(
+            f"this film cannot be joined without encoding its clips again: {against[0]}{more}",
+            file=plan.file,
+            advice="Use --seam auto or conform. Nothing was spent.",
+        )
 
 
 async def part_of(

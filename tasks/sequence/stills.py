@@ -39,7 +39,7 @@ def still_of(plan: Plan, cut: Cut, conformed: Conformed) -> Image:
 
 
 def make_stills(scenes: Sequence[Scene], stills: Mapping[str, Image], layout: FilmLayout, folder: Path) -> Stills:
-    """Take the middle of the first shot for a poster, and put the shots' stills on a sheet. Blocks.
+    """Take the middle of the first shot for a poster, and put the stills that there are on a sheet. Blocks.
 
     Args:
         scenes: The film.
@@ -53,7 +53,8 @@ def make_stills(scenes: Sequence[Scene], stills: Mapping[str, Image], layout: Fi
     made = Stills(folder / "poster.jpg", folder / "contact.jpg")
     first = scenes[0]
     poster(first.conformed.picture, first.cut.body // 2, made.poster)
-    sheet([Thumb(stills[scene.cut.shot], scene.cut.shot, _at_s(scene, layout)) for scene in scenes], made.contact)
+    there = [scene for scene in scenes if scene.cut.shot in stills]
+    sheet([Thumb(stills[scene.cut.shot], scene.cut.shot, _at_s(scene, layout)) for scene in there], made.contact)
     return made
 
 

@@ -9,7 +9,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
-from tasks.errors import BadInput
+from tasks.errors import BadInput, MediaError
 from tasks.rounding import round_half_up
 from tasks.storyboard.model import Fit
 
@@ -63,7 +63,8 @@ class Cut:
     last `fade_out` go into it. `clip_id` names the clip's content (its sha256, say): equal ids are equal files.
 
     Raises:
-        BadInput: A range or a count of no frames, or transitions that leave no frame between them.
+        BadInput: A range or a count of no frames.
+        MediaError: The transitions leave no frame between them, since the clip came shorter than planned.
     """
 
     shot: str
@@ -85,10 +86,11 @@ class Cut:
             raise BadInput(f"a cut cannot be shown as {self.frames} frames", shot=self.shot)
         in_transitions = max(self.lead, self.fade_in) + max(self.tail, self.fade_out)
         if min(self.lead, self.tail, self.fade_in, self.fade_out) < 0 or in_transitions >= self.frames:
-            raise BadInput(
+            raise MediaError(
                 f"its {self.frames} frames are too few for transitions of {in_transitions}",
                 shot=self.shot,
-                advice="shorten the transitions before and after it",
+                advice="Its clip came shorter than it was to be. Shorten the transitions before and after it, and "
+                "render again: what is made costs nothing more.",
             )
 
     @property

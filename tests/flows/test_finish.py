@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import subprocess
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from flows.render import render
 from tasks.emulator.server import EmulatorServer
 from tasks.emulator.settings import EmulatorSettings
 from tasks.errors import BadInput, Incomplete, MediaError
+from tasks.media.ffmpeg import binary
 from tests.flows.conftest import Home
 from tests.flows.test_render import Refusing, books, decoded_frames, manifest_at
 
@@ -145,6 +148,66 @@ async def test_a_slate_dissolves_like_any_shot(home: Home, monkeypatch: pytest.M
     assert caught.value.summary["frames"] == 25 + 121 + 25 - 24 == decoded_frames(home.folder / "film.mp4")
 
 
+@pytest.fixture
+def runware(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorServer]:
+    monkeypatch.setenv("RUNWARE_API_KEY", "key-of-the-tests")
+    with EmulatorServer(EmulatorSettings(instant=True, latency_s=0.0)) as server:
+        yield server
+
+
+def spoil(sound: Path, output: Path) -> None:
+    """A sound whose beginning is right, which is all that planning looks at."""
+    options = ["-movflags", "+faststart"]
+    subprocess.run([binary(), "-v", "error", "-i", str(sound), *options, str(output)], check=True)
+    whole = output.read_bytes()
+    output.write_bytes(whole[: len(whole) // 4] + bytes(len(whole) * 3 // 4))
+
+
+async def test_sound_that_cannot_be_decoded_is_told_before_anything_is_paid(
+    home: Home, runware: EmulatorServer
+) -> None:
+    tone(home.folder / "theme.wav", 3, 330)
+    film = home.folder / "film.mp4"
+    board = home.storyboard("music: theme.wav\nshots: [{id: a, prompt: A calm lake, duration: 1}]")
+    told = await render(str(board), str(film), base_url=runware.base_url)
+    spoil(home.folder / "theme.wav", home.folder / "theme.m4a")
+    board.write_text("music: theme.m4a\nshots: [{id: a, prompt: Another lake, duration: 1}]")
+
+    with pytest.raises(MediaError):
+        await render(str(board), str(film), base_url=runware.base_url)
+    assert (told["cost_usd"], books(runware)["total_usd"]) == ("0.42", "0.42")
+
+
+async def test_a_clip_that_comes_a_frame_short_still_dissolves(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNWARE_API_KEY", "key-of-the-tests")
+    # The longest transitions that are accepted: 118 of 121 frames.
+    board = home.storyboard(
+        """
+        defaults: {prompt: A lake, transition: {kind: dissolve, duration: 2.4583}}
+        shots: [{id: a}, {id: b}, {id: c}]
+        """
+    )
+    with EmulatorServer(EmulatorSettings(instant=True, latency_s=0.0, extra_frame=False)) as server:
+        told = await render(str(board), str(home.folder / "film.mp4"), base_url=server.base_url)
+
+    assert told["frames"] == 3 * 120 - 2 * 59 == decoded_frames(home.folder / "film.mp4")
+
+
+async def test_captions_of_a_film_before_go_even_if_a_run_between_failed(home: Home, runware: EmulatorServer) -> None:
+    film, board = home.folder / "film.mp4", home.storyboard("shots: [{id: a, prompt: A lake, caption: Old words}]")
+    await render(str(board), str(film), base_url=runware.base_url)
+    assert (home.folder / "film.srt").is_file()
+
+    board.write_text("shots: [{id: a, prompt: A lake}, {id: b, prompt: Refuse me}]")
+    refusing = Refusing(runware.base_url, "Refuse me")
+    with refusing, pytest.raises(Incomplete):
+        await render(str(board), str(film), base_url=refusing.base_url)
+    board.write_text("shots: [{id: a, prompt: A lake}]")
+    await render(str(board), str(film), base_url=runware.base_url)
+
+    assert not (home.folder / "film.srt").exists()
+
+
 class TestSeams:
     """How clips are joined is chosen for the whole film."""
 
@@ -173,12 +236,33 @@ class TestSeams:
         assert any("fade" in warning for warning in told["warnings"])
 
     async def test_lossless_that_cannot_be_keeps_the_clips_and_says_why(self, home: Home) -> None:
-        board = home.storyboard("shots: [{id: a, prompt: A calm lake, duration: 1, transition: fade}]")
+        # Clips of other containers are no reason; of another codec they are, and only the clips tell.
+        board = home.storyboard("shots: [{id: a, prompt: A calm lake, duration: 1, output_format: WEBM}]")
 
-        with pytest.raises(MediaError, match="cannot be joined without encoding them again"):
+        with pytest.raises(Incomplete, match="every shot is made and kept; the film is not") as caught:
             await render(str(board), str(home.folder / "film.mp4"), provider="emulator", seam="lossless")
+        (failure,) = caught.value.failures
+        assert "cannot be joined without encoding them again" in failure.message
+        assert (caught.value.exit_code, caught.value.summary["cost_usd"]) == (5, "0.42")
+        assert manifest_at(caught.value.summary["manifest"])["film"] is None
         told = await render(str(board), str(home.folder / "film.mp4"), provider="emulator")
         assert (told["reused"], told["cost_usd"]) == (1, "0.00")
+
+    @pytest.mark.parametrize(
+        ("keys", "wanted", "reason"),
+        [
+            ("transition: fade", {}, "shot 'a' begins with a fade"),
+            ("", {"placeholder": True}, "a slate in place of a missing shot is no clip"),
+        ],
+    )
+    async def test_lossless_that_cannot_be_by_the_storyboard_is_told_before_anything_is_paid(
+        self, home: Home, runware: EmulatorServer, keys: str, wanted: dict[str, Any], reason: str
+    ) -> None:
+        board = home.storyboard(f"shots: [{{id: a, prompt: A calm lake, {keys}}}]")
+
+        with pytest.raises(BadInput, match=reason):
+            await render(str(board), "f.mp4", base_url=runware.base_url, seam="lossless", **wanted)
+        assert books(runware)["counts"]["posts"] == 0
 
 
 class TestBurnedCaptions:

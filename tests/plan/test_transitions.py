@@ -123,7 +123,7 @@ def test_a_shot_keeps_a_frame_of_its_own() -> None:
     # 25 frames: 12 with the shot before, 13 with the one behind.
     assert (said.shot, said.key) == ("three", "transition")
     assert said.message == "the transitions of 'two' take 25 frames, and it has 25"
-    assert said.accepted == "transitions of 'two' that together take at most 1.00 s of it, or a longer shot"
+    assert said.accepted == "transitions of 'two' that together take at most 0.92 s of it, or a longer shot"
 
 
 def test_a_transition_longer_than_its_own_shot_is_told_there() -> None:

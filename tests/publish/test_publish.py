@@ -159,7 +159,10 @@ async def test_without_a_film_the_manifest_goes_alone_and_an_earlier_film_stays(
     await publish(None, beside(film, "two"), {"complete": False}, targets, film.parent)
     assert targets.film.read_bytes() == b"film of one"
     assert there(targets) == {kind: f"{kind} of one" for kind in SidecarKind}
-    assert json.loads(targets.manifest.read_bytes() or b"") == {"complete": False}
+    told = json.loads(targets.manifest.read_bytes() or b"")
+    assert told["complete"] is False
+    # It remembers what lies there, so that a later film can tell whose that was.
+    assert {left["file"] for left in told["left"]} == {targets.sidecar(kind).name for kind in SidecarKind}
 
 
 async def test_captions_of_an_older_film_do_not_stay_beside_the_new_one(output: str, film: Path) -> None:
@@ -167,6 +170,15 @@ async def test_captions_of_an_older_film_do_not_stay_beside_the_new_one(output: 
     await publish_run(film, "one", beside(film, "one"), targets)
     await publish_run(film, "two", beside(film, "two", SidecarKind.POSTER, SidecarKind.CONTACT), targets)
     assert there(targets) == {SidecarKind.POSTER: "poster of two", SidecarKind.CONTACT: "contact of two"}
+
+
+async def test_captions_of_an_older_film_go_even_if_a_run_between_made_none(output: str, film: Path) -> None:
+    targets = targets_of(output)
+    await publish_run(film, "one", beside(film, "one"), targets)
+    for _ in range(2):
+        await publish(None, [], {"format": FORMAT, "complete": False, "sidecars": []}, targets, film.parent)
+    await publish_run(film, "two", beside(film, "two", SidecarKind.POSTER), targets)
+    assert there(targets) == {SidecarKind.POSTER: "poster of two"}
 
 
 async def test_they_go_after_the_new_film_has_come_and_before_its_manifest(film: Path, recorded: str) -> None:

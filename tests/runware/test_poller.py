@@ -376,6 +376,18 @@ class TestReports:
         (words,) = said
         assert words.startswith("What the provider reports cannot be read just now (the ledger does not answer)")
 
+    async def test_a_report_that_cannot_be_read_takes_nobody_along(self) -> None:
+        class Broken(Told):
+            async def of(self, task_uuids: Sequence[str]) -> Reply:
+                raise ValueError("not JSON")
+
+        said = list[str]()
+        async with self.polling(taking("one", "two", polls=2), Broken(net_s=50.0), said.append) as poller:
+            results = await asyncio.gather(poller.wait("one", deadline_s=20), poller.wait("two", deadline_s=20))
+
+        assert all(isinstance(result, VideoResult) for result in results)
+        assert said == ["What the provider reports cannot be read just now (ValueError: not JSON); asking for it."]
+
     async def test_nobody_listens_when_nobody_waits(self) -> None:
         provider, told = taking("one"), Told()
         told.tell("one")

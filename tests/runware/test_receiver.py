@@ -76,6 +76,13 @@ async def test_a_report_is_kept_as_it_came(outside: httpx.AsyncClient, kept: Kep
     assert kept.reports == [(TASK, body)]
 
 
+async def test_a_mark_at_the_beginning_is_no_part_of_it(outside: httpx.AsyncClient, kept: Kept) -> None:
+    answer = await outside.post(address(), content=b"\xef\xbb\xbf" + json.dumps(REPORT).encode())
+
+    assert answer.status_code == 204
+    assert kept.reports == [(TASK, json.dumps(REPORT))]
+
+
 async def test_reports_in_an_envelope_are_kept_one_by_one(outside: httpx.AsyncClient, kept: Kept) -> None:
     failure = {"code": "inferenceError", "message": "no", "taskUUID": TASK}
     stranger = {**REPORT, "taskUUID": OTHER}
@@ -104,7 +111,19 @@ async def test_a_stranger_is_told_nothing_and_changes_nothing(outside: httpx.Asy
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[" * 10_000, b"null", b'"x"', b"{}", b'{"taskUUID": "another"}', b"\xff", b'{"data": 3}']
+    "body",
+    [
+        b"",
+        b"{",
+        b"[" * 10_000,
+        b"null",
+        b'"x"',
+        b"{}",
+        b'{"taskUUID": "another"}',
+        b"\xff",
+        b'{"data": 3}',
+        json.dumps(REPORT).encode("utf-16"),
+    ],
 )
 async def test_what_is_no_report_of_the_task_is_refused(outside: httpx.AsyncClient, kept: Kept, body: bytes) -> None:
     assert (await outside.post(address(), content=body)).status_code == 400

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from tasks.errors import MediaError
+
 __all__ = ["ParameterSets", "nal_units", "read_avcc", "with_sets_of"]
 
 _VERSION: Final = 1
@@ -63,11 +65,11 @@ def with_sets_of(data: bytes, other: bytes) -> bytes:
     """An `avcC` that holds the sets of a second one, too; `data` itself where it has them already.
 
     Raises:
-        ValueError: One of the two is no `avcC`, sets would be too many, or two that differ have one number.
+        MediaError: One of the two is no `avcC`, sets would be too many, or two that differ have one number.
     """
     first, second = read_avcc(data), read_avcc(other)
     if first is None or second is None:
-        raise ValueError("no avcC")
+        raise MediaError("the clip's parameter sets cannot be read")
     both = replace(
         first,
         level=max(first.level, second.level),
@@ -77,10 +79,10 @@ def with_sets_of(data: bytes, other: bytes) -> bytes:
     if both.units == first.units:
         return data
     if len(both.sps) > _MOST_SPS or len(both.pps) > _MOST_PPS:
-        raise ValueError("too many parameter sets")
+        raise MediaError("the film would need too many parameter sets")
     for numbers in (both.sps_numbers, both.pps_numbers):
         if len(set(numbers)) < len(numbers):
-            raise ValueError("two parameter sets have one number")
+            raise MediaError("two parameter sets of the film have one number")
     return (
         bytes([_VERSION, both.profile, both.compatibility, both.level, data[4], data[5] & 0xE0 | len(both.sps)])
         + b"".join(len(unit).to_bytes(2) + unit for unit in both.sps)

@@ -172,7 +172,7 @@ def test_a_folder_that_cannot_be_written_is_told(film: Film, tmp_path: Path) -> 
     exports = write_timelines(film.edit(), tmp_path / "out")
 
     assert exports.files == ()
-    assert "no timeline.otio: it cannot be written (FileExistsError: " in exports.warnings[0]
+    assert exports.warnings[0].startswith("no timeline.otio: it cannot be written (")
 
 
 def test_the_list_of_events_is_as_editors_know_it(tmp_path: Path) -> None:

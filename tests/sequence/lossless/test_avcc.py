@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.errors import MediaError
 from tasks.sequence.lossless.avcc import nal_units, read_avcc, with_sets_of
 
 # As x264 writes them at 320x180: number 0, and number 1 with other settings.
@@ -63,7 +64,7 @@ def test_no_bytes_break_the_reader(data: bytes) -> None:
 
 
 def test_no_avcc_is_refused() -> None:
-    with pytest.raises(ValueError, match="no avcC"):
+    with pytest.raises(MediaError, match="cannot be read"):
         with_sets_of(HEAD, b"\0\0\0\1\x67")
 
 
@@ -83,12 +84,12 @@ def test_too_many_sets_are_refused() -> None:
     sets = read_avcc(full)
     assert sets is not None
     assert sets.sps_numbers == sets.pps_numbers == list(range(31))
-    with pytest.raises(ValueError, match="too many"):
+    with pytest.raises(MediaError, match="too many"):
         with_sets_of(full, avcc_of(31))
 
 
 def test_two_that_differ_cannot_have_one_number() -> None:
-    with pytest.raises(ValueError, match="have one number"):
+    with pytest.raises(MediaError, match="have one number"):
         with_sets_of(HEAD, avcc_of(0))
 
 
