@@ -17,8 +17,8 @@ from tasks.errors import BadInput, MediaError
 from tasks.media.ffmpeg import version
 from tasks.media.files import mark_used
 from tasks.media.probe import probe_picture
+from tasks.media.thread import Stop, in_thread
 from tasks.sequence.encoding import ENCODER, VERSION, encoded, laid_out, laid_over, parameter_sets
-from tasks.sequence.lossless.work import Stop, in_thread
 from tasks.sequence.parts import Progress, is_proven, made_part, proof_of, prove
 from tasks.sequence.sound import write_sound
 from tasks.sequence.source import Source, inspect, on_film_grid

@@ -26,8 +26,8 @@ from av.container import InputContainer
 from tasks.errors import MediaError
 from tasks.media.files import written_whole
 from tasks.media.reading import open_media, open_sound
+from tasks.media.thread import Stop
 from tasks.rounding import round_half_up
-from tasks.sequence.lossless.work import Stop
 from tasks.sequence.timeline import SAMPLE_RATE
 
 __all__ = ["BYTES_PER_SAMPLE", "Reader", "Samples", "read_pcm", "write_file_sound", "write_sound"]

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from tasks.errors import MediaError
+from tasks.media.thread import Stop, in_thread
 from tasks.plan.model import Plan, PlannedSound
 from tasks.rounding import round_half_up
-from tasks.sequence.lossless.work import Stop, in_thread
 from tasks.sequence.master import Loudness, master
 from tasks.sequence.mix import Layer, mix
 from tasks.sequence.scenes import Scene, total_frames

@@ -113,7 +113,7 @@ async def test_folders_may_have_any_name(tmp_path: Path) -> None:
     await film_of([part, part], FILM, folder / "film's.mp4")
 
     assert codes_of(folder / "film's.mp4") == list(range(6)) * 2
-    assert len(names(folder)) == 5
+    assert len(names(folder)) == 6
 
 
 async def test_no_parts_no_film(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import BadInput, StorageUnreachable
-from tasks.sequence.lossless.work import Stop
+from tasks.media.thread import Stop
 from tasks.sequence.mix import Layer, mix
 
 SECOND = 48_000

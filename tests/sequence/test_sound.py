@@ -15,7 +15,7 @@ from PIL import Image
 
 from tasks.errors import MediaError, StorageUnreachable
 from tasks.media.ffmpeg import binary
-from tasks.sequence.lossless.work import Stop
+from tasks.media.thread import Stop
 from tasks.sequence.sound import BYTES_PER_SAMPLE, write_file_sound, write_sound
 from tests.media.barclips import bar_clip, peak_s, remuxed, sound_of
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from tasks.errors import FilmWrong
 from tasks.media.boxes import video_time_runs
 from tasks.media.reading import open_video
+from tasks.media.thread import Stop
 from tasks.sequence.lossless.packets import CodedPacket
-from tasks.sequence.lossless.work import Stop
 from tasks.sequence.timeline import FilmLayout
 
 __all__ = ["Written", "check_pictures", "digest_of"]

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from tasks.errors import MediaError
 from tasks.media.files import written_whole
 from tasks.media.reading import open_video
+from tasks.media.thread import Stop, in_thread
 from tasks.sequence.lossless.avcc import with_sets_of
 from tasks.sequence.lossless.check import Written, check_pictures, digest_of
 from tasks.sequence.lossless.coded import Coded
@@ -24,7 +25,6 @@ from tasks.sequence.lossless.cutting import frames_ahead
 from tasks.sequence.lossless.packets import CodedPacket, packets_of
 from tasks.sequence.lossless.pieces import Piece, prepare
 from tasks.sequence.lossless.preflight import read_clips, reasons
-from tasks.sequence.lossless.work import Stop, in_thread
 from tasks.sequence.timeline import Cut, FilmLayout
 
 __all__ = ["JoinedPictures", "join_lossless"]

@@ -11,7 +11,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from tasks.media.reading import open_video
-from tasks.sequence.lossless.work import Stop
+from tasks.media.thread import Stop
 
 __all__ = ["CodedPacket", "packets_of"]
 

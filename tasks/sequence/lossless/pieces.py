@@ -13,10 +13,10 @@ import av
 
 from tasks.errors import MediaError
 from tasks.media.files import mark_used, written_whole
+from tasks.media.thread import Stop, in_thread
 from tasks.sequence.lossless.coded import read_coded
 from tasks.sequence.lossless.cutting import copyable, kept_frames
 from tasks.sequence.lossless.tail import Tail, check_piece, encode_tail
-from tasks.sequence.lossless.work import Stop, in_thread
 from tasks.sequence.timeline import Cut, FilmLayout
 
 __all__ = ["Piece", "prepare"]

@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import Final
 
 from tasks.errors import MediaError
+from tasks.media.thread import Stop
 from tasks.sequence.lossless.coded import H264, Coded, Colours, read_coded
 from tasks.sequence.lossless.cutting import kept_frames
-from tasks.sequence.lossless.work import Stop
 from tasks.sequence.timeline import Cut, FilmLayout
 
 __all__ = ["read_clips", "reasons", "why_not_lossless"]

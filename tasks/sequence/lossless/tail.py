@@ -18,12 +18,12 @@ from av.video.frame import PictureType, VideoFrame
 
 from tasks.errors import MediaError
 from tasks.media.reading import open_video
+from tasks.media.thread import Stop
 from tasks.sequence.lossless.avcc import ParameterSets, read_avcc, with_sets_of
 from tasks.sequence.lossless.coded import H264, Coded
 from tasks.sequence.lossless.cutting import shown_order
 from tasks.sequence.lossless.packets import CodedPacket, packets_of
 from tasks.sequence.lossless.preflight import PROFILES
-from tasks.sequence.lossless.work import Stop
 from tasks.sequence.lossless.x264 import own_settings, settings_of
 from tasks.sequence.timeline import FilmLayout
 

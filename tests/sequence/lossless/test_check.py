@@ -7,8 +7,8 @@ import av
 import pytest
 
 from tasks.errors import FilmWrong
+from tasks.media.thread import Stop
 from tasks.sequence.lossless.check import Written, check_pictures, digest_of
-from tasks.sequence.lossless.work import Stop
 from tasks.sequence.timeline import FilmLayout
 from tests.media.barclips import remuxed
 from tests.sequence.lossless.conftest import FILM, PYRAMIDS, USUAL, write_clip

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import MediaError
-from tasks.sequence.lossless.work import Stop, in_thread
+from tasks.media.thread import Stop, finish_in_thread, in_thread
 
 
 def wait(stop: Stop, begun: Path, ended: Path) -> None:
@@ -69,3 +69,20 @@ async def test_work_that_waits_for_its_turn_never_begins(tmp_path: Path) -> None
     begun = {path.name.removeprefix("begun") for path in tmp_path.glob("begun*")}  # noqa: ASYNC240 -- it is a moment
     assert begun == {path.name.removeprefix("ended") for path in tmp_path.glob("ended*")}  # noqa: ASYNC240 -- it is a moment
     assert len(begun) < 99
+
+
+async def test_what_is_soon_over_is_waited_for_however_often_it_is_cancelled(tmp_path: Path) -> None:
+    def write() -> None:
+        time.sleep(0.2)
+        (tmp_path / "written").touch()
+
+    writing = asyncio.create_task(finish_in_thread(write))
+    await asyncio.sleep(0.02)
+    for _ in range(3):
+        writing.cancel()
+        await asyncio.sleep(0.01)
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+
+    assert (tmp_path / "written").exists()
+    assert await finish_in_thread(lambda: 42) == 42
