@@ -81,4 +81,4 @@ def test_readmes_own_storyboard_plans(tmp_path: Path) -> None:
     text = re.search(r"```yaml\n(.*?)```", README, re.DOTALL)
     assert text is not None
     plan = build_plan(read_storyboard(tmp_path / "board.yaml", text=text.group(1)), {}, "emulator")
-    assert plan.frames == 73 + 120 + 121
+    assert plan.frames == 73 + 120 + 121 - 12  # half a second of both shots

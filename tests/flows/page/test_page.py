@@ -199,9 +199,7 @@ async def test_a_run_that_fails_says_of_each_shot_what_became_of_it(
     assert (bad["became"], bad["paid"]) == ("failed", "$0.00")
     assert "not this" in bad["what to change"]
     assert after["became"] == "skipped"
-    assert left["shotchain-progress"][0].description == (
-        "**One fails**: 1 of 3 shots done, 2 failed or not begun; published"
-    )
+    assert left["shotchain-progress"][0].description == ("**One fails**: 1 of 3 shots done, 2 failed or not begun")
     assert len(pictures_in(str(left["shotchain-contact-sheet"][0].data))) == 2
     assert "shotchain-film" not in left
     assert "key-of-the-tests" not in str(left)
