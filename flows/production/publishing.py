@@ -67,11 +67,17 @@ async def publish(
             joined = await _join(studio, made, targets, laid)
         except ShotchainError as error:
             made.failures[""] = error
+    if joined is not None:
+        try:
+            return await _publish(studio, made, targets, totals, joined)
+        except ShotchainError as error:
+            if not made.failures:
+                raise
+            made.failures[""] = error
     try:
-        return await _publish(studio, made, targets, totals, joined)
+        # Without the film, the manifest still says what there is.
+        return await _publish(studio, made, targets, totals, None)
     except ShotchainError as error:
-        if not made.failures:
-            raise
         made.failures.setdefault("", error)
         return {"manifest": None}
 

@@ -98,8 +98,8 @@ class Incomplete(ShotchainError):
         told: dict[str, list[str]] = {}
         for failure in self.failures:
             words = f"{failure.message}\n    {failure.advice}" if failure.advice else failure.message
-            told.setdefault(words, []).append(failure.shot or "?")
-        causes = [f"{listed_shots(shots)}: {words}" for words, shots in told.items()]
+            told.setdefault(words, []).append(failure.shot or "")
+        causes = [f"{listed_shots(shots) if any(shots) else 'the film'}: {words}" for words, shots in told.items()]
         return "\n".join([super().__str__(), *causes])
 
     def as_dict(self) -> dict[str, Any]:

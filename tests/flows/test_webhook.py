@@ -123,12 +123,14 @@ class TestRuns:
             assert attempt.state is State.STORED
             assert "127.0.0.1:9/" not in json.dumps(attempt.result)
 
-    async def test_no_token_is_in_the_ledger_or_the_manifest(self, home: Home) -> None:
+    async def test_no_token_is_in_the_ledger_or_the_manifest(self, home: Home, receiver: WebhookServer) -> None:
         with emulator(latency_s=0.0) as server:
             await render(str(home.storyboard(shots(1))), str(home.folder / "film.mp4"), base_url=server.base_url)
             (task,) = books(server)["tasks"]
 
-        token = task["request"]["webhookURL"].rpartition("=")[2]
+        address = address_of(receiver.url, SECRET, task["taskUUID"])
+        assert address.startswith(task["request"]["webhookURL"])
+        token = address.rpartition("=")[2]
         assert len(token) == 64
         with open_ledger(home.environment["SHOTCHAIN_LEDGER"]) as ledger:
             assert token not in json.dumps([str(attempt) for attempt in ledger.attempts()])
