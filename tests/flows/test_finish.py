@@ -108,7 +108,7 @@ async def test_a_dissolve_waits_for_both_of_its_shots_and_for_nothing_else(home:
         name = FlowRunFilter(name=FlowRunFilterName(any_=["dissolves"]))
         (run,) = await client.read_flow_runs(flow_run_filter=name)
         edges: dict[str, set[str]] = {}
-        for _ in range(50):  # the server learns of task runs by events, a moment later
+        for _ in range(200):  # the server learns of task runs by events, a moment later
             nodes = (await client._client.get(f"/flow_runs/{run.id}/graph-v2")).json()["nodes"]
             labels = {node[0]: node[1]["label"] for node in nodes}
             edges = {node[1]["label"]: {labels[parent["id"]] for parent in node[1]["parents"]} for node in nodes}

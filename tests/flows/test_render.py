@@ -119,7 +119,7 @@ async def test_the_graph_of_the_run_has_an_edge_for_each_frame_that_is_handed_on
             "publish": {"join"},
         }
         edges: dict[str, set[str]] = {}
-        for _ in range(50):  # the server learns of task runs by events, a moment later
+        for _ in range(200):  # the server learns of task runs by events, a moment later
             answer = await client._client.get(f"/flow_runs/{runs[0].id}/graph-v2")
             nodes = answer.json()["nodes"]
             labels = {node[0]: node[1]["label"] for node in nodes}
