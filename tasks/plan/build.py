@@ -31,7 +31,6 @@ from tasks.plan.model import (
     PlannedSound,
     PlannedTake,
     Role,
-    Unpinned,
     WholeClip,
     shown_uri,
 )
@@ -39,6 +38,7 @@ from tasks.plan.modes import check_film, check_shot, decide_mode, is_settled
 from tasks.plan.request import build_request
 from tasks.plan.shapes import misfits
 from tasks.plan.transitions import PlannedTransition, check_room, plan_transitions
+from tasks.plan.unread import unread
 from tasks.rounding import milliseconds
 from tasks.storyboard.cycles import find_cycles
 from tasks.storyboard.inputs import InputFacts
@@ -144,7 +144,7 @@ class _Planner:
             critical_path_s=max(priority.values()) * spec.assumed_wait_s,
             priority=priority,
             warnings=tuple(misfits(board, in_order, spec, self.film_rate, self._facts_of)),
-            unpinned=tuple(dict.fromkeys(self._unpinned(joined))),
+            unpinned=tuple(dict.fromkeys(unread(self._used(joined), self.facts))),
             music=self._music(),
             loudness_lufs=board.loudness_lufs,
         )
@@ -381,18 +381,13 @@ class _Planner:
             show=_shown,
         )
 
-    def _unpinned(self, joined: list[Joined]) -> Iterator[Unpinned]:
+    def _used(self, joined: list[Joined]) -> Iterator[tuple[str | None, object]]:
+        """Every input and sound of the film, with the shot that uses it."""
         if self.storyboard.music is not None:
-            yield from self._unread(None, self.storyboard.music.file)
+            yield None, self.storyboard.music.file
         for item in joined:
-            for part in self.measured[item.shot.id].inputs:
-                yield from self._unread(item.shot.id, part.source)
-            yield from self._unread(item.shot.id, item.shot.narration)
-
-    def _unread(self, shot: str | None, source: object) -> Iterator[Unpinned]:
-        facts = self._facts_of(source) if isinstance(source, MediaFile) else None
-        if isinstance(source, MediaFile) and (facts is None or facts.sha256 is None):
-            yield Unpinned(shot, shown_uri(source.uri), (facts.unpinned if facts else None) or "not read")
+            yield from ((item.shot.id, part.source) for part in self.measured[item.shot.id].inputs)
+            yield item.shot.id, item.shot.narration
 
 
 def _needs(joined: Joined) -> tuple[str, ...]:

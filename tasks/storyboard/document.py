@@ -128,6 +128,19 @@ Pictures: TypeAlias = Annotated[list[Picture], BeforeValidator(listed, json_sche
 Videos: TypeAlias = Annotated[list[Video], BeforeValidator(listed, json_schema_input_type=Video | list[Video])]
 
 
+def _short_for(key: str, keys: type[BaseModel], say: str, accepted: str) -> Callable[[object], object]:
+    """Lets text alone stand for an object of which it is one key."""
+
+    def spelled_out(value: object) -> object:
+        if isinstance(value, str):
+            return {key: value}
+        if not isinstance(value, dict | keys):
+            raise refuse(say, accepted)
+        return value
+
+    return spelled_out
+
+
 class AssetDocument(_Keys):
     """A picture, a video or a sound with a name, when there is more to say about it than where it is."""
 
@@ -137,14 +150,12 @@ class AssetDocument(_Keys):
     """Length of a video in seconds; needed to price an edit of a video that cannot be read here."""
 
 
-def _asset(value: object) -> object:
-    if isinstance(value, str):
-        return {"source": value}
-    if not isinstance(value, dict | AssetDocument):
-        raise refuse("must say where the file is", "a path, a URI, or {source: …, source_duration: SECONDS}")
-    return value
-
-
+_asset = _short_for(
+    "source",
+    AssetDocument,
+    "must say where the file is",
+    "a path, a URI, or {source: …, source_duration: SECONDS}",
+)
 Asset: TypeAlias = Annotated[AssetDocument, BeforeValidator(_asset, json_schema_input_type=Text | AssetDocument)]
 
 
@@ -159,14 +170,12 @@ class MusicDocument(_Keys):
     """Seconds in which it fades out at the end of the film; default 2."""
 
 
-def _music(value: object) -> object:
-    if isinstance(value, str):
-        return {"source": value}
-    if not isinstance(value, dict | MusicDocument):
-        raise refuse("must name a sound file", "an asset's name, a path, a URI, or {source: …, gain_db: DECIBELS}")
-    return value
-
-
+_music = _short_for(
+    "source",
+    MusicDocument,
+    "must name a sound file",
+    "an asset's name, a path, a URI, or {source: …, gain_db: DECIBELS}",
+)
 Music: TypeAlias = Annotated[MusicDocument, BeforeValidator(_music, json_schema_input_type=Text | MusicDocument)]
 
 
@@ -185,17 +194,21 @@ class TransitionDocument(_Keys):
         return self
 
 
-def _transition(value: object) -> object:
-    if isinstance(value, str):
-        # Checked here: nobody wrote a key `kind`.
-        return {"kind": transition_word(value)}
-    if not isinstance(value, dict | TransitionDocument):
-        raise refuse("must be a transition", "cut, dissolve, fade, or {kind: dissolve, duration: SECONDS}")
-    return value
+_transition = _short_for(
+    "kind",
+    TransitionDocument,
+    "must be a transition",
+    "cut, dissolve, fade, or {kind: dissolve, duration: SECONDS}",
+)
+
+
+def _transition_or_word(value: object) -> object:
+    # Checked here: nobody wrote a key `kind`.
+    return _transition(transition_word(value) if isinstance(value, str) else value)
 
 
 TransitionInto: TypeAlias = Annotated[
-    TransitionDocument, BeforeValidator(_transition, json_schema_input_type=TransitionWord | TransitionDocument)
+    TransitionDocument, BeforeValidator(_transition_or_word, json_schema_input_type=TransitionWord | TransitionDocument)
 ]
 
 
