@@ -22,7 +22,7 @@ from tasks.media.files import written_whole
 from tasks.media.reading import open_video
 from tasks.rounding import round_half_up
 
-__all__ = ["MOST_BYTES", "Thumb", "contact_sheet", "poster", "sheet", "thumbnail", "thumbnail_width"]
+__all__ = ["MOST_BYTES", "Thumb", "poster", "sheet", "thumbnail", "thumbnail_width"]
 
 MOST_BYTES: Final = 1_000_000
 """How large a contact sheet is at most."""
@@ -89,23 +89,6 @@ def thumbnail_width(shots: int, width: int, height: int) -> int:
     """How wide, in pixels, each picture of a sheet of so many shots is, of a film of this size (or this shape)."""
     each = math.isqrt(_SHEET_PIXELS * width // (max(1, shots) * height))
     return min(width, max(_NARROWEST, min(_WIDEST, each)))
-
-
-def contact_sheet(film: Path, frames: Sequence[tuple[int, str]], output: Path) -> None:
-    """Write a sheet with one frame a shot, which `frames` gives with the shot's id. See `sheet`. Blocks.
-
-    Only the frames from the keyframe before to the one that is wanted are decoded.
-
-    Raises:
-        MediaError: See `poster`.
-    """
-    thumbs = []
-    with _opened(film) as (container, stream):
-        for number, shot in frames:
-            image = _image(_frame_at(container, stream, number, film))
-            small = _small(image, thumbnail_width(len(frames), *image.size))
-            thumbs.append(Thumb(small, shot, number / _rate(stream, film)))
-    sheet(thumbs, output)
 
 
 def sheet(thumbs: Sequence[Thumb], output: Path) -> None:

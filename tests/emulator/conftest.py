@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.emulator import EmulatorServer, EmulatorSettings
+from tests.emulator.receivers import Receiver, receiving
 
 # Made once: nothing here is encrypted, and each client would read all certificates anew.
 TLS = ssl.create_default_context()
@@ -210,3 +211,10 @@ class Pictures:
     png = staticmethod(png)
     video = staticmethod(video)
     psnr_db = staticmethod(psnr_db)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Somebody whom the emulator sends to."""
+    with receiving() as somebody:
+        yield somebody

@@ -15,19 +15,13 @@ import pytest
 from tasks.emulator import EmulatorServer, EmulatorSettings
 from tasks.emulator.delivery_settings import Tries, WebhookSettings
 from tasks.emulator.presence import Presence
-from tests.emulator.receivers import Receiver, receiving, wait_until
+from tests.emulator.receivers import Receiver, wait_until
 
 if TYPE_CHECKING:
     from tests.emulator.conftest import Api
 
 Start = Callable[..., Any]
 PATIENT = Tries(most=4, first_pause_s=0.2, longest_pause_s=0.2, jitter=0, timeout_s=5)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as somebody:
-        yield somebody
 
 
 @pytest.fixture

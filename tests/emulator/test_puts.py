@@ -13,19 +13,13 @@ from botocore.config import Config  # type: ignore[import-untyped]
 
 from tasks.emulator import EmulatorServer, EmulatorSettings, Tries, UploadEndpointSettings
 from tasks.errors import SettingsError
-from tests.emulator.receivers import Receiver, receiving, wait_until
+from tests.emulator.receivers import Receiver, wait_until
 
 if TYPE_CHECKING:
     from tests.emulator.conftest import Api
 
 QUICK = Tries(most=3, first_pause_s=0.04, longest_pause_s=0.04, jitter=0, timeout_s=2)
 Start = Callable[..., Any]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as somebody:
-        yield somebody
 
 
 @pytest.fixture

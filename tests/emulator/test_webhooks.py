@@ -28,12 +28,6 @@ Start = Callable[..., Any]
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as somebody:
-        yield somebody
-
-
-@pytest.fixture
 def start(api: Api) -> Iterator[Start]:
     """Starts emulators whose webhooks are as a test wants, and gives a client for each."""
     with ExitStack() as stack:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tasks.errors import MediaError
 from tasks.media.ffmpeg import binary
-from tasks.sequence.poster import MOST_BYTES, Thumb, contact_sheet, poster, sheet, thumbnail, thumbnail_width
+from tasks.sequence.poster import MOST_BYTES, Thumb, poster, sheet, thumbnail, thumbnail_width
 from tests.media.barclips import BITS, bar_clip, remuxed, soft_picture, still_clip
 from tests.sequence.conftest import names
 
@@ -225,20 +225,9 @@ def test_a_long_name_is_cut_and_the_time_is_told_to_a_tenth(tmp_path: Path) -> N
     assert np.array_equal(page_of("a", Fraction(1, 100)), short)
 
 
-def test_it_is_the_same_from_the_film_and_from_its_parts(tmp_path: Path, film: Path) -> None:
-    frames = [(number, f"shot-{number}") for number in (0, 12, 30, 59)]
-    contact_sheet(film, frames, tmp_path / "film.jpg")
-
-    width = thumbnail_width(4, 320, 180)
-    sheet(
-        [Thumb(thumbnail(film, width, number), shot, Fraction(number, 24)) for number, shot in frames],
-        tmp_path / "parts.jpg",
-    )
-
-    assert (tmp_path / "film.jpg").read_bytes() == (tmp_path / "parts.jpg").read_bytes()
+def test_a_frame_that_is_not_there_is_told(film: Path) -> None:
     with pytest.raises(MediaError, match="no frame 60"):
-        contact_sheet(film, [(60, "a")], tmp_path / "none.jpg")
-    assert names(tmp_path) == ["film.jpg", "parts.jpg"]
+        thumbnail(film, 160, 60)
 
 
 @pytest.mark.parametrize("shots", [1, 100, 900])
@@ -252,10 +241,8 @@ def test_even_noise_is_at_most_a_megabyte(tmp_path: Path, shots: int) -> None:
     assert 0 < (tmp_path / "contact.jpg").stat().st_size <= MOST_BYTES
 
 
-def test_a_sheet_needs_a_shot(tmp_path: Path, film: Path) -> None:
+def test_a_sheet_needs_a_shot(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="at least one shot"):
         sheet([], tmp_path / "contact.jpg")
-    with pytest.raises(MediaError, match="at least one shot"):
-        contact_sheet(film, [], tmp_path / "contact.jpg")
 
     assert names(tmp_path) == []
