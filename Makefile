@@ -108,7 +108,7 @@ lock: ## re-lock requirements/ and what the image is made from (needs uv)
 	echo 'runware>=0.5.24,<1' | uv pip compile - $(LOCK) -o requirements/sdk-legacy.txt
 	echo 'playwright>=1.5' | uv pip compile - --constraint requirements/dev.txt $(LOCK) -o requirements/ui.txt
 # The image has the versions that the tests ran with, and none of the tests' own packages.
-	uv pip compile pyproject.toml --extra s3 --extra postgres --constraint requirements/dev.txt $(LOCK) -o docker/requirements.txt
+	uv pip compile pyproject.toml --extra s3 --extra postgres --extra provenance --constraint requirements/dev.txt $(LOCK) -o docker/requirements.txt
 	echo 'hatchling>=1.27' | uv pip compile - --constraint requirements/dev.txt $(LOCK) -o docker/build-requirements.txt
 
 clean: ## remove all virtual environments, caches, the demo's output, and what `make ui` keeps

@@ -305,7 +305,7 @@ def test_the_image_has_all_that_shotchain_needs() -> None:
     extras = project["optional-dependencies"]
     there = locked(DOCKER / "requirements.txt")
 
-    for text in [*project["dependencies"], *extras["s3"], *extras["postgres"]]:
+    for text in [*project["dependencies"], *extras["s3"], *extras["postgres"], *extras["provenance"]]:
         assert canonicalize_name(Requirement(text).name) in there
 
 
