@@ -17,7 +17,7 @@ from tasks.errors import BadInput
 from tasks.handed import Handed
 from tasks.plan.model import Plan, usd
 from tasks.publish.targets import Targets
-from tasks.sequence.soundtrack import Laid
+from tasks.sequence.sound.soundtrack import Laid
 from tasks.sequence.task import lay_sounds
 
 __all__ = ["produce", "produce_takes"]

@@ -25,7 +25,7 @@ from tasks.publish.task import publish_film
 from tasks.sequence.captions import srt, vtt
 from tasks.sequence.cuts import layout_of
 from tasks.sequence.scenes import captions_of
-from tasks.sequence.soundtrack import Laid, Soundtrack
+from tasks.sequence.sound.soundtrack import Laid, Soundtrack
 from tasks.sequence.stills import Stills, still_of
 from tasks.sequence.task import blend_shots, join_film, make_sound, slate_shot, take_stills
 from tasks.sequence.timeline import Cut

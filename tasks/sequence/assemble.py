@@ -18,7 +18,7 @@ from tasks.sequence.lossless.joined import join_lossless
 from tasks.sequence.lossless.pieces import prepare
 from tasks.sequence.lossless.preflight import why_not_lossless
 from tasks.sequence.scenes import Scene, captions_of, chapters_of, pictures_of
-from tasks.sequence.soundtrack import Soundtrack
+from tasks.sequence.sound.soundtrack import Soundtrack
 from tasks.sequence.timeline import Cut, FilmLayout
 from tasks.sequence.verify import FilmFacts
 from tasks.settings import Finish

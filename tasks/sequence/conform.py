@@ -20,7 +20,7 @@ from tasks.media.probe import probe_picture
 from tasks.media.thread import Stop, in_thread
 from tasks.sequence.encoding import ENCODER, VERSION, encoded, laid_out, laid_over, parameter_sets
 from tasks.sequence.parts import Progress, is_proven, made_part, proof_of, prove
-from tasks.sequence.sound import write_sound
+from tasks.sequence.sound.decode import write_sound
 from tasks.sequence.source import Source, inspect, on_film_grid
 from tasks.sequence.timeline import Cut, FilmLayout, sample_at
 

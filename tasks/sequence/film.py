@@ -12,7 +12,7 @@ from tasks.media.files import written_whole
 from tasks.sequence.captions import Caption, vtt
 from tasks.sequence.chapters import Chapter, ffmetadata
 from tasks.sequence.join import Beside, Stretch, join, put_beside
-from tasks.sequence.soundtrack import Soundtrack
+from tasks.sequence.sound.soundtrack import Soundtrack
 from tasks.sequence.timeline import FilmLayout
 from tasks.sequence.verify import FilmFacts, check_film
 

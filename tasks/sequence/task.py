@@ -20,7 +20,7 @@ from tasks.sequence.cuts import cut_of, layout_of
 from tasks.sequence.parts import Progress
 from tasks.sequence.scenes import scenes_of
 from tasks.sequence.shots import Slate, dissolve_of, part_of, slate_of
-from tasks.sequence.soundtrack import Laid, Soundtrack, lay_files, make_soundtrack
+from tasks.sequence.sound.soundtrack import Laid, Soundtrack, lay_files, make_soundtrack
 from tasks.sequence.stills import Stills, make_stills
 from tasks.sequence.timeline import Cut
 from tasks.sequence.verify import FilmFacts

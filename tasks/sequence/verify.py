@@ -25,7 +25,7 @@ from tasks.media.boxes import moov_before_mdat, video_time_runs
 from tasks.media.reading import open_media, open_video
 from tasks.rounding import milliseconds
 from tasks.sequence.join import Stretch
-from tasks.sequence.master import Loudness
+from tasks.sequence.sound.master import Loudness
 from tasks.sequence.timeline import SAMPLE_RATE, FilmLayout, sample_at
 
 __all__ = ["FilmFacts", "check_film"]

@@ -28,7 +28,7 @@ from tasks.plan.catalog import load_catalog
 from tasks.plan.model import Plan
 from tasks.sequence.conform import conform
 from tasks.sequence.cuts import cut_of, differences
-from tasks.sequence.sound import BYTES_PER_SAMPLE
+from tasks.sequence.sound.decode import BYTES_PER_SAMPLE
 from tasks.sequence.timeline import FilmLayout, sample_at
 from tasks.storyboard.model import Shot, Storyboard
 from tests.faults.conftest import NewTrial

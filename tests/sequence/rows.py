@@ -11,8 +11,8 @@ from tasks.sequence.chapters import Chapter
 from tasks.sequence.conform import Conformed
 from tasks.sequence.film import Film, make_film
 from tasks.sequence.join import Stretch
-from tasks.sequence.mix import Layer
-from tasks.sequence.soundtrack import Soundtrack, coded
+from tasks.sequence.sound.mix import Layer
+from tasks.sequence.sound.soundtrack import Soundtrack, coded
 from tasks.sequence.timeline import FilmLayout, sample_at, starts
 from tasks.sequence.verify import FilmFacts
 

@@ -16,7 +16,7 @@ from tasks.publish.editing.media import MediaCopy, media_files
 from tasks.publish.sidecars import Sidecar
 from tasks.publish.targets import SidecarKind, Targets
 from tasks.sequence.scenes import Scene
-from tasks.sequence.soundtrack import Laid
+from tasks.sequence.sound.soundtrack import Laid
 
 __all__ = ["NOTHING", "ForEditors", "for_editors"]
 

@@ -10,7 +10,7 @@ from tasks.publish.editing.edit import Edit, Lane, Piece, Source, legible, one_l
 from tasks.publish.editing.media import Media, is_slate
 from tasks.publish.editing.sounds import lost_of_music, sound_lanes
 from tasks.sequence.scenes import Scene, captions_of, total_frames
-from tasks.sequence.soundtrack import Laid
+from tasks.sequence.sound.soundtrack import Laid
 
 __all__ = ["edit_of"]
 

@@ -16,13 +16,13 @@ from tasks.plan.model import Plan, PlannedSound, shown_uri
 from tasks.publish.editing.edit import Lane, Piece, Source
 from tasks.publish.editing.media import Media
 from tasks.sequence.scenes import Scene
-from tasks.sequence.soundtrack import Laid
+from tasks.sequence.sound.soundtrack import Laid
 from tasks.sequence.timeline import SAMPLE_RATE
 
 __all__ = ["lost_of_music", "sound_lanes"]
 
 _LOOP_OVERLAP_SAMPLES: Final = SAMPLE_RATE * 10 // 1000
-"""By so much a round of music is shorter than its material; see `tasks.sequence.mix.Layer`."""
+"""By so much a round of music is shorter than its material; see `tasks.sequence.sound.mix.Layer`."""
 _SHORTEST_ROUND_S: Final = 1
 
 

@@ -23,7 +23,7 @@ from tasks.publish.editing.media import Media, media_files
 from tasks.sequence.conform import Conformed
 from tasks.sequence.cuts import cut_of, slate_cut
 from tasks.sequence.scenes import Scene, scenes_of
-from tasks.sequence.soundtrack import Laid
+from tasks.sequence.sound.soundtrack import Laid
 from tasks.sequence.timeline import Cut
 from tasks.storyboard.model import Boundary, MediaFile, Music, Shot, Storyboard, Transition, TransitionKind
 

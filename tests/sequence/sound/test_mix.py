@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tasks.errors import BadInput, StorageUnreachable
 from tasks.media.thread import Stop
-from tasks.sequence.mix import Layer, mix
+from tasks.sequence.sound.mix import Layer, mix
 
 SECOND = 48_000
 LOOP_FADE = 480

@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.sequence import limiter
-from tasks.sequence.gain import gain_for
-from tasks.sequence.limiter import with_gains
-from tasks.sequence.loudness import Measured, integrated_lufs, measure
-from tasks.sequence.spans import Span
-from tests.sequence.sounds import SECOND, Sound, bursts, clicks, music, reader, square_with_peaks, tone, white
+from tasks.sequence.sound import limiter
+from tasks.sequence.sound.gain import gain_for
+from tasks.sequence.sound.limiter import with_gains
+from tasks.sequence.sound.loudness import Measured, integrated_lufs, measure
+from tasks.sequence.sound.spans import Span
+from tests.sequence.sound.sounds import SECOND, Sound, bursts, clicks, music, reader, square_with_peaks, tone, white
 
 CEILING_DB = -2.5
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from av.audio.frame import AudioFrame
 from av.filter import Graph
 
-from tasks.sequence.cells import CELL_SAMPLES, MARGIN_SAMPLES, levels
-from tasks.sequence.sound import Reader, Samples
-from tasks.sequence.spans import Span
+from tasks.sequence.sound.cells import CELL_SAMPLES, MARGIN_SAMPLES, levels
+from tasks.sequence.sound.decode import Reader, Samples
+from tasks.sequence.sound.spans import Span
 from tasks.sequence.timeline import SAMPLE_RATE
 
 __all__ = ["HOP_SAMPLES", "Measured", "integrated_lufs", "joined", "measure"]

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tasks.errors import BadInput
 from tasks.media.files import written_whole
 from tasks.media.thread import Stop
-from tasks.sequence.sound import BYTES_PER_SAMPLE, Samples
+from tasks.sequence.sound.decode import BYTES_PER_SAMPLE, Samples
 from tasks.sequence.timeline import SAMPLE_RATE
 
 __all__ = ["Layer", "mix"]

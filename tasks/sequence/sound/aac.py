@@ -25,8 +25,8 @@ from av.packet import Packet
 from av.stream import Stream
 
 from tasks.media.reading import open_sound
-from tasks.sequence.sound import Reader, Samples
-from tasks.sequence.spans import Span
+from tasks.sequence.sound.decode import Reader, Samples
+from tasks.sequence.sound.spans import Span
 from tasks.sequence.timeline import SAMPLE_RATE
 
 __all__ = ["AAC_FRAME_SAMPLES", "Coded", "code", "reach", "read_aac", "write_aac"]

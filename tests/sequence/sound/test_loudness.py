@@ -7,11 +7,11 @@ from threading import Event
 import numpy as np
 import pytest
 
-from tasks.sequence.cells import decibels
-from tasks.sequence.loudness import Measured, integrated_lufs, joined, measure
-from tasks.sequence.sound import read_pcm
-from tasks.sequence.spans import Span, side_by_side, spans_of
-from tests.sequence.sounds import (
+from tasks.sequence.sound.cells import decibels
+from tasks.sequence.sound.decode import read_pcm
+from tasks.sequence.sound.loudness import Measured, integrated_lufs, joined, measure
+from tasks.sequence.sound.spans import Span, side_by_side, spans_of
+from tests.sequence.sound.sounds import (
     SECOND,
     Sound,
     bursts,

@@ -9,12 +9,12 @@ from threading import Event
 import numpy as np
 import numpy.typing as npt
 
-from tasks.sequence.aac import Coded, code, reach, read_aac, write_aac
-from tasks.sequence.cells import CELL_SAMPLES
-from tasks.sequence.limiter import with_gains
-from tasks.sequence.loudness import Measured, joined, measure
-from tasks.sequence.sound import Reader, Samples
-from tasks.sequence.spans import Span, side_by_side, spans_of
+from tasks.sequence.sound.aac import Coded, code, reach, read_aac, write_aac
+from tasks.sequence.sound.cells import CELL_SAMPLES
+from tasks.sequence.sound.decode import Reader, Samples
+from tasks.sequence.sound.limiter import with_gains
+from tasks.sequence.sound.loudness import Measured, joined, measure
+from tasks.sequence.sound.spans import Span, side_by_side, spans_of
 
 __all__ = ["Coder"]
 

@@ -8,10 +8,22 @@ import av
 import numpy as np
 import pytest
 
-from tasks.sequence.aac import Coded, code, read_aac, write_aac
-from tasks.sequence.spans import Span, side_by_side, spans_of
+from tasks.sequence.sound.aac import Coded, code, read_aac, write_aac
+from tasks.sequence.sound.spans import Span, side_by_side, spans_of
 from tests.media.barclips import remuxed
-from tests.sequence.sounds import SECOND, Sound, bursts, clicks, decoded, heard_at, music, pink, reader, tone, white
+from tests.sequence.sound.sounds import (
+    SECOND,
+    Sound,
+    bursts,
+    clicks,
+    decoded,
+    heard_at,
+    music,
+    pink,
+    reader,
+    tone,
+    white,
+)
 
 
 def coded(sound: Sound, folder: Path) -> list[Coded]:

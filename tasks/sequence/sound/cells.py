@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from tasks.sequence.sound import Samples
+from tasks.sequence.sound.decode import Samples
 
 __all__ = ["CELL_SAMPLES", "MARGIN_SAMPLES", "decibels", "levels"]
 

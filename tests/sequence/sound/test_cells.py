@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tasks.sequence.cells import CELL_SAMPLES, MARGIN_SAMPLES, decibels, levels
-from tests.sequence.sounds import SECOND, Sound, faded, tone, true_peak_dbtp, under_20_khz, white
+from tasks.sequence.sound.cells import CELL_SAMPLES, MARGIN_SAMPLES, decibels, levels
+from tests.sequence.sound.sounds import SECOND, Sound, faded, tone, true_peak_dbtp, under_20_khz, white
 
 
 def levels_of(sound: Sound) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

@@ -20,13 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.media.files import written_whole
-from tasks.sequence import limiter
-from tasks.sequence.cells import CELL_SAMPLES, decibels
-from tasks.sequence.coder import Coder
-from tasks.sequence.gain import MOST_GAIN_DB, gain_for
-from tasks.sequence.loudness import Measured, integrated_lufs, joined, measure
-from tasks.sequence.sound import read_pcm
-from tasks.sequence.spans import side_by_side, spans_of
+from tasks.sequence.sound import limiter
+from tasks.sequence.sound.cells import CELL_SAMPLES, decibels
+from tasks.sequence.sound.coder import Coder
+from tasks.sequence.sound.decode import read_pcm
+from tasks.sequence.sound.gain import MOST_GAIN_DB, gain_for
+from tasks.sequence.sound.loudness import Measured, integrated_lufs, joined, measure
+from tasks.sequence.sound.spans import side_by_side, spans_of
 
 __all__ = ["MOST_GAIN_DB", "TRUE_PEAK_DBTP", "Loudness", "master"]
 

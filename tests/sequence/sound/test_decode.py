@@ -16,7 +16,7 @@ from PIL import Image
 from tasks.errors import MediaError, StorageUnreachable
 from tasks.media.ffmpeg import binary
 from tasks.media.thread import Stop
-from tasks.sequence.sound import BYTES_PER_SAMPLE, write_file_sound, write_sound
+from tasks.sequence.sound.decode import BYTES_PER_SAMPLE, write_file_sound, write_sound
 from tests.media.barclips import bar_clip, peak_s, remuxed, sound_of
 
 MILLISECOND = 0.001

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tasks.sequence.cells import decibels
-from tasks.sequence.coder import Coder
-from tests.sequence.sounds import SECOND, Sound, clicks, decoded, music, reader, tone
+from tasks.sequence.sound.cells import decibels
+from tasks.sequence.sound.coder import Coder
+from tests.sequence.sound.sounds import SECOND, Sound, clicks, decoded, music, reader, tone
 
 SAMPLES = 13 * SECOND
 CELLS = SAMPLES // 128

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.media.ffmpeg import binary
-from tasks.sequence.sound import Reader
+from tasks.sequence.sound.decode import Reader
 
 SECOND = 48_000
 

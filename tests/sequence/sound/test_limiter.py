@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.sequence.cells import CELL_SAMPLES, decibels
-from tasks.sequence.limiter import gains, with_gains
-from tests.sequence.sounds import SECOND, Sound, faded, music, tone, true_peak_dbtp, under_20_khz, white
-from tests.sequence.test_cells import peaks_of
+from tasks.sequence.sound.cells import CELL_SAMPLES, decibels
+from tasks.sequence.sound.limiter import gains, with_gains
+from tests.sequence.sound.sounds import SECOND, Sound, faded, music, tone, true_peak_dbtp, under_20_khz, white
+from tests.sequence.sound.test_cells import peaks_of
 
 
 @st.composite

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from tasks.sequence.cells import CELL_SAMPLES, decibels
-from tasks.sequence.sound import Samples
+from tasks.sequence.sound.cells import CELL_SAMPLES, decibels
+from tasks.sequence.sound.decode import Samples
 
 __all__ = ["gains", "with_gains"]
 

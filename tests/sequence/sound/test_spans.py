@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.sequence.spans import GRID_SAMPLES, side_by_side, spans_of
+from tasks.sequence.sound.spans import GRID_SAMPLES, side_by_side, spans_of
 
 
 @given(st.integers(1, 4 * 3600 * 48_000))

@@ -16,10 +16,10 @@ from tasks.errors import MediaError
 from tasks.media.thread import Stop, in_thread
 from tasks.plan.model import Plan, PlannedSound
 from tasks.rounding import round_half_up
-from tasks.sequence.master import Loudness, master
-from tasks.sequence.mix import Layer, mix
 from tasks.sequence.scenes import Scene, total_frames
-from tasks.sequence.sound import write_file_sound
+from tasks.sequence.sound.decode import write_file_sound
+from tasks.sequence.sound.master import Loudness, master
+from tasks.sequence.sound.mix import Layer, mix
 from tasks.sequence.timeline import SAMPLE_RATE, FilmLayout, sample_at
 
 __all__ = ["Laid", "Soundtrack", "coded", "lay_files", "layers_of", "make_soundtrack"]

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from tasks.sequence import limiter
-from tasks.sequence.cells import CELL_SAMPLES, decibels
-from tasks.sequence.loudness import HOP_SAMPLES, Measured, integrated_lufs
+from tasks.sequence.sound import limiter
+from tasks.sequence.sound.cells import CELL_SAMPLES, decibels
+from tasks.sequence.sound.loudness import HOP_SAMPLES, Measured, integrated_lufs
 
 __all__ = ["MOST_GAIN_DB", "gain_for"]
 

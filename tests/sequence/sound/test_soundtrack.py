@@ -16,13 +16,13 @@ import pytest
 from tasks.errors import MediaError, StorageUnreachable
 from tasks.plan.build import build_plan
 from tasks.plan.model import Plan, PlannedSound
-from tasks.sequence.soundtrack import lay_files
+from tasks.sequence.sound.soundtrack import lay_files
 from tasks.storyboard.fetch import sha256_of
 from tasks.storyboard.model import MediaFile, Shot, Storyboard
 from tests.plan.boards import STANDARD
 from tests.sequence.conftest import names
-from tests.sequence.sounds import SECOND, white
-from tests.sequence.test_sound import pcm_file
+from tests.sequence.sound.sounds import SECOND, white
+from tests.sequence.sound.test_decode import pcm_file
 
 MARGIN_S = 10
 BYTES_A_SECOND = SECOND * 8

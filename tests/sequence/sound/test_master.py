@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from tasks.errors import StorageUnreachable
-from tasks.sequence.master import MOST_GAIN_DB, TRUE_PEAK_DBTP, Loudness, master
+from tasks.sequence.sound.master import MOST_GAIN_DB, TRUE_PEAK_DBTP, Loudness, master
 from tests.sequence.conftest import names
-from tests.sequence.sounds import (
+from tests.sequence.sound.sounds import (
     SECOND,
     Sound,
     bursts,
