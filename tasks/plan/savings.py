@@ -17,7 +17,7 @@ from tasks.plan.build import build_plan
 from tasks.plan.catalog import ModelSpec, load_catalog
 from tasks.plan.model import Plan, PlannedShot, number, usd
 from tasks.storyboard.inputs import InputFacts
-from tasks.storyboard.model import Boundary, Storyboard, TransitionKind
+from tasks.storyboard.model import Boundary, Storyboard
 
 __all__ = ["Kind", "Saving", "Savings", "apply_savings", "find_savings"]
 
@@ -114,7 +114,7 @@ def apply_savings(storyboard: Storyboard, savings: Sequence[Saving]) -> Storyboa
     for saving in savings:
         if saving.becomes is None:
             kept = tuple(shot for shot in storyboard.shots if shot.id not in saving.shots)
-            if kept and kept[0].transition and kept[0].transition.kind is TransitionKind.DISSOLVE:
+            if kept and kept[0].transition and kept[0].transition.kind.overlaps:
                 kept = (replace(kept[0], transition=None), *kept[1:])
             storyboard = replace(storyboard, shots=kept)
             continue

@@ -20,8 +20,8 @@ _RESERVE: Final = 2
 class PlannedTransition:
     """A transition into a shot, counted in frames of the film.
 
-    A dissolve shows the last `overlap` frames of the shot before and the first `overlap` of this one at once, so the
-    film is shorter by so many. A fade overlaps nothing: the last `ends` frames of the shot before go into black, the
+    A dissolve, or one of xfade's, shows the last `overlap` frames of the shot before and the first `overlap` of this
+    one at once, so the film is shorter by so many. A fade overlaps nothing: the last `ends` frames of the shot before go into black, the
     first `begins` of this one come out of it.
     """
 
@@ -75,17 +75,21 @@ def _refusal(wanted: Transition, *, is_first: bool, seam: bool) -> tuple[str, st
     """What is wrong with a transition here, and what would be accepted."""
     if seam:
         return (
-            f"a shot that shares a frame with the one before goes on from it, and cannot {wanted.kind}",
+            f"a shot that shares a frame with the one before goes on from it, and cannot {_begin(wanted.kind)}",
             "cut, or 'boundary: cut' without the shared frame",
         )
-    if is_first and wanted.kind is TransitionKind.DISSOLVE:
-        return "the first shot cannot dissolve: there is no shot before it", "cut, fade"
+    if is_first and wanted.kind.overlaps:
+        return f"the first shot cannot {_begin(wanted.kind)}: there is no shot before it", "cut, fade"
     return None
+
+
+def _begin(kind: TransitionKind) -> str:
+    return f"begin with {kind}" if kind.is_named else str(kind)
 
 
 def _counted(wanted: Transition, rate: Fraction, *, is_first: bool) -> PlannedTransition:
     frames = max(1, round_half_up(Fraction(wanted.duration_s) * rate))
-    if wanted.kind is TransitionKind.DISSOLVE:
+    if wanted.kind.overlaps:
         return PlannedTransition(wanted.kind, frames, overlap=frames)
     ends = 0 if is_first else frames // 2
     return PlannedTransition(wanted.kind, frames, ends=ends, begins=frames - ends)

@@ -19,6 +19,7 @@ from tasks.sequence.parts import Progress
 from tasks.sequence.slate import make_slate
 from tasks.sequence.timeline import Cut, FilmLayout
 from tasks.settings import Finish
+from tasks.storyboard.model import TransitionKind
 
 __all__ = ["Slate", "check_finish", "dissolve_of", "part_of", "slate_of"]
 
@@ -80,14 +81,15 @@ async def part_of(
 
 
 async def dissolve_of(plan: Plan, shot: PlannedShot, earlier: Cut, later: Cut, finish: Finish, folder: Path) -> Blended:
-    """The dissolve into `shot`, under its caption; see `blend`.
+    """The frames in which the film goes over to `shot`, under its caption; see `blend`.
 
     Raises:
         MediaError: See there.
     """
     layout = layout_of(plan)
     overlay = await _overlay(shot, layout, finish, folder)
-    return await blend(earlier, later, layout, folder, overlay=overlay)
+    kind = shot.transition.kind if shot.transition else TransitionKind.DISSOLVE
+    return await blend(earlier, later, layout, folder, kind=kind, overlay=overlay)
 
 
 async def slate_of(plan: Plan, shot: PlannedShot, words: str, folder: Path) -> Slate:

@@ -183,14 +183,14 @@ class TransitionDocument(_Keys):
     """A transition, with its length."""
 
     kind: TransitionWord
-    """`cut`, `dissolve` (the shots overlap) or `fade` (through black)."""
+    """`cut`, `dissolve` (the shots overlap), `fade` (through black), or one of ffmpeg's `xfade` (they overlap)."""
     duration: Seconds | None = None
     """Seconds that it takes in all; default 0.5."""
 
     @model_validator(mode="after")
     def _has_no_length(self) -> TransitionDocument:
         if self.kind == "cut" and self.duration is not None:
-            raise refuse("gives a cut a duration", "'cut' alone, or a dissolve or fade with a duration")
+            raise refuse("gives a cut a duration", "'cut' alone, or another kind with a duration")
         return self
 
 
@@ -198,7 +198,7 @@ _transition = _short_for(
     "kind",
     TransitionDocument,
     "must be a transition",
-    "cut, dissolve, fade, or {kind: dissolve, duration: SECONDS}",
+    "cut, dissolve, fade, wipeleft or another name of xfade's, or {kind: dissolve, duration: SECONDS}",
 )
 
 
@@ -264,7 +264,8 @@ class ShotDefaults(_Keys):
     ttl: Lifetime | None = None
     """Seconds for which the provider keeps the generated clip."""
     transition: TransitionInto | None = None
-    """How the film goes over to the shot: `cut` (default), `dissolve` or `fade`, or {kind, duration in seconds}."""
+    """How the film goes over to the shot: `cut` (default), `dissolve`, `fade`, `wipeleft` or another name of ffmpeg's
+    `xfade`, or {kind, duration in seconds}."""
     fit: FitWord | None = None
     """How a clip of another shape fills the film: `fit` (bars, the default), `fill` (cut off) or `blur`."""
     gain_db: Decibels | None = None

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
 from tasks.errors import Problem
+from tasks.storyboard.transitions import TransitionKind
 
 __all__ = [
     "DEFAULT_LOUDNESS_LUFS",
@@ -51,14 +52,6 @@ class Fit(StrEnum):
     FIT = "fit"
     FILL = "fill"
     BLUR = "blur"
-
-
-class TransitionKind(StrEnum):
-    """How the film goes over to a shot: at once, by dissolving, or through black."""
-
-    CUT = "cut"
-    DISSOLVE = "dissolve"
-    FADE = "fade"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -9,6 +10,8 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+from tasks.storyboard.transitions import TransitionKind
 
 __all__ = [
     "ID_PATTERN",
@@ -45,6 +48,9 @@ ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 PROBLEM_TYPE: Final = "storyboard"
 """Type of the validation errors whose context holds `say` and `accepted`."""
 
+_KINDS: Final = tuple(str(kind) for kind in TransitionKind)
+_TRANSITIONS: Final = ", ".join(_KINDS)
+_LONGEST_NAME: Final = 40
 _SIZE = re.compile(r"\s*([1-9][0-9]{0,4})\s*[xX\u00d7]\s*([1-9][0-9]{0,4})\s*")
 _SIZE_PATTERN = r"^\s*[1-9][0-9]{0,4}\s*[xX\u00d7]\s*[1-9][0-9]{0,4}\s*$"
 
@@ -147,8 +153,17 @@ def choice(*options: str, fold: Callable[[str], str] = str.strip) -> BeforeValid
     return BeforeValidator(_one_of(*options, fold=fold))
 
 
-transition_word: Final = _one_of("cut", "dissolve", "fade")
-"""Checks a transition's kind."""
+def transition_word(value: object) -> str:
+    """Check a transition's kind."""
+    if not isinstance(value, str):
+        raise refuse("must be the name of a transition", _TRANSITIONS)
+    word = value.strip()
+    if word not in _KINDS:
+        # Of whatever was written, only so much can be a name that was meant.
+        meant = difflib.get_close_matches(word[:_LONGEST_NAME].lower(), _KINDS, n=3, cutoff=0.7)
+        hint = f" (did you mean {' or '.join(repr(name) for name in meant)}?)" if meant else ""
+        raise refuse(f"cannot be '{value[:80]}'{hint}", _TRANSITIONS)
+    return word
 
 
 def _size(value: object) -> str:
@@ -202,7 +217,7 @@ Loudness: TypeAlias = Annotated[
     BeforeValidator(_loudness),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": -36, "maximum": -6}, {"enum": ["off", False]}]}),
 ]
-TransitionWord: TypeAlias = Annotated[Literal["cut", "dissolve", "fade"], BeforeValidator(transition_word)]
+TransitionWord: TypeAlias = Annotated[str, BeforeValidator(transition_word), WithJsonSchema({"enum": list(_KINDS)})]
 FitWord: TypeAlias = Annotated[Literal["fit", "fill", "blur"], choice("fit", "fill", "blur")]
 
 

@@ -21,6 +21,7 @@ from tasks.plan.model import Plan, usd
 from tasks.storyboard.document import AssetDocument, SafetyDocument, ShotDocument, StoryboardDocument, keys_of
 from tasks.storyboard.inputs import inspect_inputs
 from tasks.storyboard.read import read_storyboard
+from tasks.storyboard.transitions import TransitionKind
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "configs" / "storyboards"
@@ -253,6 +254,12 @@ def test_no_example_goes_untested() -> None:
     blocks = [match for match in FENCED.finditer(page("storyboard.md")) if match["info"].startswith("yaml")]
 
     assert len(blocks) == len(examples()) > 0
+
+
+def test_every_transition_is_named() -> None:
+    section = page("storyboard.md").partition("## Transitions")[2].partition("\n## ")[0]
+
+    assert {str(kind) for kind in TransitionKind} - {"cut"} <= set(spans(section))
 
 
 def test_every_key_of_a_storyboard_is_explained() -> None:

@@ -178,6 +178,20 @@ async def test_sound_that_cannot_be_decoded_is_told_before_anything_is_paid(
     assert (told["cost_usd"], books(runware)["total_usd"]) == ("0.42", "0.42")
 
 
+async def test_a_film_goes_over_by_a_wipe(home: Home) -> None:
+    board = home.storyboard(
+        """
+        defaults: {prompt: A lake, duration: 1}
+        shots: [{id: a}, {id: b, transition: {kind: wipeup, duration: 0.25}}, {id: c, transition: fadeblack}]
+        """
+    )
+
+    told = await render(str(board), str(home.folder / "film.mp4"), provider="emulator")
+
+    assert told["frames"] == 25 + 25 - 6 + 25 - 12 == decoded_frames(home.folder / "film.mp4")
+    assert [shot["film"]["overlap_frames"] for shot in manifest_at(told["manifest"])["shots"]] == [0, 6, 12]
+
+
 async def test_a_clip_that_comes_a_frame_short_still_dissolves(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNWARE_API_KEY", "key-of-the-tests")
     # The longest transitions that are accepted: 118 of 121 frames.

@@ -39,6 +39,23 @@ def test_a_dissolve_shows_frames_of_both_shots_at_once() -> None:
     assert planned.duration_s == Decimal("9.583")
 
 
+@pytest.mark.parametrize("kind", [kind for kind in TransitionKind if kind.overlaps])
+def test_all_but_a_fade_take_frames_as_a_dissolve_does(kind: TransitionKind) -> None:
+    planned = plan(two(f"transition: {kind}"))
+
+    assert planned.shot("two").transition == PlannedTransition(kind, 12, overlap=12)
+    assert planned.frames == 121 + 121 - 12
+    assert keys(planned) == keys(plan(two("duration: 5")))
+
+
+def test_a_named_transition_is_refused_where_there_can_be_none() -> None:
+    first = problem("shots: [{id: one, prompt: The sea, transition: wipeleft}]")
+    shared = problem(two("transition: circleopen, boundary: continue"))
+
+    assert first.message == "the first shot cannot begin with wipeleft: there is no shot before it"
+    assert shared.message.endswith("goes on from it, and cannot begin with circleopen")
+
+
 def test_a_fade_goes_into_black_and_comes_out_of_it() -> None:
     planned = plan(two("transition: {kind: fade, duration: 1.04}"))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import Problem, StoryboardError
+from tasks.storyboard.model import TransitionKind
 from tasks.storyboard.read import read_storyboard
 
 PICTURE = b"\x89PNG\r\n\x1a\n"
@@ -19,6 +20,7 @@ SHOT_KEYS = (
 ROOT_KEYS = "title, model, size, fps, style, retries, tags, music, loudness, assets, defaults, shots, $schema"
 IDS = "letters, digits, '-' and '_', at most 64, beginning with a letter or a digit"
 SECONDS = "a number above 0, without a unit, such as 5 or 2.5"
+TRANSITIONS = ", ".join(TransitionKind)
 DECIBELS = "a number from -60 to 20, such as -6 or 2.5"
 LOUDNESS = "a number from -36 to -6, such as -16, or off"
 ROOT = "at least 'shots': a list of shots, each with an id and a prompt"
@@ -205,12 +207,18 @@ MISTAKES: dict[str, Mistake] = {
         "output_quality: high", "'output_quality' must be a whole number", "a whole number", "output_quality"
     ),
     "transition of another kind": on_two(
-        "transition: wipe", "'transition' cannot be 'wipe'", "cut, dissolve, fade", "transition"
+        "transition: wipe-left",
+        "'transition' cannot be 'wipe-left' (did you mean 'wipeleft'?)",
+        TRANSITIONS,
+        "transition",
+    ),
+    "transition of ffmpeg's that takes an expression": on_two(
+        "transition: {kind: custom}", "'transition.kind' cannot be 'custom'", TRANSITIONS, "transition.kind"
     ),
     "transition is a number": on_two(
         "transition: 0.5",
         "'transition' must be a transition",
-        "cut, dissolve, fade, or {kind: dissolve, duration: SECONDS}",
+        "cut, dissolve, fade, wipeleft or another name of xfade's, or {kind: dissolve, duration: SECONDS}",
         "transition",
     ),
     "transition of no length": on_two(
@@ -219,7 +227,7 @@ MISTAKES: dict[str, Mistake] = {
     "a cut that takes time": on_two(
         "transition: {kind: cut, duration: 1}",
         "'transition' gives a cut a duration",
-        "'cut' alone, or a dissolve or fade with a duration",
+        "'cut' alone, or another kind with a duration",
         "transition",
     ),
     "fit of another kind": on_two("fit: stretch", "'fit' cannot be 'stretch'", "fit, fill, blur", "fit"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tasks.clips.generate import Taken
 from tasks.plan.model import Plan, PlannedShot, usd
@@ -44,7 +44,7 @@ def edit_of(
         pictures=Lane("Pictures", "picture", pictures),
         sounds=sounds,
         captions=tuple(captions_of(plan, scenes)),
-        losses=tuple(lost_of_music(plan, sounds, frames)),
+        losses=(*_lost_of_crossings(pictures), *lost_of_music(plan, sounds, frames)),
         facts={
             "provider": plan.provider,
             "model": plan.model,
@@ -55,6 +55,17 @@ def edit_of(
             "loudness_lufs": None if plan.loudness_lufs is None else str(plan.loudness_lufs),
         },
     )
+
+
+def _crossing(shot: PlannedShot) -> str | None:
+    """How the film goes over to a shot, where editors have no name for that."""
+    return str(shot.transition.kind) if shot.transition and shot.transition.kind.is_named else None
+
+
+def _lost_of_crossings(pictures: Sequence[Piece]) -> Iterator[str]:
+    for piece in pictures:
+        if piece.crossing:
+            yield f"the {piece.crossing} into '{piece.shot}' is a dissolve; its name stands in timeline.otio"
 
 
 def _picture(plan: Plan, shot: PlannedShot, scene: Scene, made: Mapping[tuple[str, int], Taken], media: Media) -> Piece:
@@ -88,6 +99,7 @@ def _picture(plan: Plan, shot: PlannedShot, scene: Scene, made: Mapping[tuple[st
         tail=cut.tail,
         fade_in=cut.fade_in,
         fade_out=cut.fade_out,
+        crossing=_crossing(shot),
         shot=shot.id,
         takes=takes,
         take=selected,
@@ -107,6 +119,7 @@ def _picture(plan: Plan, shot: PlannedShot, scene: Scene, made: Mapping[tuple[st
             "frames": cut.frames,
             "first_clip_frame": cut.start,
             "last_clip_frame": cut.stop - 1,
+            "transition": None if shot.transition is None else str(shot.transition.kind),
             "overlap_frames": cut.lead,
             "fade_in_frames": cut.fade_in,
             "fade_out_frames": cut.fade_out,

@@ -47,7 +47,8 @@ class Piece:
     """A stretch of a lane: `frames` frames of the film from `begin` on show or play `source` from `start_s` on.
 
     It shares its first `lead` frames with the piece before in its lane and its last `tail` with the one behind: there
-    they cross. Its first `fade_in` frames come out of black or silence, its last `fade_out` go into it.
+    they cross, by `crossing` where that is no dissolve. Its first `fade_in` frames come out of black or silence, its
+    last `fade_out` go into it.
 
     Attributes:
         shot: Whose it is, if a shot's.
@@ -65,6 +66,7 @@ class Piece:
     tail: int = 0
     fade_in: int = 0
     fade_out: int = 0
+    crossing: str | None = None
     gain_db: Decimal = Decimal(0)
     shot: str | None = None
     takes: Mapping[str, Source] = field(default_factory=dict)

@@ -4,6 +4,8 @@ Dissolves are transitions: the later shot begins N frames before the earlier end
 these, the transition reaches over all N, and both clips have just the frames beyond the cut that it shows of them. The
 timeline is as long as the film, and the same frames stand under each transition.
 
+A transition that only the film has a name for (`wipeleft`) is a dissolve here, with that name in its metadata.
+
 Fades are transitions, too, that reach over one side alone: from a gap or into one. Between a fade out and a fade in
 that gap has no frames, since the film has none there that belong to no shot.
 """
@@ -81,7 +83,10 @@ def _items(
         if piece.first > at or (touches and before is not None and (before.fade_out or piece.fade_in)):
             yield otio.schema.Gap(source_range=range_of(0, piece.first - at, rate))
         if piece.lead:
-            yield _transition(cross, before_cut(piece.lead), after_cut(piece.lead), rate)
+            crossing = _transition(cross, before_cut(piece.lead), after_cut(piece.lead), rate)
+            if piece.crossing:
+                _tell(crossing, {"transition": piece.crossing})
+            yield crossing
         if piece.fade_in:
             yield _transition(fade_in, 0, piece.fade_in, rate)
         yield _clip(piece, rate)

@@ -16,7 +16,7 @@ from tasks.plan.lengths import exact_rate
 from tasks.publish.editing.edit import legible, one_line
 from tasks.publish.editing.timeline import timeline_of
 from tasks.redaction import redact
-from tasks.storyboard.model import Boundary, MediaFile, Music, Shot
+from tasks.storyboard.model import Boundary, MediaFile, Music, Shot, Transition, TransitionKind
 from tests.publish.editing.films import FILM_RATES, MUSIC, ODD_RATES, Film, board, dissolve, fade, films, made
 
 PROMPT = "A tram climbs"
@@ -82,6 +82,18 @@ def test_a_dissolve_reaches_over_what_the_shots_share(seconds: str, before: int,
     assert transition.transition_type == otio.schema.TransitionTypes.SMPTE_Dissolve
     assert a.source_range.end_time_exclusive().value == 121 - behind
     assert b.source_range.start_time.value == before
+
+
+def test_a_transition_that_editors_do_not_know_is_a_dissolve_that_tells_its_name() -> None:
+    slide = Transition(TransitionKind.SLIDE_UP, Decimal("0.5"))
+    film = made(board(Shot(id="a", prompt=PROMPT), Shot(id="b", prompt=PROMPT, transition=slide)))
+
+    _, transition, b = lane(film, "Pictures")
+
+    assert (transition.name, offsets(transition)) == ("Cross Dissolve", (6, 6))
+    assert transition.transition_type == otio.schema.TransitionTypes.SMPTE_Dissolve
+    assert transition.metadata["shotchain"]["transition"] == "slideup" == b.metadata["shotchain"]["transition"]
+    assert film.edit().losses == ("the slideup into 'b' is a dissolve; its name stands in timeline.otio",)
 
 
 def test_fades_go_through_a_gap_without_frames() -> None:
