@@ -21,8 +21,8 @@ class PlannedTransition:
     """A transition into a shot, counted in frames of the film.
 
     A dissolve, or one of xfade's, shows the last `overlap` frames of the shot before and the first `overlap` of this
-    one at once, so the film is shorter by so many. A fade overlaps nothing: the last `ends` frames of the shot before go into black, the
-    first `begins` of this one come out of it.
+    one at once, so the film is shorter by so many. A fade overlaps nothing: the last `ends` frames of the shot before
+    go into black, the first `begins` of this one come out of it.
     """
 
     kind: TransitionKind
