@@ -27,6 +27,7 @@ from flows.server.shared import run_environment
 from tasks.errors import Incomplete, SettingsError, ShotchainError
 from tasks.plan.model import usd
 from tasks.progress import Event, Stage, observer
+from tasks.provenance.credentials import check_signing
 from tasks.publish.published import film_digest
 from tasks.redaction import redact
 from tasks.settings import Settings, parse_usd, resolve_settings
@@ -71,6 +72,7 @@ async def batch(
     burn_captions: bool = False,
     caption_font: str | None = None,
     timeline: bool = False,
+    sign: Literal["auto", "required", "off"] | None = None,
     force: bool = False,
     at_once: AtOnce = 2,
     run_on: Literal["auto", "workers", "here"] = "auto",
@@ -108,6 +110,8 @@ async def batch(
         burn_captions: Draw captions into the pictures, too.
         caption_font: File of the font for that, for letters that the built-in one lacks.
         timeline: Publish timelines for editors (OTIO, Final Cut, Premiere, EDL), too, with the clips that they show.
+        sign: Sign films with content credentials (C2PA): auto where a certificate is configured, required, or off; by
+            default SHOTCHAIN_SIGN, else auto.
         force: Render also what is published and unchanged; what is paid is not paid again.
         at_once: So many renders at a time, where they run in this process.
         run_on: Where renders run: on the workers of a deployment, here in this process, or as the batch itself does.
@@ -139,6 +143,7 @@ async def batch(
         burn_captions=burn_captions,
         caption_font=caption_font,
         timeline=timeline,
+        sign=sign,
         environ=await run_environment(),
     )
     run_id = str(flow_run.get_id() or uuid.uuid4())
@@ -151,6 +156,8 @@ async def batch(
     boards = await asyncio.to_thread(find_boards, storyboards, output)
     await asyncio.to_thread(_check_places, settings, output)
     renders = await _renders(run_on, at_once, render_deployment)
+    if isinstance(renders, Here):  # a worker has a certificate of its own, and looks at it itself
+        await asyncio.to_thread(check_signing, settings.signing)
     surveyed = await survey(boards, settings, force=force)
     parameters = {
         "provider": provider,
@@ -175,6 +182,7 @@ async def batch(
         "burn_captions": burn_captions,
         "caption_font": caption_font,
         "timeline": timeline,
+        "sign": sign,
     }
     rows = await asyncio.gather(*[_one(item, renders, parameters, settings) for item in surveyed])
     told = _summary(run_id, rows, await _spent(run_id, settings), budget_usd)

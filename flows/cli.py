@@ -27,6 +27,7 @@ from flows.commands.settle import settle
 from flows.commands.stoppable import STOPPING, Stopped
 from flows.commands.store import store
 from flows.commands.takes import takes
+from flows.commands.verify import verify
 from flows.commands.webhook import webhook
 from tasks.errors import Incomplete, ShotchainError
 from tasks.redaction import redact
@@ -41,7 +42,21 @@ app = App(
 )
 app.meta.group_parameters = Group("Options")
 # Their modules import what they need when they are called, so that none waits for another's.
-for command in (plan, render, batch, takes, retake, recover, emulator, webhook, ledger, settle, schema, bootstrap):
+for command in (
+    plan,
+    render,
+    batch,
+    takes,
+    retake,
+    recover,
+    emulator,
+    webhook,
+    ledger,
+    settle,
+    schema,
+    bootstrap,
+    verify,
+):
     app.command(command)
 app.command(store)
 

@@ -22,6 +22,7 @@ from tasks.errors import ApprovalNeeded
 from tasks.plan.catalog import input_formats
 from tasks.plan.task import plan_film
 from tasks.progress import observer
+from tasks.provenance.credentials import check_signing
 from tasks.publish.targets import targets_of
 from tasks.sequence.shots import check_finish
 from tasks.settings import parse_usd, resolve_settings
@@ -71,6 +72,7 @@ async def render(
     burn_captions: bool = False,
     caption_font: str | None = None,
     timeline: bool = False,
+    sign: Literal["auto", "required", "off"] | None = None,
     only: list[str] | None = None,
 ) -> dict[str, Any]:
     """Render a storyboard to a film.
@@ -108,6 +110,8 @@ async def render(
         burn_captions: Draw captions into the pictures, too.
         caption_font: File of the font for that, for letters that the built-in one lacks.
         timeline: Publish timelines for editors (OTIO, Final Cut, Premiere, EDL), too, with the clips that they show.
+        sign: Sign films with content credentials (C2PA): auto where a certificate is configured, required, or off; by
+            default SHOTCHAIN_SIGN, else auto.
         only: Make the takes of these shots only, and no film.
 
     Returns:
@@ -128,12 +132,14 @@ async def render(
         burn_captions=burn_captions,
         caption_font=caption_font,
         timeline=timeline,
+        sign=sign,
         environ=await run_environment(),
     )
     approved_sum = parse_usd(approved_usd, "approved_usd")
     targets = targets_of(output)
     if only is None:
         await asyncio.to_thread(targets.check)
+        await asyncio.to_thread(check_signing, settings.signing)
     boards = await read(storyboard, settings.cache, input_formats())
     plan = await plan_film(boards, settings.identity)
     if only is None:

@@ -11,6 +11,13 @@
     SHOTCHAIN_WEBHOOK_SECRET  what its addresses are made unguessable with; the same on every machine
     SHOTCHAIN_WEBHOOK_NET_S   how often results are asked for all the same, in seconds
     SHOTCHAIN_ON_EMPTY  what a run does whose money runs out midway: fail, or pause for a raise
+    SHOTCHAIN_SIGN      whether films are signed: auto (where there is a certificate), required, or off
+    SHOTCHAIN_C2PA_CERTIFICATE   what films are signed with, and its chain: a PEM file, or the PEM itself
+    SHOTCHAIN_C2PA_KEY           its private key, likewise
+    SHOTCHAIN_C2PA_KEY_PASSWORD  what an encrypted key is opened with
+    SHOTCHAIN_C2PA_ALGORITHM     es256, es384, es512, ps256, ps384, ps512 or ed25519; unset, what suits the key
+    SHOTCHAIN_C2PA_TIMESTAMPS    address of a timestamp authority; unset, nobody is asked for the time
+    SHOTCHAIN_C2PA_TRUST         the root certificates that `shotchain verify` trusts, like the certificate
 
 Defaults are per user, not per folder, so that the same shot is paid once wherever it is rendered from.
 """
@@ -40,6 +47,8 @@ __all__ = [
     "Provider",
     "Seam",
     "Settings",
+    "Sign",
+    "Signing",
     "Webhook",
     "parse_usd",
     "resolve_settings",
@@ -56,6 +65,7 @@ Nsfw: TypeAlias = Literal["keep", "fail"]
 Pictures: TypeAlias = Literal["inline", "upload"]
 OnEmpty: TypeAlias = Literal["fail", "pause"]
 Seam: TypeAlias = Literal["conform", "lossless", "auto"]
+Sign: TypeAlias = Literal["auto", "required", "off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +102,33 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
+class Signing:
+    """Whether films are signed, and with what.
+
+    `certificate`, `key` and `trust` are each the path of a PEM file, or the PEM itself. Nothing is read here: what
+    cannot be used is found by `tasks.provenance`, for those that sign.
+    """
+
+    sign: Sign = "auto"
+    certificate: str | None = field(default=None, repr=False)
+    key: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    algorithm: str | None = None
+    timestamps: str | None = None
+    trust: str | None = field(default=None, repr=False)
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether there is something to sign with, or half of it."""
+        return self.certificate is not None or self.key is not None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a film is to be signed."""
+        return self.sign == "required" or (self.sign == "auto" and self.is_configured)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything a run needs to know beside the storyboard.
 
@@ -122,6 +159,7 @@ class Settings:
     budgets: str | None = None
     on_empty: OnEmpty = "fail"
     finish: Finish = DEFAULT_FINISH
+    signing: Signing = Signing()
     webhook: Webhook | None = None
 
     def __repr__(self) -> str:
@@ -144,6 +182,7 @@ def resolve_settings(
     burn_captions: bool = False,
     caption_font: str | None = None,
     timeline: bool = False,
+    sign: str | None = None,
     needs_key: bool = True,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
@@ -164,6 +203,7 @@ def resolve_settings(
         burn_captions: Whether captions are drawn into the pictures.
         caption_font: File of the font for that; None for the built-in one.
         timeline: Whether timelines for editors, and clips, are published, too.
+        sign: Whether films are signed: `auto`, `required` or `off`; see `Signing`.
         needs_key: Whether anything will be sent; planning needs no key.
         environ: The environment; the process's own if not given.
 
@@ -230,8 +270,28 @@ def resolve_settings(
         budgets=budgets or env.get("SHOTCHAIN_BUDGETS") or None,
         on_empty="pause" if on_empty == "pause" else "fail",
         finish=_finish(seam, caption_font, burn_captions=burn_captions, timeline=timeline),
+        signing=_signing(env, sign),
         webhook=_webhook(env),
     )
+
+
+def _signing(env: Mapping[str, str], sign: str | None) -> Signing:
+    wanted = sign or env.get("SHOTCHAIN_SIGN", "").strip() or "auto"
+    given = {
+        name: env.get(f"SHOTCHAIN_C2PA_{variable}", "").strip() or None
+        for name, variable in (
+            ("certificate", "CERTIFICATE"),
+            ("key", "KEY"),
+            ("password", "KEY_PASSWORD"),
+            ("algorithm", "ALGORITHM"),
+            ("timestamps", "TIMESTAMPS"),
+            ("trust", "TRUST"),
+        )
+    }
+    for known in get_args(Sign):
+        if wanted == known:
+            return Signing(known, **given)
+    raise SettingsError(f"no way '{wanted}' to sign films", advice="Accepted: auto, required, off.")
 
 
 def _webhook(env: Mapping[str, str]) -> Webhook | None:

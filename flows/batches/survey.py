@@ -82,7 +82,9 @@ async def _look(board: Board, settings: Settings, known: dict[str, ClipTimes], *
     finish = settings.finish
     check_finish(plan, finish)
     await asyncio.to_thread(board.targets.check)
-    if not force and (manifest := await asyncio.to_thread(is_published, board.targets, plan, finish)) is not None:
+    signed = settings.signing.is_wanted
+    manifest = None if force else await asyncio.to_thread(is_published, board.targets, plan, finish, signed=signed)
+    if manifest is not None:
         return Surveyed(board, plan=plan, manifest=manifest, finish=finish)
     return Surveyed(board, plan=plan, finish=finish, wall_s=await _wall_s(plan, settings, known))
 

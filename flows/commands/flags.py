@@ -65,6 +65,10 @@ class FinishFlags:
     timeline: Annotated[
         bool, Parameter(negative="", help="Publish timelines for editors, too, with the clips that they show.")
     ] = False
+    sign: Annotated[
+        Literal["auto", "required", "off"] | None,
+        Parameter(help="Sign films (C2PA) where a certificate is configured (default), in any case, or never."),
+    ] = None
 
     def parameters(self) -> dict[str, Any]:
         """The same as parameters of the flow, and of `resolve_settings`."""
@@ -73,6 +77,7 @@ class FinishFlags:
             "burn_captions": self.burn_captions,
             "caption_font": self.caption_font,
             "timeline": self.timeline,
+            "sign": self.sign,
         }
 
 

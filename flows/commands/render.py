@@ -37,6 +37,10 @@ def render(
     settings = flags.settings(finish)
     output = output if output is not None else f"{name_of(storyboard).replace('/', '-')}.mp4"
     targets_of(output).check()
+    if settings.signing.is_wanted:
+        from tasks.provenance.credentials import check_signing
+
+        check_signing(settings.signing)
     prepared = asyncio.run(prepare(storyboard, settings))
     approved = approve(prepared, flags)
     from flows.commands.running import run_render

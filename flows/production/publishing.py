@@ -17,6 +17,8 @@ from tasks.ledger import Attempt, Totals
 from tasks.media.thread import finish_in_thread
 from tasks.plan.model import Plan, number
 from tasks.progress import Event, Stage
+from tasks.provenance.credit import Provenance
+from tasks.provenance.task import credit_film
 from tasks.publish.editing.beside import NOTHING, ForEditors, for_editors
 from tasks.publish.manifest import Timings, build_manifest
 from tasks.publish.sidecars import Sidecar
@@ -39,6 +41,7 @@ class _Joined:
     """A film that was joined and found right, and the files that go beside it."""
 
     facts: Handed[FilmFacts]
+    provenance: Handed[Provenance]
     sidecars: Sequence[Sidecar]
     editing: ForEditors
 
@@ -130,7 +133,11 @@ async def _join(studio: Studio, made: Made, targets: Targets, laid: Handed[dict[
     if studio.settings.finish.timeline:
         given = made.plan, made.scenes(), made.takes(), laid.value, studio.sounds(made.plan), targets
         editing = await finish_in_thread(for_editors, *given, studio.scratch / "timelines")
-    return _Joined(facts, [*sidecars, *editing.sidecars], editing)
+    # Last, when all else is in the film: whatever is put into it afterwards would break its signature.
+    clips = {shot.id: made.selected(shot).clip for shot in made.whole()}
+    signing = Handed(studio.settings.signing)
+    provenance = await credit_film(plan, Handed(clips), list(made.slates), finish, signing, facts, studio.film)
+    return _Joined(facts, provenance, [*sidecars, *editing.sidecars], editing)
 
 
 async def _there(taking: asyncio.Future[Handed[Stills]], studio: Studio) -> Stills | None:
@@ -151,6 +158,8 @@ async def _publish(
     warnings = made.warnings()
     if joined is not None and (reasons := joined.facts.value.not_lossless):
         warnings.append(f"clips were encoded again, since they cannot be copied: {'; '.join(reasons)}")
+    if joined is not None and (reason := joined.provenance.value.failed):
+        warnings.append(f"the film is not signed: {reason}")
     sidecars = () if joined is None else joined.sidecars
     editing = NOTHING if joined is None else joined.editing
     warnings += editing.warnings
@@ -163,6 +172,7 @@ async def _publish(
         attempts=attempts,
         film=None if joined is None else joined.facts.value,
         film_name=targets.film.name,
+        provenance=None if joined is None else joined.provenance.value,
         sidecars=await asyncio.to_thread(lambda: [it.facts(targets) for it in sidecars]),
         media=await asyncio.to_thread(editing.media_facts),
         finish=studio.settings.finish,
@@ -173,7 +183,7 @@ async def _publish(
     )
     if joined is not None:
         studio.observe(Event(Stage.PUBLISHING))
-    checked = None if joined is None else joined.facts
+    checked = None if joined is None else joined.provenance
     await publish_film(checked, studio.film, Handed(manifest), Handed(targets), studio.scratch, sidecars, editing.media)
     if page := page_of_run():
         page.published(manifest, targets)
@@ -182,12 +192,14 @@ async def _publish(
     told = {"provider": plan.provider, "manifest": targets.manifest.shown, "warnings": manifest["warnings"]}
     if joined is None:
         return {**told, "output": None}
-    facts = joined.facts.value
+    facts, provenance = joined.facts.value, joined.provenance.value
     return {
         **told,
         "output": targets.film.shown,
         "frames": facts.frames,
         "duration_s": number(facts.duration_s),
+        "signed": provenance.signed,
+        "unsigned_because": provenance.why,
     }
 
 

@@ -28,6 +28,7 @@
     │   └── ClipLost                5     no         yes   paid for, and gone from the store and from the provider
     ├── MediaError                  5     no         no    ffmpeg or a decoder refused a file
     │   └── ClipDamaged             5     no         yes
+    ├── NotSigned                   5     no         no    a film that has to be signed could not be
     ├── LedgerError                 1     no         no
     └── FilmWrong                   1     no         no    the finished film failed its own check
 
@@ -38,7 +39,7 @@ failed. Catch `ShotchainError` at the edge; everything else that escapes is a bu
 from __future__ import annotations
 
 from tasks.errors.base import BadInput, LedgerError, LedgerTooNew, SettingsError, ShotchainError, StoryboardError
-from tasks.errors.media import ClipDamaged, FilmWrong, MediaError
+from tasks.errors.media import ClipDamaged, FilmWrong, MediaError, NotSigned
 from tasks.errors.outcome import ApprovalNeeded, Incomplete, NeedFailed, OverBudget
 from tasks.errors.provider import (
     ClipLost,
@@ -79,6 +80,7 @@ __all__ = [
     "MediaError",
     "NeedFailed",
     "NoCredit",
+    "NotSigned",
     "OutcomeUnknown",
     "OverBudget",
     "PrefectUnreachable",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.errors.base import ShotchainError
 from tasks.problems import Charged
 
-__all__ = ["ClipDamaged", "FilmWrong", "MediaError"]
+__all__ = ["ClipDamaged", "FilmWrong", "MediaError", "NotSigned"]
 
 
 class MediaError(ShotchainError):
@@ -22,3 +22,9 @@ class ClipDamaged(MediaError):
 
 class FilmWrong(ShotchainError):
     """The finished film failed its own check. It was not published."""
+
+
+class NotSigned(ShotchainError):
+    """The finished film could not be signed, and had to be. It was not published; what it is made of is kept."""
+
+    exit_code = 5

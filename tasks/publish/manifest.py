@@ -15,6 +15,7 @@ from tasks.errors import ShotchainError
 from tasks.ledger import Attempt, Totals
 from tasks.media.ffmpeg import version as ffmpeg_version
 from tasks.plan.model import Plan, PlannedShot, PlannedTake, number, usd
+from tasks.provenance.credit import Provenance
 from tasks.redaction import redact
 from tasks.sequence.timeline import Cut
 from tasks.sequence.verify import FilmFacts
@@ -45,6 +46,7 @@ def build_manifest(
     attempts: Sequence[Attempt],
     film: FilmFacts | None,
     film_name: str,
+    provenance: Provenance | None = None,
     sidecars: Sequence[Mapping[str, Any]] = (),
     media: Sequence[Mapping[str, Any]] = (),
     finish: Finish = DEFAULT_FINISH,
@@ -64,6 +66,7 @@ def build_manifest(
         attempts: All attempts at the plan's takes, of whatever run.
         film: None where there is none, because shots are missing.
         film_name: The film's file beside the manifest.
+        provenance: What the film says of its origin, and what it is with that.
         sidecars: The other files beside it: name, sha256, size in bytes.
         media: What timelines among them refer to, told alike.
         finish: How clips were to become a film.
@@ -82,8 +85,9 @@ def build_manifest(
         "title": plan.title,
         "provider": plan.provider,
         "model": plan.model,
-        "complete": not failures,
-        "film": None if film is None else _film(film, film_name),
+        "complete": film is not None and not failures,
+        "film": None if film is None else _film(film, film_name, provenance),
+        "provenance": None if provenance is None else provenance.as_dict(),
         "sidecars": [dict(sidecar) for sidecar in sidecars],
         "media": [dict(file) for file in media],
         "finish": finish.as_dict(),
@@ -127,11 +131,12 @@ def build_manifest(
     return redacted
 
 
-def _film(film: FilmFacts, name: str) -> dict[str, Any]:
+def _film(film: FilmFacts, name: str, provenance: Provenance | None) -> dict[str, Any]:
+    whole = film if provenance is None else provenance  # its marks are in the file, too
     return {
         "file": name,
-        "sha256": film.sha256,
-        "size_bytes": film.size_bytes,
+        "sha256": whole.sha256,
+        "size_bytes": whole.size_bytes,
         "frames": film.frames,
         "duration_s": number(film.duration_s),
         "width": film.width,

@@ -35,11 +35,14 @@ def read_manifest(targets: Targets) -> dict[str, Any] | None:
     return told if isinstance(told, dict) and told.get("format") == FORMAT else None
 
 
-def is_published(targets: Targets, plan: Plan, finish: Finish = DEFAULT_FINISH) -> dict[str, Any] | None:
+def is_published(
+    targets: Targets, plan: Plan, finish: Finish = DEFAULT_FINISH, *, signed: bool = False
+) -> dict[str, Any] | None:
     """The manifest of a film that is published and whole and what this plan would make again; else None. Blocks.
 
     Two plans make the same film if they agree in everything but the storyboard's place, the prices and the warnings:
-    each take by its content key, what the film shows of it, and how it is laid out; and they are finished alike.
+    each take by its content key, what the film shows of it, and how it is laid out; and they are finished alike. With
+    `signed`, a film that is not signed is not the one.
 
     Raises:
         StorageUnreachable: The storage does not answer.
@@ -47,7 +50,7 @@ def is_published(targets: Targets, plan: Plan, finish: Finish = DEFAULT_FINISH) 
     told = read_manifest(targets)
     if told is None or told.get("complete") is not True or _film_of(told.get("plan")) != _planned(plan):
         return None
-    if told.get("finish") != finish.as_dict():
+    if told.get("finish") != finish.as_dict() or (signed and not _is_signed(told)):
         return None
     return told if is_whole(targets, told) else None
 
@@ -61,6 +64,11 @@ def is_whole(targets: Targets, manifest: Mapping[str, Any]) -> bool:
     film = manifest.get("film")
     size_bytes = film.get("size_bytes") if isinstance(film, dict) else None
     return size_bytes is not None and targets.film.size() == size_bytes and are_whole(targets, manifest)
+
+
+def _is_signed(manifest: Mapping[str, Any]) -> bool:
+    provenance = manifest.get("provenance")
+    return isinstance(provenance, dict) and provenance.get("signed") is True
 
 
 def film_digest(plan: Plan, finish: Finish = DEFAULT_FINISH) -> str:

@@ -10,18 +10,18 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.handed import Handed
+from tasks.provenance.credit import Provenance
 from tasks.publish.editing.media import MediaCopy
 from tasks.publish.publish import publish
 from tasks.publish.sidecars import Sidecar
 from tasks.publish.targets import Targets
-from tasks.sequence.verify import FilmFacts
 
 __all__ = ["publish_film"]
 
 
 @task(name="publish", task_run_name="publish", cache_policy=NO_CACHE)
 async def publish_film(
-    checked: Handed[FilmFacts] | None,
+    credited: Handed[Provenance] | None,
     film: Path,
     manifest: Handed[Mapping[str, Any]],
     targets: Handed[Targets],
@@ -29,5 +29,5 @@ async def publish_film(
     sidecars: Sequence[Sidecar] = (),
     media: Sequence[MediaCopy] = (),
 ) -> None:
-    """See `publish`. `checked` is what the film was found to be; None where there is none, and only its manifest."""
-    await publish(None if checked is None else film, sidecars, manifest.value, targets.value, scratch, media)
+    """See `publish`. `credited` is what the film says of its origin; None where there is only its manifest."""
+    await publish(None if credited is None else film, sidecars, manifest.value, targets.value, scratch, media)

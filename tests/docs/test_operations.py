@@ -158,7 +158,7 @@ def read_by_us() -> set[str]:
     text = "".join(
         path.read_text(encoding="utf-8") for folder in ("flows", "tasks") for path in (ROOT / folder).rglob("*.py")
     )
-    return set(re.findall(r"\b(?:SHOTCHAIN|RUNWARE)_[A-Z_]+\b", text))
+    return set(re.findall(r"\b(?:SHOTCHAIN|RUNWARE)_[A-Z0-9_]+\b", text))
 
 
 def environment_of(service: str) -> dict[str, str]:
@@ -176,7 +176,7 @@ def test_every_variable_that_is_set_is_read_by_somebody() -> None:
 
     known = {*read_by_us(), "DO_NOT_TRACK"}
     names = {name for service in COMPOSE["services"] for name in environment_of(service)} | set_in_the_image()
-    names |= set(re.findall(r"`((?:SHOTCHAIN|PREFECT|RUNWARE)_[A-Z_]+)", PAGE))
+    names |= set(re.findall(r"`((?:SHOTCHAIN|PREFECT|RUNWARE)_[A-Z0-9_]+)", PAGE))
 
     unknown = {name for name in names if name not in known and not FOREIGN.fullmatch(name)}
 

@@ -19,6 +19,7 @@ CHOICES = {
     "nsfw": ["keep", "fail"],
     "pictures": ["inline", "upload"],
     "on_empty": ["fail", "pause"],
+    "sign": ["auto", "required", "off"],
     "seam": ["conform", "lossless", "auto"],
     "run_on": ["auto", "workers", "here"],
 }

@@ -116,7 +116,8 @@ async def test_the_graph_of_the_run_has_an_edge_for_each_frame_that_is_handed_on
             "ripples · conform": {"ripples · take 1"},
             "island · conform": {"island · take 1"},
             "join": {"lake · conform", "ripples · conform", "island · conform"},
-            "publish": {"join"},
+            "provenance": {"join"},
+            "publish": {"provenance"},
         }
         edges: dict[str, set[str]] = {}
         for _ in range(200):  # the server learns of task runs by events, a moment later

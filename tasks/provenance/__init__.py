@@ -1,0 +1,1 @@
+"""What made a film, said in the film itself: marked in its XMP, signed as content credentials, and read back."""
