@@ -114,7 +114,7 @@ class Signing:
     key: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     algorithm: str | None = None
-    timestamps: str | None = None
+    timestamps: str | None = field(default=None, repr=False)
     trust: str | None = field(default=None, repr=False)
 
     @property

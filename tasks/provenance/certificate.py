@@ -52,7 +52,7 @@ class Certified:
     expires_at: datetime
     chain: bytes = field(repr=False)
     key: bytes = field(repr=False)
-    timestamps: str | None = None
+    timestamps: str | None = field(default=None, repr=False)
 
 
 def needs_extra(what: str, error: Exception) -> SettingsError:

@@ -136,7 +136,8 @@ def _sign(
             c2pa.Builder(told, context) as builder,
         ):
             for ingredient in credits_.ingredients:
-                _add(builder, ingredient)
+                if _holds_credentials(ingredient):
+                    _add(builder, ingredient)
             builder.sign(signer, MEDIA_TYPES[suffix], reader, writer)
     except c2pa.C2paError as error:
         raise NotSigned(f"signing failed: {redact(str(error))}") from error
@@ -166,20 +167,31 @@ def _claim(credits_: Credits, media_type: str, tool: tuple[str, str]) -> dict[st
         "claim_generator_info": [{"name": name, "version": version}],
         "title": credits_.title,
         "format": media_type,
+        "ingredients": [_told(item) for item in credits_.ingredients if not _holds_credentials(item)],
         "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": actions}, "created": True}],
     }
 
 
 def _add(builder: Any, ingredient: Ingredient) -> None:
-    told = {
+    """An ingredient with the credentials that it may have itself."""
+    with ingredient.path.open("rb") as clip:
+        builder.add_ingredient(_told(ingredient), MEDIA_TYPES[ingredient.path.suffix.lower()], clip)
+
+
+def _told(ingredient: Ingredient) -> dict[str, str]:
+    suffix = ingredient.path.suffix.lower()
+    return {
         "title": ingredient.title,
+        "format": MEDIA_TYPES.get(suffix, f"video/{suffix.removeprefix('.')}"),
         "relationship": "componentOf",
         "instance_id": _id_of(ingredient),
         "label": _id_of(ingredient),
     }
-    media_type = MEDIA_TYPES.get(ingredient.path.suffix.lower(), "video/mp4")
-    with ingredient.path.open("rb") as clip:
-        builder.add_ingredient(told, media_type, clip)
+
+
+def _holds_credentials(ingredient: Ingredient) -> bool:
+    """Whether its kind of file can; of any other, such as WebM, it is only told that it was used."""
+    return ingredient.path.suffix.lower() in MEDIA_TYPES
 
 
 def _id_of(ingredient: Ingredient) -> str:

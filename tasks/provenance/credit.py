@@ -11,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
-from tasks.errors import FilmWrong, NotSigned, SettingsError
+from tasks.errors import FilmWrong, NotSigned, SettingsError, StorageUnreachable
 from tasks.media.boxes import moov_before_mdat
 from tasks.media.files import written_whole
 from tasks.media.reading import open_media
@@ -91,7 +91,7 @@ def credit(path: Path, credits_: Credits, signing: Signing) -> Provenance:
     if why is None:
         try:
             certified = _signed(path, credits_, signing, tool)
-        except (NotSigned, SettingsError) as error:
+        except (NotSigned, SettingsError, StorageUnreachable) as error:
             # What could be signed when the run began cannot be now.
             why = failed = error.message
     if why is not None and signing.sign == "required":
@@ -115,7 +115,10 @@ def _why_not(suffix: str, signing: Signing) -> str | None:
 def _signed(path: Path, credits_: Credits, signing: Signing, tool: tuple[str, str]) -> Certified:
     certified = read_certified(signing)
     with written_whole(path) as copy:
-        sign_file(path, copy, credits_, certified, tool)
+        try:
+            sign_file(path, copy, credits_, certified, tool)
+        except FileNotFoundError as error:
+            raise NotSigned(f"signing failed: {error.filename} is gone") from error
         if path.suffix.lower() in _BOXES:
             _check_same(path, copy)
     return certified

@@ -98,10 +98,10 @@ def verify(path: Path, trust: bytes | None = None) -> Verified:
 
     Args:
         path: An MP4, MOV, WebP or GIF.
-        trust: The root certificates that are trusted, as PEM; without any, nothing is.
+        trust: The root certificates that are trusted, see `read_roots`; without any, nobody is.
 
     Raises:
-        SettingsError: The package that reads credentials is not installed, or `trust` are no certificates.
+        SettingsError: The package that reads credentials is not installed.
     """
     c2pa = c2pa_library()
     packet = read_xmp(path)
