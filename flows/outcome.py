@@ -97,8 +97,10 @@ class Made:
         """What the plan warned of, and where clips are not what it expected."""
         found = list(self.plan.warnings)
         for shot in self.whole():
-            found += differences(self.plan, shot, self.selected(shot).clip)
-            if self.selected(shot).clip.origin.nsfw:
+            selected = self.selected(shot)
+            if selected.is_here:
+                found += differences(self.plan, shot, selected.clip)
+            if selected.kept.origin.nsfw:
                 found.append(f"shot '{shot.id}': the provider flagged its clip as unsafe (NSFWContent)")
         return list(dict.fromkeys(found))
 

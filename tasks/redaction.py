@@ -14,7 +14,10 @@ _SHORTEST_SECRET = 4
 _SECRET_KEYS = re.compile(r"api[-_]?key|authorization|token|secret|password|signature|credential", re.IGNORECASE)
 # A ring bearer in a prompt is no secret: a token has a digit in it, or stands behind the header's name.
 _BEARER = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?(?:\w+\s+)?|bearer\s+(?=[^\s\"',;]*\d))[^\s\"',;]+")
-_QUERY = re.compile(r"(?i)([?&](?:[\w.-]*(?:key|token|secret|signature|sig|credential|password))=)[^&\s\"']+")
+# An address may stand in JSON, or in a page, that nobody has read yet.
+_QUERY = re.compile(
+    r"(?i)((?:[?&]|\\u0026|&amp;)(?:[\w.-]*(?:key|token|secret|signature|sig|credential|password))=)[^&\s\"']+"
+)
 _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/]+(@)")
 _DATA_URI = re.compile(r"data:([\w/+.-]+);base64,[A-Za-z0-9+/=]{64,}")
 

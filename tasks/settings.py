@@ -10,6 +10,8 @@
     SHOTCHAIN_WEBHOOK_URL     where `shotchain webhook` is reached from outside; unset, results are asked for
     SHOTCHAIN_WEBHOOK_SECRET  what its addresses are made unguessable with; the same on every machine
     SHOTCHAIN_WEBHOOK_NET_S   how often results are asked for all the same, in seconds
+    SHOTCHAIN_DIRECT_DELIVERY   on: the provider puts clips into the store itself; off: they are downloaded
+    SHOTCHAIN_DELIVERY_GRACE_S  how long one is waited for once its result is known, in seconds
     SHOTCHAIN_ON_EMPTY  what a run does whose money runs out midway: fail, or pause for a raise
     SHOTCHAIN_SIGN      whether films are signed: auto (where there is a certificate), required, or off
     SHOTCHAIN_C2PA_CERTIFICATE   what films are signed with, and its chain: a PEM file, or the PEM itself
@@ -25,6 +27,7 @@ Defaults are per user, not per folder, so that the same shot is paid once wherev
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -50,12 +53,14 @@ __all__ = [
     "Sign",
     "Signing",
     "Webhook",
+    "is_here",
     "parse_usd",
     "resolve_settings",
     "webhook_secret",
 ]
 
 OFFICIAL_BASE_URL = "https://api.runware.ai/v1"
+_HERE = re.compile(r"localhost|127(\.\d+){3}|::1", re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443}
 _SHORTEST_SECRET = 32
 _MOST_USD = Decimal(1_000_000_000)
@@ -132,11 +137,12 @@ class Signing:
 class Settings:
     """Everything a run needs to know beside the storyboard.
 
-    `identity` names who is paid: `runware` only for the official address, `emulator` for the embedded one, the
-    origin of any other. `grace_s` is how long a lost submission is given to show up before it may be sent again,
-    `deadline_s` how long one result is waited for, `lease_s` how long a run that has fallen silent is taken for alive.
-    `cache_gb` is what the local caches may hold when a run begins, in gigabytes (10⁹ bytes). `budgets` is the file of
-    standing budgets; None for the shipped one.
+    `identity` names who is paid: `runware` only for the official address, `emulator` for the embedded one, the origin
+    of any other. `grace_s` is how long a lost submission is given to show up before it may be sent again, `deadline_s`
+    how long one result is waited for, `lease_s` how long a run that has fallen silent is taken for alive. With
+    `direct_delivery` the provider puts clips into the store itself where that can be, and each is waited for
+    `delivery_grace_s` after its result. `cache_gb` is what the local caches may hold when a run begins, in gigabytes
+    (10⁹ bytes). `budgets` is the file of standing budgets; None for the shipped one.
     """
 
     provider: Provider
@@ -155,6 +161,8 @@ class Settings:
     grace_s: float = 120.0
     deadline_s: float = 3600.0
     lease_s: float = 60.0
+    direct_delivery: bool = False
+    delivery_grace_s: float = 20.0
     cache_gb: float = 20.0
     budgets: str | None = None
     on_empty: OnEmpty = "fail"
@@ -266,6 +274,8 @@ def resolve_settings(
         grace_s=_seconds(env, "SHOTCHAIN_GRACE_S", 120.0),
         deadline_s=_seconds(env, "SHOTCHAIN_DEADLINE_S", 3600.0),
         lease_s=_seconds(env, "SHOTCHAIN_LEASE_S", 60.0, least_s=1),
+        direct_delivery=_direct_delivery(env),
+        delivery_grace_s=_number(env, "SHOTCHAIN_DELIVERY_GRACE_S", 20.0, most=3600, of="seconds"),
         cache_gb=_number(env, "SHOTCHAIN_CACHE_GB", 20.0, most=1_000_000, of="gigabytes"),
         budgets=budgets or env.get("SHOTCHAIN_BUDGETS") or None,
         on_empty="pause" if on_empty == "pause" else "fail",
@@ -292,6 +302,13 @@ def _signing(env: Mapping[str, str], sign: str | None) -> Signing:
         if wanted == known:
             return Signing(known, **given)
     raise SettingsError(f"no way '{wanted}' to sign films", advice="Accepted: auto, required, off.")
+
+
+def _direct_delivery(env: Mapping[str, str]) -> bool:
+    said = env.get("SHOTCHAIN_DIRECT_DELIVERY", "").strip().lower() or "off"
+    if said not in {"on", "off"}:
+        raise SettingsError(f"SHOTCHAIN_DIRECT_DELIVERY={said} is no answer", advice="Accepted: on, off.")
+    return said == "on"
 
 
 def _webhook(env: Mapping[str, str]) -> Webhook | None:
@@ -350,6 +367,11 @@ def _check_address(address: str) -> None:
         raise SettingsError(
             f"'{redact(address)}' is not a base URL", advice=f"Accepted: an address such as {OFFICIAL_BASE_URL}."
         )
+
+
+def is_here(address: str) -> bool:
+    """Whether the host of a URL is this machine's loopback."""
+    return _HERE.fullmatch(urlsplit(address).hostname or "") is not None
 
 
 def _identity(address: str, *, embedded: bool) -> str:

@@ -23,10 +23,11 @@ from urllib.request import url2pathname
 from tasks.errors import SettingsError, StorageUnreachable
 from tasks.redaction import redact
 
-__all__ = ["Location", "StoredFile", "file_uri", "locate"]
+__all__ = ["Doing", "Location", "StoredFile", "file_uri", "locate"]
 
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss"}
-_Doing: TypeAlias = Literal["read", "write", "remove"]
+Doing: TypeAlias = Literal["read", "write", "remove"]
+"""What is done with a file, for errors."""
 _DONE = {"read": "read", "write": "written", "remove": "removed"}
 # What file systems call the time at which a file was last written.
 _CHANGED = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
@@ -104,7 +105,7 @@ class Location:
         if self.local is not None:
             with self._local("read"):
                 return self.local.stat().st_size if self.local.is_file() else None
-        with self._filesystem("read") as (fs, path):
+        with self.filesystem("read") as (fs, path):
             try:
                 fs.invalidate_cache()
                 info = fs.info(path)
@@ -120,7 +121,7 @@ class Location:
             StorageUnreachable: No permission, or the storage does not answer or has no such bucket.
         """
         if self.local is None:
-            with self._filesystem("write") as (fs, path):
+            with self.filesystem("write") as (fs, path):
                 top = path.lstrip("/").split("/", 1)[0]
                 if self.protocol in _OBJECT_STORES and not fs.exists(top):
                     raise StorageUnreachable(
@@ -150,7 +151,7 @@ class Location:
                     return self.local.read_bytes()
                 except (FileNotFoundError, NotADirectoryError):
                     return None
-        with self._filesystem("read") as (fs, path):
+        with self.filesystem("read") as (fs, path):
             try:
                 content: bytes = fs.cat_file(path)
             except FileNotFoundError:
@@ -171,7 +172,7 @@ class Location:
                 with self._local("read"):
                     shutil.copyfile(self.local, partial)
             else:
-                with self._filesystem("read") as (fs, path):
+                with self.filesystem("read") as (fs, path):
                     fs.get_file(path, str(partial))
             with self._local("read"):
                 partial.replace(target)
@@ -187,7 +188,7 @@ class Location:
         if self.local is not None:
             self._put_local(source, self.local)
             return
-        with self._filesystem("write") as (fs, path):
+        with self.filesystem("write") as (fs, path):
             parent, _, name = path.rpartition("/")
             if self.protocol in _OBJECT_STORES:
                 fs.put_file(str(source), path)
@@ -221,9 +222,21 @@ class Location:
                 if self.local.exists():
                     self.local.replace(target.local)
             return
-        with self._filesystem("write") as (fs, path):
+        with self.filesystem("write") as (fs, path):
             if fs.exists(path):
                 fs.mv(path, f"{path.rpartition('/')[0]}/{name}")
+
+    def copy_to(self, target: Location) -> None:
+        """Make another file of the same storage a copy of this one: the storage copies it, no byte comes here.
+
+        Raises:
+            StorageUnreachable: It cannot be copied, or is not there.
+        """
+        if self.local is not None and target.local is not None:
+            target._put_local(self.local, target.local)
+            return
+        with target.filesystem("write") as (_, to), self.filesystem("write") as (fs, path):
+            fs.cp_file(path, to)
 
     def files(self, enters: Callable[[str], bool] | None = None) -> list[StoredFile]:
         """Every file in this folder and below, by name; none where there is no such folder.
@@ -237,7 +250,7 @@ class Location:
         if self.local is not None:
             with self._local("read"):
                 return sorted(_walked(self.local, enters), key=lambda file: file.name)
-        with self._filesystem("read") as (fs, path):
+        with self.filesystem("read") as (fs, path):
             fs.invalidate_cache()
             top = f"{path.rstrip('/')}/"
             try:
@@ -260,7 +273,7 @@ class Location:
             with self._local("remove"):
                 self.local.unlink(missing_ok=True)
             return
-        with self._filesystem("remove") as (fs, path), suppress(FileNotFoundError):
+        with self.filesystem("remove") as (fs, path), suppress(FileNotFoundError):
             fs.rm_file(path)
 
     def _put_local(self, source: Path, target: Path) -> None:
@@ -280,7 +293,7 @@ class Location:
                 partial.unlink(missing_ok=True)
 
     @contextmanager
-    def _local(self, doing: _Doing) -> Iterator[None]:
+    def _local(self, doing: Doing) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -290,7 +303,13 @@ class Location:
             ) from error
 
     @contextmanager
-    def _filesystem(self, doing: _Doing) -> Iterator[tuple[Any, str]]:
+    def filesystem(self, doing: Doing) -> Iterator[tuple[Any, str]]:
+        """The fsspec file system of what lies elsewhere, and the path in it. Whatever it raises is told as ours.
+
+        Raises:
+            SettingsError: There is no such storage, or the package that speaks to it is missing.
+            StorageUnreachable: It does not answer, or refuses.
+        """
         import fsspec  # noqa: PLC0415 -- only for what is not local
 
         try:
@@ -313,7 +332,7 @@ class Location:
         except Exception as error:
             raise self._refused(doing, error) from error
 
-    def _refused(self, doing: _Doing, error: Exception) -> StorageUnreachable:
+    def _refused(self, doing: Doing, error: Exception) -> StorageUnreachable:
         return StorageUnreachable(
             f"{self.shown} cannot be {_DONE[doing]}: {redact(str(error)) or type(error).__name__}",
             advice="Check the address and its credentials, then run the same command again.",

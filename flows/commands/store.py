@@ -148,8 +148,9 @@ async def _collect(
 
     clips = ClipStore(settings.work, settings.cache)
     claims = await in_ledger(read_claims, ledger, forgetting=forgetting)
-    known = attempts_by_key(await in_ledger(ledger.attempts))
-    items = judge(await asyncio.to_thread(clips.inventory), claims, known, rules, datetime.now(UTC))
+    attempts = await in_ledger(ledger.attempts)
+    known, by_task = attempts_by_key(attempts), {attempt.task_uuid: attempt for attempt in attempts}
+    items = judge(await asyncio.to_thread(clips.inventory), claims, known, rules, datetime.now(UTC), by_task)
     return items, await discard(clips, ledger, items, rules) if yes else None
 
 

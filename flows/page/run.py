@@ -190,6 +190,8 @@ class RunPage:
         for shot in self._made.whole():
             if shot.id in self._pictures or self._places[shot.id] not in self._layout.shots:
                 continue
+            if shot.id not in self._made.parts and not self._made.selected(shot).is_here:
+                continue  # it lies in the store alone, and is not fetched for a picture
             if self._closing.is_set() and not is_closing:
                 return
             try:

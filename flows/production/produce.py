@@ -13,6 +13,7 @@ from flows.production.publishing import publish
 from flows.production.running_out import Refill, begin_within, make_within
 from flows.production.studio import Studio
 from tasks.clips.generate import Taken
+from tasks.clips.record import ClipRecord
 from tasks.errors import BadInput
 from tasks.handed import Handed
 from tasks.plan.model import Plan, usd
@@ -95,7 +96,7 @@ async def produce_takes(
     totals = await asyncio.to_thread(studio.ledger.totals, studio.run_id)
     if made.failures:
         raise made.incomplete(totals, {})
-    return {**made.summary(totals), "takes": [_told(taken, plan) for taken in made.takes()]}
+    return {**made.summary(totals), "takes": [_told(taken, plan, studio) for taken in made.takes()]}
 
 
 def _part(plan: Plan, only: Collection[str]) -> Plan:
@@ -129,14 +130,15 @@ async def _at_hand(studio: Studio, plan: Plan, part: Plan) -> dict[str, Handed[T
     return found
 
 
-def _told(taken: Taken, plan: Plan) -> dict[str, Any]:
+def _told(taken: Taken, plan: Plan, studio: Studio) -> dict[str, Any]:
+    kept, facts = taken.kept, taken.kept.facts
     return {
         "shot": taken.shot,
         "number": taken.take,
         "selected": plan.shot(taken.shot).select == taken.take,
-        "content_key": taken.clip.key,
-        "clip": str(taken.clip.path),
-        "frames": taken.clip.frames,
+        "content_key": kept.key,
+        "clip": studio.store.file(kept.file_name).shown if isinstance(kept, ClipRecord) else str(kept.path),
+        "frames": None if facts is None else facts.frames,
         "reused": taken.reused,
         "paid_usd": usd(taken.paid_usd),
     }

@@ -15,7 +15,7 @@ from flows.page import page_of_run
 from flows.production.studio import Studio
 from tasks.clips.gate import Reserved, lacks_money
 from tasks.clips.generate import Taken
-from tasks.clips.task import generate
+from tasks.clips.task import bring, generate
 from tasks.errors import MediaError, NeedFailed, ShotchainError
 from tasks.handed import Handed
 from tasks.media.thread import finish_in_thread
@@ -62,10 +62,20 @@ async def make_shots(
         if (shot.id, shot.select) in made.taken:
             selected[shot.id].set_result(made.taken[shot.id, shot.select])
 
+    needed = {need for shot in plan.shots for need in shot.depends_on}
+
+    def is_read(shot: PlannedShot, take: PlannedTake) -> bool:
+        """Whether anybody here needs the bytes of a clip; of all others the store's record is enough."""
+        if take.number != shot.select:
+            return is_conforming and studio.settings.finish.timeline
+        return is_conforming or shot.id in needed
+
     async def one_take(shot: PlannedShot, take: PlannedTake, upstream: dict[str, Handed[Taken]]) -> None:
         if (shot.id, take.number) in made.taken:
             return
         taken = await generate(studio.generator, Handed(shot), Handed(take), reserved, upstream)
+        if is_read(shot, take) and not taken.value.is_here:
+            taken = await bring(studio.generator, taken, Handed(shot), Handed(take), upstream)
         made.taken[shot.id, take.number] = taken
         if take.number == shot.select:
             selected[shot.id].set_result(taken)

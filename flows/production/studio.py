@@ -16,6 +16,7 @@ from flows.server.shared import shared_slot
 from tasks.clips.attempt import Driver
 from tasks.clips.caches import bound_caches
 from tasks.clips.circuit import Circuit
+from tasks.clips.delivery import Deliveries
 from tasks.clips.generate import Generator
 from tasks.clips.inputs import Inputs
 from tasks.clips.reports import LedgerReports
@@ -112,12 +113,13 @@ async def open_studio(
         await asyncio.to_thread(store.check)
         retries = next((count for count in (settings.retries, plan.retries) if count is not None), DEFAULT_RETRIES)
         circuit = Circuit()
+        deliveries = Deliveries(settings, store, observe)
         holder = f"{run_id}/{uuid.uuid4().hex[:8]}"
         generator = Generator(
             plan=plan,
             run_id=run_id,
             client=client,
-            driver=Driver(settings, client, poller, ledger, observe, circuit=circuit),
+            driver=Driver(settings, client, poller, ledger, observe, circuit=circuit, deliveries=deliveries),
             ledger=ledger,
             store=store,
             inputs=Inputs(client, facts, plan.clip_rate, settings.cache, settings.pictures),
@@ -129,6 +131,7 @@ async def open_studio(
             observer=observe,
             nsfw=settings.nsfw,
             approved_usd=terms.ask_above_usd,
+            deliveries=deliveries,
             circuit=circuit,
             holder=holder,
         )

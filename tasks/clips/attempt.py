@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks.clips.circuit import STOPPERS, Circuit
+from tasks.clips.delivery import Deliveries
 from tasks.clips.endings import state_after, state_of_verdict, write_end, write_success
 from tasks.clips.recall import ask_for_result, look, other_account, recorded_error, unknown_outcome
 from tasks.clips.reports import addressed
@@ -79,6 +80,7 @@ class Driver:
         observer: Is told of each step.
         pauses: How long to wait before trying again.
         circuit: Stops a run that only fails.
+        deliveries: Where the provider may put clips itself; None where all are downloaded.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Driver:
         observer: Observer,
         pauses: Pauses | None = None,
         circuit: Circuit | None = None,
+        deliveries: Deliveries | None = None,
     ) -> None:
         self._settings = settings
         self._client = client
@@ -98,6 +101,7 @@ class Driver:
         self._observe = observer
         self._pauses = pauses or Pauses()
         self._circuit = circuit or Circuit()
+        self._deliveries = deliveries
         self._errors: dict[str, ShotchainError] = {}
 
     async def drive(self, attempt: Attempt, order: Order) -> Attempt:
@@ -151,10 +155,12 @@ class Driver:
 
     async def _request(self, attempt: Attempt, order: Order) -> Mapping[str, Any]:
         try:
-            return addressed(await order.build(), attempt.task_uuid, self._settings)
+            built = await order.build()
         except STOPPERS as error:
             self._circuit.trip(error)  # an input could not be uploaded, and the next will not be either
             raise
+        endpoint = None if self._deliveries is None else await self._deliveries.address(attempt.task_uuid)
+        return addressed(built, attempt.task_uuid, self._settings, endpoint)
 
     async def _post(self, attempt: Attempt, order: Order, request: Mapping[str, Any]) -> Attempt:
         """Post a submitted attempt: the first post of it, or the one more that the grace rule allows.
@@ -358,6 +364,8 @@ class Driver:
         """Write down how an attempt ended, and keep the error with all that is known for whoever drives it."""
         error.shot = order.shot
         error.task_uuid = attempt.task_uuid
+        if self._deliveries is not None and self._deliveries.was_refused(attempt, error):
+            error.transient = True  # what is sent from now on asks for none
         moved = await write_end(self._ledger, attempt, state, error, at_post=at_post)
         if moved is None:
             return await self._reload(attempt)  # where another run ended it, the ledger says why

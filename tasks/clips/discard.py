@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from tasks.clips.inventory import Inventory, Loose
@@ -21,6 +22,7 @@ from tasks.clips.writing import in_ledger
 from tasks.errors import BadInput
 from tasks.ledger import LIVE, Attempt, RememberedPlan
 from tasks.ledger.ledger import Ledger
+from tasks.storage import StoredFile
 
 __all__ = ["Claims", "Discarded", "Item", "Rules", "Why", "claims_of", "discard", "judge", "read_claims"]
 
@@ -40,6 +42,7 @@ class Why(StrEnum):
     UNNAMED = "unnamed"  # in no remembered plan, and old enough
     STRAY = "stray"  # without a record, so it counts as no clip
     ASIDE = "aside"  # was damaged and kept for inspection
+    INCOMING = "incoming"  # put there by the provider for an attempt that needs it no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,15 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The content keys that somebody counts on: of attempts that are not over, and of remembered plans."""
+    """The content keys that somebody counts on: of attempts that are not over, and of remembered plans.
+
+    `tasks` are the taskUUIDs of attempts that are not over: what is delivered for them is still to be taken in.
+    """
 
     unfinished: frozenset[str] = frozenset()
     selected: frozenset[str] = frozenset()
     unselected: frozenset[str] = frozenset()
+    tasks: frozenset[str] = frozenset()
 
     def on(self, key: str) -> Why | None:
         """Who counts on this key; None where nobody does."""
@@ -72,8 +79,9 @@ class Claims:
 class Item:
     """One clip, or one file that is none, and whether it goes.
 
-    `names` are its files below `clips/`, in the order in which they go; a clip's record, which goes before them, is
-    in `record`. `cost_usd` is what its clip cost, so what making it again would cost. `since` is when it was stored.
+    `names` are its files below `clips/`, in the order in which they go; a clip's record, which goes before them, is in
+    `record`. Of what was delivered and not taken in, `task_uuid` is the attempt's. `cost_usd` is what its clip cost, so
+    what making it again would cost. `since` is when it was stored.
     """
 
     key: str
@@ -84,6 +92,7 @@ class Item:
     since: datetime | None
     record: ClipRecord | None = None
     attempt: Attempt | None = None
+    task_uuid: str | None = None
 
     @property
     def cost_usd(self) -> Decimal:
@@ -129,7 +138,9 @@ def read_claims(ledger: Ledger, *, forgetting: str | None = None) -> Claims:
         StorageUnreachable: The ledger does not answer.
     """
     plans = [plan for plan in ledger.remembered_plans() if plan.storyboard != forgetting]
-    return claims_of(plans, {attempt.content_key for attempt in ledger.attempts(states=LIVE)})
+    live = ledger.attempts(states=LIVE)
+    tasks = frozenset(attempt.task_uuid for attempt in live)
+    return replace(claims_of(plans, {attempt.content_key for attempt in live}), tasks=tasks)
 
 
 def claims_of(plans: Sequence[RememberedPlan], unfinished: set[str]) -> Claims:
@@ -154,7 +165,12 @@ def claims_of(plans: Sequence[RememberedPlan], unfinished: set[str]) -> Claims:
 
 
 def judge(
-    inventory: Inventory, claims: Claims, known: Mapping[str, Attempt], rules: Rules, now: datetime
+    inventory: Inventory,
+    claims: Claims,
+    known: Mapping[str, Attempt],
+    rules: Rules,
+    now: datetime,
+    by_task: Mapping[str, Attempt] = MappingProxyType({}),
 ) -> list[Item]:
     """Decide about everything that lies in a store.
 
@@ -164,6 +180,7 @@ def judge(
         known: The attempts of this ledger by content key.
         rules: What may go.
         now: The present moment.
+        by_task: The attempts of this ledger by taskUUID.
     """
     items = []
     for clip in inventory.clips:
@@ -188,7 +205,10 @@ def judge(
     for loose in inventory.aside:
         old = loose.since is not None and now - loose.since > rules.older_than
         items.append(_of_loose(loose.key, Why.ASIDE, [loose], loose.since, known, goes=old))
-    return items
+    return [
+        *items,
+        *(_of_incoming(uuid, file, claims, by_task, rules, now) for uuid, file in inventory.incoming.items()),
+    ]
 
 
 async def discard(store: ClipStore, ledger: Ledger, items: Sequence[Item], rules: Rules) -> Discarded:
@@ -231,9 +251,29 @@ def _verdict(key: str, claims: Claims, known: Mapping[str, Attempt], rules: Rule
     return Why.UNNAMED, True
 
 
+def _of_incoming(
+    task_uuid: str,
+    file: StoredFile,
+    claims: Claims,
+    by_task: Mapping[str, Attempt],
+    rules: Rules,
+    now: datetime,
+) -> Item:
+    """What was delivered: an attempt that is over has its clip by another way, or none, and needs it no more."""
+    attempt, since = by_task.get(task_uuid), file.changed_at
+    why, least = (Why.FOREIGN, rules.older_than) if attempt is None else (Why.INCOMING, _BEING_STORED)
+    goes = since is not None and now - since > least and (attempt is not None or rules.foreign)
+    if task_uuid in claims.tasks:
+        why, goes = Why.UNFINISHED, False
+    key = "" if attempt is None else attempt.content_key
+    return Item(key, why, goes, (file.name,), file.size_bytes, since, attempt=attempt, task_uuid=task_uuid)
+
+
 def _is_free(item: Item, claims: Claims, rules: Rules) -> bool:
     if item.why is Why.ASIDE:
         return True
+    if item.task_uuid is not None:
+        return item.task_uuid not in claims.tasks
     claim = claims.on(item.key)
     return claim is None or (claim is Why.UNSELECTED and rules.unselected)
 
@@ -244,7 +284,7 @@ async def _each(work: Any, store: ClipStore, items: Sequence[Item]) -> list[Any]
 
 def _take_record(store: ClipStore, item: Item) -> bool:
     """Take the record away; no where the clip is another one by now, or where a stray file has become one."""
-    if item.why is Why.ASIDE or not item.key:
+    if item.why is Why.ASIDE or item.task_uuid is not None or not item.key:
         return True
     if store.record(item.key) != item.record:
         return False

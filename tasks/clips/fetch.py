@@ -1,4 +1,4 @@
-"""Brings a paid clip into the store: downloaded, decoded to its end, kept under its content key.
+"""Brings a paid clip into the store: as it was delivered there, else downloaded, decoded to its end and kept.
 
 Nothing here can cost money. A download that fails asks for the file again, never for another clip.
 """
@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeAlias
 
 from tasks.clips.circuit import Circuit
+from tasks.clips.delivery import Deliveries, suffix_of
 from tasks.clips.recall import recorded_result
 from tasks.clips.record import ClipRecord
-from tasks.clips.store import Clip, ClipStore, Origin
+from tasks.clips.store import Clip, ClipStore, Kept, Origin, Stills, no_stills
 from tasks.clips.writing import in_ledger
 from tasks.errors import Charged, ClipDamaged, ClipLost, ProviderUnreachable, ResultGone, ShotchainError
 from tasks.ledger import Attempt, State
@@ -27,19 +28,12 @@ from tasks.runware.download import Download, download_result
 from tasks.runware.messages import VideoResult
 from tasks.runware.pauses import Pauses
 
-__all__ = ["AskAgain", "Fetcher", "Stills", "cost_of", "lost"]
+__all__ = ["AskAgain", "Fetcher", "cost_of", "lost"]
 
 AskAgain: TypeAlias = Callable[[Attempt], Awaitable[VideoResult | None]]
 """Asks the provider for the result of a paid attempt anew; None where it has it no more."""
-Stills: TypeAlias = Callable[[str], Mapping[int, Path]]
-"""Frames to be taken while a clip is decoded, given the clip's sha256: frame index -> PNG file."""
 
-_SUFFIXES = {".mp4", ".mov", ".webm"}
 _DOWNLOADS = 3
-
-
-def _no_stills(_: str) -> Mapping[int, Path]:
-    return {}
 
 
 class Fetcher:
@@ -52,6 +46,7 @@ class Fetcher:
         ledger: Is told of what is stored.
         scratch: Local folder for downloads under way.
         observer: Is told of each step.
+        deliveries: What may have come into the store by itself; None where all is downloaded.
         circuit: The run's; told of what failed and what worked.
         pauses: How long to wait before trying again.
     """
@@ -65,6 +60,7 @@ class Fetcher:
         ledger: Ledger,
         scratch: Path,
         observer: Observer,
+        deliveries: Deliveries | None = None,
         circuit: Circuit | None = None,
         pauses: Pauses | None = None,
     ) -> None:
@@ -74,6 +70,7 @@ class Fetcher:
         self._ledger = ledger
         self._scratch = scratch
         self._observe = observer
+        self._deliveries = deliveries
         self._circuit = circuit or Circuit()
         self._pauses = pauses or Pauses()
 
@@ -95,8 +92,8 @@ class Fetcher:
         key: str,
         shot: str,
         take: int,
-        stills: Stills = _no_stills,
-    ) -> Clip:
+        stills: Stills = no_stills,
+    ) -> Kept:
         """Bring the clip of a paid attempt into the store.
 
         Args:
@@ -114,14 +111,23 @@ class Fetcher:
             StorageUnreachable: It cannot be written.
             ShotchainError: The provider cannot be asked for a fresh address.
         """
+        delivered = await self._delivered(attempt, result, key)
+        if delivered is not None:
+            self._tell(Stage.STORED, shot, take, cost_usd=cost_of(attempt))
+            return delivered
         self._tell(Stage.DOWNLOADING, shot, take)
+        return await self._downloaded(attempt, result, key=key, shot=shot, take=take, stills=stills)
+
+    async def _downloaded(
+        self, attempt: Attempt, result: VideoResult, *, key: str, shot: str, take: int, stills: Stills
+    ) -> Clip:
         failure: ShotchainError | None = None
         elsewhere = False
         for turn in range(_DOWNLOADS):
             if turn:
                 await self._pauses.backoff(turn, first_s=1.0, most_s=8.0)
             try:
-                download = await self._download(result, key)
+                download = await self._download(attempt, result, key)
             except ProviderUnreachable as error:
                 # The address may be of a server that is no more, though the provider is.
                 fresh = None if elsewhere else await self._elsewhere(attempt, result)
@@ -160,7 +166,7 @@ class Fetcher:
             cost_usd=cost_usd,
         )
 
-    async def regain(self, record: ClipRecord, *, shot: str, take: int, stills: Stills = _no_stills) -> Clip:
+    async def regain(self, record: ClipRecord, *, shot: str, take: int, stills: Stills = no_stills) -> Kept:
         """Bring a clip back into the store of which nothing is left but its record, and no row in the ledger.
 
         Args:
@@ -180,6 +186,19 @@ class Fetcher:
         """Write down that the clip of a `succeeded` attempt is whole in the store; None where that was written."""
         return await in_ledger(self._ledger.move, attempt.task_uuid, State.STORED, expect={State.SUCCEEDED})
 
+    async def _delivered(self, attempt: Attempt, result: VideoResult, key: str) -> ClipRecord | None:
+        """Keep what the provider itself has put into the store; None where that is nothing."""
+        if self._deliveries is None:
+            return None
+        record = await self._deliveries.arrived(attempt, result, key, _origin(attempt, result))
+        if record is None:
+            return None
+        await self._deliveries.taken_in(attempt)
+        self._circuit.worked()
+        if attempt.state is not State.STORED:
+            await self.stored(attempt)
+        return record
+
     async def _fresh(self, attempt: Attempt) -> VideoResult:
         result = await self._ask_again(attempt)
         if result is None:
@@ -194,23 +213,16 @@ class Fetcher:
             return None  # that the download failed says more
         return fresh if fresh is not None and fresh.video_url != result.video_url else None
 
-    async def _download(self, result: VideoResult, key: str) -> Download:
-        suffix = PurePosixPath(result.video_url.partition("?")[0]).suffix.lower()
-        name = f"{key[:16]}-{uuid.uuid4().hex[:8]}{suffix if suffix in _SUFFIXES else '.mp4'}"
+    async def _download(self, attempt: Attempt, result: VideoResult, key: str) -> Download:
+        if not result.video_url:
+            raise ResultGone("the provider names no address of it")
+        name = f"{key[:16]}-{uuid.uuid4().hex[:8]}{suffix_of(result, attempt)}"
         return await download_result(self._client, result.video_url, self._scratch / name, pauses=self._pauses)
 
     async def _keep(
         self, attempt: Attempt, result: VideoResult, key: str, download: Download, facts: DecodedFacts
     ) -> Clip:
-        origin = Origin(
-            provider=attempt.provider,
-            model=attempt.model,
-            task_uuid=attempt.task_uuid,
-            video_uuid=result.video_uuid,
-            cost_usd=cost_of(attempt),
-            seed=result.seed,
-            nsfw=result.nsfw,
-        )
+        origin = _origin(attempt, result)
         clip = await self._store.put(key, download, facts, origin)
         self._circuit.worked()
         if attempt.state is not State.STORED:
@@ -219,6 +231,18 @@ class Fetcher:
 
     def _tell(self, stage: Stage, shot: str, take: int, *, cost_usd: Decimal | None = None, message: str = "") -> None:
         self._observe(Event(stage, shot, take, cost_usd=cost_usd, message=message))
+
+
+def _origin(attempt: Attempt, result: VideoResult) -> Origin:
+    return Origin(
+        provider=attempt.provider,
+        model=attempt.model,
+        task_uuid=attempt.task_uuid,
+        video_uuid=result.video_uuid,
+        cost_usd=cost_of(attempt),
+        seed=result.seed,
+        nsfw=result.nsfw,
+    )
 
 
 def lost(attempt: Attempt) -> ClipLost:

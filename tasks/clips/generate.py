@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from tasks.clips.attempt import Driver, Order
 from tasks.clips.circuit import Circuit
-from tasks.clips.fetch import Fetcher, Stills
+from tasks.clips.delivery import Deliveries
+from tasks.clips.fetch import Fetcher
 from tasks.clips.gate import past_limit, wanted_take
 from tasks.clips.inputs import Inputs
 from tasks.clips.recall import recorded_error
 from tasks.clips.setbacks import Setbacks
 from tasks.clips.slots import Slots
-from tasks.clips.store import Clip, ClipStore
+from tasks.clips.store import Clip, ClipStore, Kept, Stills
 from tasks.clips.wheel import Wheel
 from tasks.clips.writing import in_ledger
 from tasks.errors import (
@@ -49,9 +51,27 @@ class Taken:
 
     shot: str
     take: int
-    clip: Clip
+    kept: Kept
     reused: bool
     paid_usd: Decimal
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its clip is on this machine, and somebody has looked at it."""
+        return isinstance(self.kept, Clip)
+
+    @property
+    def clip(self) -> Clip:
+        """Its clip, of a take that is here.
+
+        Raises:
+            LookupError: It is not; see `Generator.bring`.
+        """
+        match self.kept:
+            case Clip() as clip:
+                return clip
+            case _:
+                raise LookupError(f"the clip of '{self.shot}', take {self.take}, was not brought here")
 
 
 class Generator:
@@ -75,6 +95,7 @@ class Generator:
         observer: Is told of each step.
         nsfw: Whether a clip that the provider flags is kept, or fails its shot.
         approved_usd: What the run may spend without asking, if that is what limits it.
+        deliveries: The ones that the driver has too.
         circuit: The one that the driver has too.
         pauses: How long to wait before trying again.
         holder: The name under which this process holds its lease; by default the run's.
@@ -97,6 +118,7 @@ class Generator:
         observer: Observer,
         nsfw: Nsfw = "keep",
         approved_usd: Decimal | None = None,
+        deliveries: Deliveries | None = None,
         circuit: Circuit | None = None,
         pauses: Pauses | None = None,
         holder: str | None = None,
@@ -123,6 +145,7 @@ class Generator:
             ledger=ledger,
             scratch=scratch,
             observer=observer,
+            deliveries=deliveries,
             circuit=circuit,
             pauses=self._pauses,
         )
@@ -133,7 +156,7 @@ class Generator:
         self._slots.expect(take.content_key for shot in plan.shots if not shot.depends_on for take in shot.takes)
 
     async def take(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
-        """Have one take.
+        """Have one take in the store. Where that is elsewhere, and the clip was delivered there, no byte comes here.
 
         Args:
             shot: As planned.
@@ -143,14 +166,36 @@ class Generator:
         Raises:
             ShotchainError: It could not be had; the error says whether money may have been spent.
         """
-        try:
-            async with self._making[take.content_key]:
-                return self._judged(await self._take(shot, take, clips))
-        except ShotchainError as error:
-            error.shot = error.shot or shot.id
-            raise
-        finally:
-            self._slots.waive(take.content_key)
+        async with self._alone(shot, take):
+            return self._judged(await self._take(shot, take, clips))
+
+    async def bring(self, taken: Taken, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
+        """Have a take on this machine, too, its clip looked at: to be called before its first frame is needed.
+
+        A clip that turns out to be none is had as one that was damaged on its way here is: again, and not bought.
+
+        Args:
+            taken: The take in the store.
+            shot: As planned.
+            take: Which of its takes.
+            clips: See `take`.
+
+        Raises:
+            ShotchainError: See `take`.
+        """
+        async with self._alone(shot, take):
+            while not taken.is_here:
+                clip = await self._store.find(take.content_key, self._stills(shot, take))
+                if clip is not None:
+                    return replace(taken, kept=clip)
+                self._tell(
+                    Stage.NOTE, shot, take, message="what lies in the store is not its whole clip; having it again"
+                )
+                again = self._judged(await self._take(shot, take, clips))
+                # It is billed already, unless it was paid for once more.
+                is_same = again.kept.origin.task_uuid == taken.kept.origin.task_uuid
+                taken = replace(taken, kept=again.kept) if is_same else again
+            return taken
 
     async def forgo(self, shot: PlannedShot) -> None:
         """Give back what this run has reserved for a shot that it will not make: another run may wait for that."""
@@ -180,7 +225,7 @@ class Generator:
             await self._give_back(key)
             raise known
         try:
-            found = await self._store.find(key) or await self._regain(shot, take)
+            found = await self._store.keeps(key) or await self._regain(shot, take)
             if found is None:
                 return await self._have(shot, take, clips)
         except ShotchainError as error:
@@ -189,7 +234,19 @@ class Generator:
             raise
         return await self._reuse(found, shot, take)
 
-    async def _reuse(self, found: Clip, shot: PlannedShot, take: PlannedTake) -> Taken:
+    @asynccontextmanager
+    async def _alone(self, shot: PlannedShot, take: PlannedTake) -> AsyncIterator[None]:
+        """Nobody else of this run makes a clip of the same key; an error says which shot it was for."""
+        try:
+            async with self._making[take.content_key]:
+                yield
+        except ShotchainError as error:
+            error.shot = error.shot or shot.id
+            raise
+        finally:
+            self._slots.waive(take.content_key)
+
+    async def _reuse(self, found: Kept, shot: PlannedShot, take: PlannedTake) -> Taken:
         """A take whose clip is in the store."""
         attempt = await in_ledger(self._ledger.attempt, found.origin.task_uuid)
         if attempt is not None and attempt.state is State.SUCCEEDED:
@@ -198,7 +255,7 @@ class Generator:
         self._tell(Stage.REUSED, shot, take)
         return self._taken(attempt, found, shot, take)
 
-    async def _regain(self, shot: PlannedShot, take: PlannedTake) -> Clip | None:
+    async def _regain(self, shot: PlannedShot, take: PlannedTake) -> Kept | None:
         """Bring back a clip that only the store remembers; None where the ledger knows more, or it may be paid anew."""
         key, provider = take.content_key, self._plan.provider
         record = await asyncio.to_thread(self._store.remembered, key)
@@ -208,14 +265,14 @@ class Generator:
         if live is not None and live.state is not State.RESERVED and live.charged is None:
             return None  # it was paid for anew already
         try:
-            clip = await self._fetcher.regain(record, shot=shot.id, take=take.number, stills=self._stills(shot, take))
+            kept = await self._fetcher.regain(record, shot=shot.id, take=take.number, stills=self._stills(shot, take))
         except (ClipLost, ClipDamaged) as error:
             if not self._rebuy_lost:
                 raise
             self._tell(Stage.RETRYING, shot, take, message=f"{error.message}; paying for it once more, as asked")
             return None
         await self._give_back(key)
-        return clip
+        return kept
 
     async def _have(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
         """Have a take that is not in the store: by an attempt of this run, or by that of another that lives."""
@@ -227,7 +284,7 @@ class Generator:
             if attempt.state is State.RESERVED and attempt.run_id != self._run_id:
                 attempt = await self._reserve(shot, take, replaces)  # its run is dead: the money is free again
                 continue
-            if attempt.state in PAID and (found := await self._store.find(take.content_key)):
+            if attempt.state in PAID and (found := await self._store.keeps(take.content_key)):
                 return await self._reuse(found, shot, take)
             try:
                 taken = await self._turn(attempt, order, shot, take)
@@ -307,31 +364,32 @@ class Generator:
         self._tell(Stage.WAITING, shot, take, message="another run is making it, or was until a moment ago")
 
     async def _fetch_paid(self, attempt: Attempt, shot: PlannedShot, take: PlannedTake) -> Taken:
-        """Have a clip that is paid for, from the address at hand or from a fresh one."""
+        """Have a clip that is paid for: delivered, from the address at hand or from a fresh one."""
         result = await self._fetcher.result_of(attempt)
         key, stills = take.content_key, self._stills(shot, take)
-        clip = await self._fetcher.fetch(attempt, result, key=key, shot=shot.id, take=take.number, stills=stills)
-        return self._taken(attempt, clip, shot, take)
+        kept = await self._fetcher.fetch(attempt, result, key=key, shot=shot.id, take=take.number, stills=stills)
+        return self._taken(attempt, kept, shot, take)
 
     def _judged(self, taken: Taken) -> Taken:
         """Let a take pass, unless the provider flagged it and the run was told not to show such clips."""
-        if taken.clip.origin.nsfw and self._nsfw == "fail":
+        if taken.kept.origin.nsfw and self._nsfw == "fail":
             raise ContentRefused(
                 "the provider flagged this clip as unsafe (NSFWContent)",
                 advice="It is paid for and kept. Change the prompt or the pictures, or show it with --nsfw keep.",
-                task_uuid=taken.clip.origin.task_uuid,
-                cost_usd=taken.clip.origin.cost_usd,
+                task_uuid=taken.kept.origin.task_uuid,
+                cost_usd=taken.kept.origin.cost_usd,
                 charged=Charged.YES,
             )
         return taken
 
-    def _taken(self, attempt: Attempt | None, clip: Clip, shot: PlannedShot, take: PlannedTake) -> Taken:
+    def _taken(self, attempt: Attempt | None, kept: Kept, shot: PlannedShot, take: PlannedTake) -> Taken:
         """A take as the run's bill has it: paid by the run in whose budget the ledger holds it, and once."""
-        ours = attempt is not None and attempt.run_id == self._run_id and clip.key not in self._billed
+        paid_by = kept.origin.task_uuid
+        ours = attempt is not None and attempt.run_id == self._run_id and paid_by not in self._billed
         if ours:
-            self._billed.add(clip.key)
-        paid_usd = clip.origin.cost_usd if ours else Decimal(0)
-        return Taken(shot.id, take.number, clip, reused=not ours, paid_usd=paid_usd)
+            self._billed.add(paid_by)
+        paid_usd = kept.origin.cost_usd if ours else Decimal(0)
+        return Taken(shot.id, take.number, kept, reused=not ours, paid_usd=paid_usd)
 
     async def _replace(
         self, attempt: Attempt, error: ClipLost | ClipDamaged, shot: PlannedShot, take: PlannedTake
@@ -344,7 +402,7 @@ class Generator:
         if held is None:
             return None
         try:
-            if held.state is not attempt.state or await self._store.find(take.content_key) is not None:
+            if held.state is not attempt.state or await self._store.keeps(take.content_key) is not None:
                 return None
             if held.state is not State.STORED:
                 facts: dict[str, Any] = {"expect": {held.state}, "error": error}

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tasks.clips.record import ClipRecord
 from tasks.storage import Location, StoredFile
 
-__all__ = ["Inventory", "Loose", "StoredClip", "take_inventory"]
+__all__ = ["INCOMING", "Inventory", "Loose", "StoredClip", "take_inventory"]
+
+INCOMING = "incoming"
+"""The folder into which the provider puts what it delivers, each file under the taskUUID of its attempt."""
 
 # Of remote stores every record is a round trip, so many are read at once.
 _READERS = 16
 _NAME = re.compile(r"(?P<key>[0-9a-f]{16,128})(?P<aside>\.damaged-\w+)?(?P<suffix>\.\w+)")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LEFTOVER = re.compile(r"\.[0-9a-f]{32}(\.\w+)?\.part")
 
 
@@ -52,13 +57,14 @@ class Inventory:
 
     `clips` have a record, `unreadable` are records that tell nothing, `strays` are clips' files without a record
     (one that is being stored looks so too) and what a broken write left, `aside` is what was damaged and kept for
-    inspection.
+    inspection, `incoming` is what the provider put there and nobody has taken in, by the taskUUID of its attempt.
     """
 
     clips: tuple[StoredClip, ...]
     unreadable: tuple[Loose, ...]
     strays: tuple[Loose, ...]
     aside: tuple[Loose, ...]
+    incoming: Mapping[str, StoredFile] = field(default_factory=dict)
 
 
 def take_inventory(folder: Location) -> Inventory:
@@ -69,12 +75,14 @@ def take_inventory(folder: Location) -> Inventory:
     """
     records: dict[str, StoredFile] = {}
     files: defaultdict[str, list[StoredFile]] = defaultdict(list)
-    strays, aside = list[Loose](), list[Loose]()
+    strays, aside, incoming = list[Loose](), list[Loose](), dict[str, StoredFile]()
     for file in folder.files():
         above, _, name = file.name.rpartition("/")
         named = _NAME.fullmatch(name)
         if named is None or above != named["key"][:2]:
-            if _LEFTOVER.fullmatch(name):
+            if above == INCOMING and _UUID.fullmatch(name):
+                incoming[name] = file
+            elif _LEFTOVER.fullmatch(name):
                 strays.append(Loose("", file, file.changed_at))
         elif named["aside"]:
             aside.append(Loose(named["key"], file, _moment(named["aside"]) or file.changed_at))
@@ -94,7 +102,7 @@ def take_inventory(folder: Location) -> Inventory:
             elif content is not None:  # else it went away meanwhile
                 unreadable.append(Loose(key, file, file.changed_at))
     strays += [Loose(key, file, file.changed_at) for key, loose in files.items() for file in loose]
-    return Inventory(tuple(clips), tuple(unreadable), tuple(strays), tuple(aside))
+    return Inventory(tuple(clips), tuple(unreadable), tuple(strays), tuple(aside), incoming)
 
 
 def _moment(aside: str) -> datetime | None:

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from tasks.errors import StorageUnreachable
 
-__all__ = ["Clip", "ClipRecord", "Origin", "sha256_of"]
+__all__ = ["Clip", "ClipFacts", "ClipRecord", "Kept", "Origin", "sha256_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,22 @@ class Origin:
     cost_usd: Decimal
     seed: int | None
     nsfw: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFacts:
+    """What came of looking at a clip's bytes. `frames`, `rate` and the size are as decoded, not as promised."""
+
+    sha256: str
+    frames: int
+    width: int
+    height: int
+    rate: Fraction
+    has_sound: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**{name: getattr(self, name) for name in self.__slots__}, "rate": str(self.rate)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +60,25 @@ class Clip:
     has_sound: bool
     origin: Origin
 
+    @property
+    def facts(self) -> ClipFacts:
+        """What came of looking at it."""
+        return ClipFacts(self.sha256, self.frames, self.width, self.height, self.rate, self.has_sound)
+
 
 @dataclass(frozen=True, slots=True)
 class ClipRecord:
-    """What stands beside a clip. `stored_at` is when it was written, in UTC."""
+    """What stands beside a clip. `stored_at` is when it came into the store, in UTC.
+
+    `facts` is None while nobody has looked at it: it was delivered into the store, and no byte of it was read here.
+    """
 
     key: str
     suffix: str
-    sha256: str
     size_bytes: int
-    frames: int
-    width: int
-    height: int
-    rate: Fraction
-    has_sound: bool
     origin: Origin
     stored_at: datetime
+    facts: ClipFacts | None
 
     @property
     def file_name(self) -> str:
@@ -84,15 +104,10 @@ class ClipRecord:
             return cls(
                 key=key,
                 suffix=str(told["suffix"]),
-                sha256=str(told["sha256"]),
                 size_bytes=int(told["size_bytes"]),
-                frames=int(told["frames"]),
-                width=int(told["width"]),
-                height=int(told["height"]),
-                rate=Fraction(told["rate"]),
-                has_sound=bool(told["has_sound"]),
                 origin=origin,
                 stored_at=_moment(str(told["stored_at"])),
+                facts=None if told["sha256"] is None else _facts(told),
             )
         except (ValueError, LookupError, TypeError, ArithmeticError):
             return None
@@ -102,13 +117,8 @@ class ClipRecord:
         told = {
             "key": self.key,
             "suffix": self.suffix,
-            "sha256": self.sha256,
             "size_bytes": self.size_bytes,
-            "frames": self.frames,
-            "width": self.width,
-            "height": self.height,
-            "rate": str(self.rate),
-            "has_sound": self.has_sound,
+            **({"sha256": None} if self.facts is None else self.facts.as_json()),
             "provider": self.origin.provider,
             "model": self.origin.model,
             "task_uuid": self.origin.task_uuid,
@@ -121,34 +131,57 @@ class ClipRecord:
         return json.dumps(told, indent=1)
 
     def fits(self, path: Path) -> bool:
-        """Whether a file is this clip, whole."""
+        """Whether a file is this clip, whole: of one that nobody has looked at, whether it is as long."""
         try:
-            return path.stat().st_size == self.size_bytes and sha256_of(path) == self.sha256
+            as_long = path.stat().st_size == self.size_bytes
+            return as_long and (self.facts is None or sha256_of(path) == self.facts.sha256)
         except FileNotFoundError:
             return False
         except OSError as error:
             raise StorageUnreachable(f"{path} cannot be read: {error.strerror or error}") from error
 
     def clip(self, path: Path) -> Clip:
-        """The clip that it describes, at a local path."""
+        """The clip that it describes, at a local path.
+
+        Raises:
+            LookupError: Nobody has looked at it.
+        """
+        if self.facts is None:
+            raise LookupError(self.key)
+        facts = self.facts
         return Clip(
             key=self.key,
             path=path,
-            sha256=self.sha256,
+            sha256=facts.sha256,
             size_bytes=self.size_bytes,
-            frames=self.frames,
-            width=self.width,
-            height=self.height,
-            rate=self.rate,
-            has_sound=self.has_sound,
+            frames=facts.frames,
+            width=facts.width,
+            height=facts.height,
+            rate=facts.rate,
+            has_sound=facts.has_sound,
             origin=self.origin,
         )
+
+
+Kept: TypeAlias = Clip | ClipRecord
+"""A clip in the store: whole and on this machine, or by its record alone, no byte of it read."""
 
 
 def sha256_of(path: Path) -> str:
     """The sha256 (hex) of a local file, streamed. Blocks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _facts(told: Any) -> ClipFacts:
+    return ClipFacts(
+        sha256=str(told["sha256"]),
+        frames=int(told["frames"]),
+        width=int(told["width"]),
+        height=int(told["height"]),
+        rate=Fraction(told["rate"]),
+        has_sound=bool(told["has_sound"]),
+    )
 
 
 def _moment(text: str) -> datetime:

@@ -6,7 +6,7 @@ Each attempt is asked about once, all of them in one request, and goes on from i
     submitted   asked about; not known when its grace time is over: unknown
     accepted    asked about, and waited for if there is time
     unknown     asked about once more
-    succeeded   downloaded into the store under its content key, whether or not a plan still wants it
+    succeeded   taken in where it was delivered, else downloaded into the store, whether or not a plan still wants it
 
 What a living run drives is left to it. Nothing is bought here: the inputs of a request are not at hand, so that the
 one more post after a lost reply, which the grace rule allows, is left to the next run of the storyboard.
@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from tasks.clips.delivery import Deliveries
 from tasks.clips.endings import AT_PROVIDER, state_of_verdict, write_end, write_success
 from tasks.clips.fetch import Fetcher
 from tasks.clips.recall import (
@@ -144,6 +145,7 @@ class _Recovery:
             ledger=ledger,
             scratch=scratch,
             observer=observer,
+            deliveries=Deliveries(settings, store, observer, pauses),
             pauses=pauses,
         )
 
@@ -296,7 +298,7 @@ class _Recovery:
     async def _bring(self, attempt: Attempt) -> None:
         """Have the clip of a paid attempt in the store."""
         async with self._fetching:
-            if await self._store.find(attempt.content_key) is not None:
+            if await self._store.keeps(attempt.content_key) is not None:
                 await self._fetcher.stored(attempt)
                 return
             result = await self._fetcher.result_of(attempt)

@@ -1,4 +1,4 @@
-"""What the provider reports of its own accord: where it is told to, and how the ledger's copy of it is read."""
+"""What the provider sends of its own accord: where it is told to, and how the ledger's copy of reports is read."""
 
 from __future__ import annotations
 
@@ -16,12 +16,22 @@ __all__ = ["LedgerReports", "addressed"]
 _OK: Final = 200
 
 
-def addressed(request: Mapping[str, Any], task_uuid: str, settings: Settings) -> dict[str, Any]:
+def addressed(
+    request: Mapping[str, Any], task_uuid: str, settings: Settings, upload_endpoint: str | None = None
+) -> dict[str, Any]:
     """A request under its task's UUID, and with the address at which to report it, where somebody listens.
 
     The emulator inside has nobody to report to.
+
+    Args:
+        request: As planned, its inputs filled in.
+        task_uuid: The attempt's.
+        settings: Who listens, and to whom.
+        upload_endpoint: Where the clip is to be put, if anywhere.
     """
     named = {**request, "taskUUID": task_uuid}
+    if upload_endpoint is not None:
+        named["uploadEndpoint"] = upload_endpoint
     webhook = settings.webhook
     if webhook is not None and settings.identity != "emulator":
         named["webhookURL"] = address_of(webhook.url, webhook.secret, task_uuid)

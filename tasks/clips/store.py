@@ -2,22 +2,37 @@
 
 clips/ab/abcdef….mp4     the provider's file, byte for byte
 clips/ab/abcdef….json    what is known of it; written last, so a clip with a record is whole
+clips/incoming/UUID      what the provider itself put here for the attempt of that taskUUID; see `deliver`
+
+A clip that was delivered has a record that knows its length alone, until somebody reads it for the first time.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
-from tasks.clips.inventory import Inventory, take_inventory
-from tasks.clips.record import Clip, ClipRecord, Origin
+from tasks.clips.inventory import INCOMING, Inventory, take_inventory
+from tasks.clips.record import Clip, ClipFacts, ClipRecord, Kept, Origin, sha256_of
+from tasks.errors import ClipDamaged
 from tasks.media.files import mark_used
-from tasks.media.frames import DecodedFacts
+from tasks.media.frames import DecodedFacts, decode_whole
 from tasks.runware.download import Download
 from tasks.storage import Location, locate
 
-__all__ = ["Clip", "ClipStore", "Origin"]
+__all__ = ["Clip", "ClipStore", "Kept", "Origin", "Stills", "no_stills"]
+
+Stills: TypeAlias = Callable[[str], Mapping[int, Path]]
+"""Frames to be taken while a clip is decoded, given the clip's sha256: frame index -> PNG file."""
+
+
+def no_stills(_: str) -> Mapping[int, Path]:
+    """None."""
+    return {}
 
 
 class ClipStore:
@@ -37,15 +52,31 @@ class ClipStore:
         self.root.child("clips/clip").check_writable()
         locate(str(self._cache / "clips" / "clip")).check_writable()
 
-    async def find(self, key: str) -> Clip | None:
-        """The clip of this key, if it is whole: of the recorded length and sha256.
+    async def find(self, key: str, stills: Stills = no_stills) -> Clip | None:
+        """The clip of this key, on this machine, if it is whole: of the recorded length and sha256.
 
-        A file that is not what its record says is moved aside, for inspection, and counts as absent.
+        One that was delivered and never looked at is decoded to its end, and what it is goes into its record. A file
+        that is not what its record says, or that cannot be decoded, is moved aside, for inspection, and counts as
+        absent.
+
+        Args:
+            key: The content key.
+            stills: Frames to take of a clip that is looked at for the first time.
 
         Raises:
             StorageUnreachable: The storage does not answer.
         """
-        return await asyncio.to_thread(self._find, key)
+        return await asyncio.to_thread(self._find, key, stills)
+
+    async def keeps(self, key: str) -> Kept | None:
+        """The clip of this key, if it is in the store, without moving it: one that lies elsewhere by its record.
+
+        Raises:
+            StorageUnreachable: The storage does not answer.
+        """
+        if self.root.local is not None:
+            return await self.find(key)
+        return await asyncio.to_thread(self._in_place, key)
 
     async def has(self, keys: set[str]) -> set[str]:
         """Which of `keys` have a clip of the recorded length; for a plan, without reading the clips."""
@@ -61,6 +92,29 @@ class ClipStore:
             StorageUnreachable: It cannot be written; the clip stays the provider's.
         """
         return await asyncio.to_thread(self._put, key, download, facts, origin)
+
+    async def deliver(self, task_uuid: str, key: str, suffix: str, origin: Origin) -> ClipRecord | None:
+        """Keep what the provider put here for an attempt, unread; None where it has put nothing.
+
+        The storage itself copies it to its place. What was put stays until `drop_incoming`, so that a crash at any
+        moment leaves the clip, and leaves it to be found.
+
+        Raises:
+            StorageUnreachable: The storage does not answer, or refuses.
+        """
+        return await asyncio.to_thread(self._deliver, task_uuid, key, suffix, origin)
+
+    async def drop_incoming(self, task_uuid: str) -> None:
+        """Delete what the provider put here for an attempt.
+
+        Raises:
+            StorageUnreachable: It cannot be deleted.
+        """
+        await asyncio.to_thread(self.incoming(task_uuid).remove)
+
+    def incoming(self, task_uuid: str) -> Location:
+        """Where the provider may put the clip of an attempt; nobody else's clip ever comes there."""
+        return self.file(f"{INCOMING}/{task_uuid}")
 
     async def set_aside(self, key: str, file: Path) -> str:
         """Keep a damaged file of this key for inspection and say where."""
@@ -158,10 +212,14 @@ class ClipStore:
         return self.root.child(f"clips/{key[:2]}/{key}{suffix}")
 
     def _is_there(self, key: str) -> bool:
-        record = self.record(key)
-        return record is not None and self._place(key, record.suffix).size() == record.size_bytes
+        return self._in_place(key) is not None
 
-    def _find(self, key: str) -> Clip | None:
+    def _in_place(self, key: str) -> ClipRecord | None:
+        record = self.record(key)
+        is_there = record is not None and self._place(key, record.suffix).size() == record.size_bytes
+        return record if is_there else None
+
+    def _find(self, key: str, stills: Stills) -> Clip | None:
         # Looked at twice before it is called damaged: another run may be storing it anew, or a copy of it came badly.
         for is_last in (False, True):
             record = self.record(key)
@@ -171,15 +229,29 @@ class ClipStore:
             if place.size() is None:
                 return None
             path = place.local or self._copy(place, key, record)
-            if record.fits(path):
-                return record.clip(path)
+            if record.fits(path) and (looked_at := self._looked_at(record, path, stills)) is not None:
+                return looked_at.clip(path)
             if is_last:
                 place.rename(self._place(key, f".damaged-{_now()}{record.suffix}").name)
         return None
 
+    def _looked_at(self, record: ClipRecord, path: Path, stills: Stills) -> ClipRecord | None:
+        """The record with what is in the clip; None where that cannot be decoded."""
+        if record.facts is not None:
+            return record
+        sha256 = sha256_of(path)
+        try:
+            decoded = decode_whole(path, stills(sha256))
+        except ClipDamaged:
+            return None
+        known = replace(record, facts=_facts(sha256, decoded))
+        self.write_record(known)
+        return known
+
     def _copy(self, place: Location, key: str, record: ClipRecord) -> Path:
         path = self._cached(key, record.suffix)
-        if record.fits(path):
+        # Of one that nobody has looked at, a copy may be any that is as long.
+        if record.facts is not None and record.fits(path):
             mark_used(path)
         else:
             place.fetch(path)
@@ -190,19 +262,8 @@ class ClipStore:
 
     def _put(self, key: str, download: Download, facts: DecodedFacts, origin: Origin) -> Clip:
         suffix = download.path.suffix
-        record = ClipRecord(
-            key=key,
-            suffix=suffix,
-            sha256=download.sha256,
-            size_bytes=download.size_bytes,
-            frames=facts.frames,
-            width=facts.width,
-            height=facts.height,
-            rate=facts.rate,
-            has_sound=facts.has_sound,
-            origin=origin,
-            stored_at=datetime.now(UTC),
-        )
+        facts_of_it = _facts(download.sha256, facts)
+        record = ClipRecord(key, suffix, download.size_bytes, origin, datetime.now(UTC), facts_of_it)
         place = self._place(key, suffix)
         place.put(download.path)
         path = place.local
@@ -211,6 +272,22 @@ class ClipStore:
             locate(str(path)).put(download.path)
         self.write_record(record)
         return record.clip(path)
+
+    def _deliver(self, task_uuid: str, key: str, suffix: str, origin: Origin) -> ClipRecord | None:
+        incoming, place = self.incoming(task_uuid), self._place(key, suffix)
+        if not incoming.size():
+            return None
+        incoming.copy_to(place)
+        size_bytes = place.size()  # of what was copied: the provider may put it again at any time
+        if not size_bytes:
+            return None
+        record = ClipRecord(key, suffix, size_bytes, origin, datetime.now(UTC), facts=None)
+        self.write_record(record)
+        return record
+
+
+def _facts(sha256: str, decoded: DecodedFacts) -> ClipFacts:
+    return ClipFacts(sha256, decoded.frames, decoded.width, decoded.height, decoded.rate, decoded.has_sound)
 
 
 def _now() -> str:

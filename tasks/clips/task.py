@@ -15,7 +15,7 @@ from tasks.handed import Handed
 from tasks.ledger.ledger import Ledger
 from tasks.plan.model import Plan, PlannedShot, PlannedTake
 
-__all__ = ["generate", "reserve"]
+__all__ = ["bring", "generate", "reserve"]
 
 
 @task(name="reserve", task_run_name="reserve", cache_policy=NO_CACHE)
@@ -43,3 +43,16 @@ async def generate(
     del reserved
     clips = {needed: taken.value.clip for needed, taken in upstream.items()}
     return Handed(await generator.take(shot.value, take.value, clips))
+
+
+@task(name="bring", task_run_name="{shot.value.id} · take {take.value.number} · bring", cache_policy=NO_CACHE)
+async def bring(
+    generator: Generator,
+    taken: Handed[Taken],
+    shot: Handed[PlannedShot],
+    take: Handed[PlannedTake],
+    upstream: Mapping[str, Handed[Taken]],
+) -> Handed[Taken]:
+    """See `Generator.bring`: of a clip that was delivered, this is its first byte here."""
+    clips = {needed: its.value.clip for needed, its in upstream.items()}
+    return Handed(await generator.bring(taken.value, shot.value, take.value, clips))

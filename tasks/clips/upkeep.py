@@ -25,7 +25,7 @@ _AT_ONCE = 2
 
 
 class Flaw(StrEnum):
-    """What is wrong with what lies in the store; the last two are no flaw of a clip that counts."""
+    """What is wrong with what lies in the store; the last three are no flaw of a clip that counts."""
 
     MISSING = "missing"  # a record without its file
     LENGTH = "length"  # not as many bytes as recorded
@@ -33,13 +33,14 @@ class Flaw(StrEnum):
     UNDECODABLE = "undecodable"
     FRAMES = "frames"  # it decodes, to another number of frames than recorded
     UNREADABLE = "unreadable record"
+    INCOMING = "not taken in"  # the provider put it there; a run or a recovery takes it in, or gc deletes it
     STRAY = "no record"  # counts as absent; or it is being stored now
     ASIDE = "kept aside"  # was damaged, and moved out of the way
 
     @property
     def is_damage(self) -> bool:
         """Whether a clip that was paid for is not whole."""
-        return self not in {Flaw.STRAY, Flaw.ASIDE}
+        return self not in {Flaw.INCOMING, Flaw.STRAY, Flaw.ASIDE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,12 @@ async def verify(
         (Flaw.ASIDE, inventory.aside, "was damaged, and is kept for inspection"),
     ):
         findings += [Finding(flaw, item.key, store.file(item.file.name).shown, message) for item in loosened]
+    tasks = {attempt.task_uuid: attempt for attempt in known.values()}
+    for uuid_of_task, file in inventory.incoming.items():
+        its = tasks.get(uuid_of_task)
+        key, message = "" if its is None else its.content_key, "was delivered, and nobody has taken it in"
+        place = store.file(file.name).shown
+        findings.append(Finding(Flaw.INCOMING, key, place, message, task_uuid=uuid_of_task))
     return Verified(
         clips=len(inventory.clips),
         size_bytes=sum(clip.record.size_bytes for clip in inventory.clips),
@@ -180,6 +187,8 @@ def _flaw(store: ClipStore, key: str, scratch: Path, *, quick: bool) -> tuple[Cl
         return record, Flaw.MISSING, "its file is not there"
     if size != record.size_bytes:
         return record, Flaw.LENGTH, f"it has {size} bytes, not {record.size_bytes}"
+    if record.facts is None and quick:
+        return None  # its length is all that is known of it
     if place.local is not None:
         found = _flaw_of_file(place.local, record, quick=quick)
     else:
@@ -194,7 +203,8 @@ def _flaw(store: ClipStore, key: str, scratch: Path, *, quick: bool) -> tuple[Cl
 
 def _flaw_of_file(path: Path, record: ClipRecord, *, quick: bool) -> tuple[Flaw, str] | None:
     try:
-        if sha256_of(path) != record.sha256:
+        known = record.facts
+        if known is not None and sha256_of(path) != known.sha256:
             return Flaw.CONTENT, "its bytes are not those that were stored"
         if quick:
             return None
@@ -203,8 +213,8 @@ def _flaw_of_file(path: Path, record: ClipRecord, *, quick: bool) -> tuple[Flaw,
         return Flaw.UNDECODABLE, error.message
     except OSError as error:
         raise StorageUnreachable(f"{path} cannot be read: {error.strerror or error}") from error
-    if facts.frames != record.frames:
-        return Flaw.FRAMES, f"it has {facts.frames} frames, not {record.frames}"
+    if known is not None and facts.frames != known.frames:
+        return Flaw.FRAMES, f"it has {facts.frames} frames, not {known.frames}"
     return None
 
 

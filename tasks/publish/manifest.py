@@ -174,23 +174,24 @@ def _take(take: PlannedTake, taken: Taken | None, attempts: Sequence[Attempt]) -
     }
     if taken is None:
         return told
-    clip = taken.clip
+    kept, facts = taken.kept, taken.kept.facts
     return {
         **told,
         "reused": taken.reused,
-        "cost_usd": usd(clip.origin.cost_usd),
+        "cost_usd": usd(kept.origin.cost_usd),
         "paid_usd": usd(taken.paid_usd),
-        "taskUUID": clip.origin.task_uuid,
-        "videoUUID": clip.origin.video_uuid,
-        "seed": clip.origin.seed,
-        "nsfw": clip.origin.nsfw,
-        "sha256": clip.sha256,
-        "size_bytes": clip.size_bytes,
-        "frames": clip.frames,
-        "width": clip.width,
-        "height": clip.height,
-        "fps": number(clip.rate),
-        "has_sound": clip.has_sound,
+        "taskUUID": kept.origin.task_uuid,
+        "videoUUID": kept.origin.video_uuid,
+        "seed": kept.origin.seed,
+        "nsfw": kept.origin.nsfw,
+        # Of a clip that was delivered, and that nobody has read, only its length is known.
+        "size_bytes": kept.size_bytes,
+        "sha256": None if facts is None else facts.sha256,
+        "frames": None if facts is None else facts.frames,
+        "width": None if facts is None else facts.width,
+        "height": None if facts is None else facts.height,
+        "fps": None if facts is None else number(facts.rate),
+        "has_sound": None if facts is None else facts.has_sound,
     }
 
 

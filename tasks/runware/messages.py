@@ -20,7 +20,7 @@ __all__ = ["Reply", "VideoResult", "asked_s", "money", "named_task", "parse_repl
 
 @dataclass(frozen=True, slots=True)
 class VideoResult:
-    """One finished video. `raw` is the item as received."""
+    """One finished video. `raw` is the item as received; `video_url` is empty where it was only put to an endpoint."""
 
     task_uuid: str
     video_uuid: str
@@ -31,8 +31,12 @@ class VideoResult:
     raw: Mapping[str, Any]
 
     def as_json(self) -> dict[str, Any]:
-        """The item JSON-ready: a `Decimal` is kept as the text that came, so that not even a record rounds."""
-        jsonable: dict[str, Any] = json.loads(json.dumps(dict(self.raw), default=str))
+        """The item JSON-ready: a `Decimal` is kept as the text that came, so that not even a record rounds.
+
+        Should it repeat where the video was to be put, that is left out: it is a secret of ours.
+        """
+        told = {name: value for name, value in self.raw.items() if name != "uploadEndpoint"}
+        jsonable: dict[str, Any] = json.loads(json.dumps(told, default=str))
         return jsonable
 
 
@@ -124,8 +128,10 @@ def _objects(value: Any) -> Iterable[Mapping[str, Any]]:
 
 
 def _result(item: Mapping[str, Any]) -> VideoResult | None:
-    url, video_uuid = item.get("videoURL"), item.get("videoUUID")
-    if not isinstance(url, str) or not url or str(item.get("status") or "success").lower() != "success":
+    told, video_uuid = item.get("videoURL"), item.get("videoUUID")
+    url = told if isinstance(told, str) else ""
+    # One that was put to an endpoint may have no address. It is a result if it has a name all the same.
+    if not (url or video_uuid) or str(item.get("status") or "success").lower() != "success":
         return None
     seed = item.get("seed")
     return VideoResult(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tasks.clips.discard import Claims, Discarded, Item, Rules, Why, claims_of, discard, judge, read_claims
 from tasks.clips.inventory import Inventory, Loose, StoredClip
-from tasks.clips.record import ClipRecord, Origin
+from tasks.clips.record import ClipFacts, ClipRecord, Origin
 from tasks.clips.store import ClipStore
 from tasks.clips.upkeep import attempts_by_key
 from tasks.errors import BadInput, StorageUnreachable
@@ -171,9 +171,8 @@ def remembered_plan(shots: list[tuple[int, list[str]]]) -> RememberedPlan:
 def stored(name: str, days: int) -> StoredClip:
     key = key_of(name)
     origin = Origin("runware", "kling", "task", "video", Decimal("0.42"), 7, nsfw=False)
-    record = ClipRecord(
-        key, ".mp4", "0" * 64, 7, 121, 1280, 720, Fraction(24), False, origin, NOW - timedelta(days=days)
-    )
+    facts = ClipFacts("0" * 64, 121, 1280, 720, Fraction(24), has_sound=False)
+    record = ClipRecord(key, ".mp4", 7, origin, NOW - timedelta(days=days), facts)
     return StoredClip(record, StoredFile(record.file_name, 7, NOW))
 
 

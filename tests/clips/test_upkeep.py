@@ -134,7 +134,9 @@ def rewrite_record(shelf: Shelf, key: str, content: bytes) -> None:
     assert record is not None
     write(shelf, key, content)
     sha256 = hashlib.sha256(content).hexdigest()
-    shelf.store.write_record(replace(record, sha256=sha256, size_bytes=len(content)))
+    assert record.facts is not None
+    facts = replace(record.facts, sha256=sha256)
+    shelf.store.write_record(replace(record, facts=facts, size_bytes=len(content)))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"key": "another"}'])
