@@ -23,6 +23,8 @@ KEY = "rw-5ecret/key+0123"
         ("https://host/v.mp4?X-Amz-Signature=abc&a=1", "https://host/v.mp4?X-Amz-Signature=***&a=1"),
         ("https://host/v?sig=abc%2F&sv=2020", "https://host/v?sig=***&sv=2020"),
         ("https://host/v?X-Amz-Security-Token=abc", "https://host/v?X-Amz-Security-Token=***"),
+        ("https://host/v?a=1\\u0026X-Amz-Signature=abc", "https://host/v?a=1\\u0026X-Amz-Signature=***"),
+        ("https://host/v?a=1&amp;X-Goog-Signature=abc", "https://host/v?a=1&amp;X-Goog-Signature=***"),
         ("https://host/v?apikey=abc 'next'", "https://host/v?apikey=*** 'next'"),
         ("postgresql+psycopg://ann:pa55@db:5432/films", "postgresql+psycopg://ann:***@db:5432/films"),
         ("sftp://ann:p@ss@host/films", "sftp://ann:***@host/films"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.errors import KeyRefused, SettingsError
 from tasks.redaction import fingerprint
-from tasks.settings import OFFICIAL_BASE_URL, parse_usd, resolve_settings
+from tasks.settings import OFFICIAL_BASE_URL, is_here, parse_usd, resolve_settings
 
 KEY = "rw-5ecret-key"
 
@@ -29,6 +29,38 @@ def test_what_an_empty_budget_does_is_said_by_the_flag_then_by_the_environment(
 def test_no_other_answer_to_an_empty_budget_is_accepted() -> None:
     with pytest.raises(SettingsError, match="on-empty 'borrow'"):
         resolve({"SHOTCHAIN_ON_EMPTY": "borrow"})
+
+
+@pytest.mark.parametrize(
+    ("said", "is_asked"), [(None, False), ("", False), ("off", False), ("on", True), (" ON ", True)]
+)
+def test_deliveries_are_asked_for_only_if_that_is_said(said: str | None, is_asked: bool) -> None:
+    settings = resolve({} if said is None else {"SHOTCHAIN_DIRECT_DELIVERY": said, "SHOTCHAIN_DELIVERY_GRACE_S": "7"})
+    assert (settings.direct_delivery, settings.delivery_grace_s) == (is_asked, 20.0 if said is None else 7.0)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{"SHOTCHAIN_DIRECT_DELIVERY": "auto"}, {"SHOTCHAIN_DELIVERY_GRACE_S": "-1"}],
+    ids=lambda it: next(iter(it)),
+)
+def test_what_is_no_answer_about_deliveries_is_refused(environ: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="SHOTCHAIN_D"):
+        resolve(environ)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_so"),
+    [
+        ("http://127.0.0.1:9000/films/a?b=c", True),
+        ("http://[::1]:9000/films", True),
+        ("http://LOCALHOST/films", True),
+        ("https://films.s3.amazonaws.com/a", False),
+        ("https://127.0.0.1.example.com/a", False),
+    ],
+)
+def test_an_address_of_this_machine_is_told(address: str, is_so: bool) -> None:
+    assert is_here(address) is is_so
 
 
 def resolve(environ: dict[str, str] | None = None, **flags: Any) -> Any:

@@ -85,6 +85,15 @@ def test_a_file_can_be_renamed_and_one_that_is_gone_need_not_be(folder: Location
     assert listed(folder) == ["other.mp4"]
 
 
+def test_a_file_can_be_copied_where_it_lies(folder: Location, source: Path) -> None:
+    folder.child("incoming/one").put(source)
+    folder.child("incoming/one").copy_to(folder.child("two.mp4"))
+    assert folder.child("two.mp4").read_bytes() == folder.child("incoming/one").read_bytes() == b"content"
+    with pytest.raises(StorageUnreachable):
+        folder.child("nothing").copy_to(folder.child("three.mp4"))
+    assert folder.child("three.mp4").size() is None
+
+
 def test_a_folder_is_no_file(folder: Location, source: Path) -> None:
     folder.child("inside/film.mp4").put(source)
     assert folder.child("inside").size() is None

@@ -21,7 +21,7 @@ from tasks.progress import Event, Observer, Stage
 from tasks.runware.messages import VideoResult
 from tasks.runware.pauses import Pauses
 from tasks.settings import Settings, is_here
-from tasks.signing import can_sign, upload_address
+from tasks.presigned import can_sign, upload_address
 
 __all__ = ["Deliveries", "suffix_of"]
 

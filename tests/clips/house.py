@@ -15,6 +15,7 @@ import httpx
 
 from tasks.clips.attempt import Driver, Order
 from tasks.clips.circuit import Circuit
+from tasks.clips.delivery import Deliveries
 from tasks.clips.gate import open_gate, wanted_take
 from tasks.clips.generate import Generator, Taken
 from tasks.clips.inputs import Inputs
@@ -69,6 +70,7 @@ class Run:
     ledger: Ledger
     store: ClipStore
     client: RunwareClient
+    poller: Poller
     driver: Driver
     generator: Generator
 
@@ -79,7 +81,11 @@ class Run:
 
         async def one(shot_id: str) -> list[Taken]:
             shot = self.plan.shot(shot_id)
-            clips = {need: (await made[need])[self.plan.shot(need).select - 1].clip for need in shot.depends_on}
+            clips = {}
+            for need in shot.depends_on:
+                its = self.plan.shot(need)
+                taken = (await made[need])[its.select - 1]
+                clips[need] = (await self.generator.bring(taken, its, its.selected, {})).clip
             return [await self.generator.take(shot, take, clips) for take in shot.takes]
 
         for shot in self.plan.shots:
@@ -97,6 +103,11 @@ class Run:
     async def first(self) -> Taken:
         """Make the first take of the first shot."""
         return await self.generator.take(self.plan.shots[0], self.plan.shots[0].takes[0], {})
+
+    async def brought(self) -> Taken:
+        """Make the first take of the first shot, and bring it here."""
+        shot = self.plan.shots[0]
+        return await self.generator.bring(await self.first(), shot, shot.takes[0], {})
 
     def reserve(self) -> Attempt:
         """Reserve the first shot's take without doing anything about it."""
@@ -132,11 +143,10 @@ class House:
 
     def settings(self, **options: Any) -> Settings:
         key = options.pop("key", KEY)
-        facts: dict[str, Any] = {"grace_s": 0.05, "deadline_s": 5.0, **options}
+        facts: dict[str, Any] = {"grace_s": 0.05, "deadline_s": 5.0, "base_url": "https://api.test/v1", **options}
         return Settings(
             provider="runware",
             identity=self.plan.provider,
-            base_url="https://api.test/v1",
             api_key=key,
             account=fingerprint(key),
             work=self.work,
@@ -163,14 +173,15 @@ class House:
         **options: Any,
     ) -> AsyncIterator[Run]:
         """Open a run as the flows do, and close it as they do."""
-        settings = self.settings(**options)
+        settings = self.settings(base_url=base_url, **options)
         plan = plan or self.plan
         with open_ledger(settings.ledger) as ledger:
             async with RunwareClient(base_url, settings.api_key, transport=transport) as client:
                 poller = Poller(client, pauses=PAUSES, say=self.note)
                 circuit = Circuit()
-                driver = Driver(settings, client, poller, ledger, self.events.append, PAUSES, circuit)
                 store = ClipStore(settings.work, settings.cache)
+                deliveries = Deliveries(settings, store, self.events.append, PAUSES)
+                driver = Driver(settings, client, poller, ledger, self.events.append, PAUSES, circuit, deliveries)
                 generator = Generator(
                     plan=plan,
                     run_id=run_id,
@@ -184,6 +195,7 @@ class House:
                     retries=retries,
                     rebuy_lost=rebuy_lost,
                     observer=self.events.append,
+                    deliveries=deliveries,
                     circuit=circuit,
                     nsfw=settings.nsfw,
                     pauses=PAUSES,
@@ -198,7 +210,7 @@ class House:
                 )
                 try:
                     with Heartbeat(ledger, holder or run_id, settings.lease_s, say=self.note, run_id=run_id):
-                        yield Run(run_id, plan, ledger, store, client, driver, generator)
+                        yield Run(run_id, plan, ledger, store, client, poller, driver, generator)
                 finally:
                     await poller.close()
                     ledger.end_run(run_id, "over", holder=holder)

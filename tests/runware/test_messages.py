@@ -46,6 +46,15 @@ def test_a_result_is_found_whatever_stands_beside_it(body: Any) -> None:
     assert read(body).results_of("two") == []
 
 
+def test_a_video_that_was_only_put_somewhere_is_a_result_without_an_address() -> None:
+    item = {name: value for name, value in DONE.items() if name != "videoURL"}
+    (result,) = read({"data": [{**item, "uploadEndpoint": "https://s3/x?X-Amz-Signature=abc"}]}).results_of("one")
+    assert (result.video_uuid, result.video_url) == ("v", "")
+    # Where it was put is a secret of whoever asked.
+    assert "uploadEndpoint" not in result.as_json()
+    assert read({"data": [{**item, "status": "processing"}]}).results_of("one") == []
+
+
 @pytest.mark.parametrize(
     "item",
     [{"status": "processing"}, {"status": "queued"}, {"status": "newWord"}, {}, {"videoURL": ""}, {"videoURL": 7}],

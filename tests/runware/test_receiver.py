@@ -76,6 +76,13 @@ async def test_a_report_is_kept_as_it_came(outside: httpx.AsyncClient, kept: Kep
     assert kept.reports == [(TASK, body)]
 
 
+async def test_where_its_clip_was_put_is_not_kept(outside: httpx.AsyncClient, kept: Kept) -> None:
+    endpoint = {"uploadEndpoint": "https://s3.test/films/x?X-Amz-Signature=abc"}
+    for body in ({**REPORT, **endpoint}, {"data": [{**REPORT, **endpoint}]}):
+        assert (await outside.post(address(), json=body)).status_code == 204
+    assert [json.loads(report) for _, report in kept.reports] == [REPORT, REPORT]
+
+
 async def test_a_mark_at_the_beginning_is_no_part_of_it(outside: httpx.AsyncClient, kept: Kept) -> None:
     answer = await outside.post(address(), content=b"\xef\xbb\xbf" + json.dumps(REPORT).encode())
 
