@@ -118,8 +118,7 @@ class Deliveries:
         if "uploadEndpoint" not in (error.parameter or "") and error.code != "uploadFailed":
             return False
         self._addressed.discard(attempt.task_uuid)
-        if self._is_asked:
-            self._give_up(error)
+        self._give_up(error)
         return True
 
     def _left_s(self, attempt: Attempt) -> float:
@@ -140,6 +139,8 @@ class Deliveries:
             raise SettingsError("the emulator inside sends nothing anywhere else than to this machine")
 
     def _give_up(self, error: ShotchainError) -> None:
+        if not self._is_asked:
+            return  # it was told, for another attempt
         self._is_asked = False
         self._observe(Event(Stage.NOTE, message=f"clips are downloaded, not delivered: {error.message}"))
 
