@@ -17,11 +17,11 @@ from tasks.clips.record import ClipRecord, Origin
 from tasks.clips.store import ClipStore
 from tasks.errors import ProviderError, SettingsError, ShotchainError, StorageUnreachable
 from tasks.ledger import Attempt
+from tasks.presigned import can_sign, upload_address
 from tasks.progress import Event, Observer, Stage
 from tasks.runware.messages import VideoResult
 from tasks.runware.pauses import Pauses
 from tasks.settings import Settings, is_here
-from tasks.presigned import can_sign, upload_address
 
 __all__ = ["Deliveries", "suffix_of"]
 

@@ -27,8 +27,9 @@ def deliver_and_bring(job: Job) -> None:
 
     async def work() -> None:
         house = House(job.folder, make_plan(PROMPT), job.folder / "ledger.db", work=job.work)
-        facts = {"direct_delivery": True, "lease_s": 1.0, "deadline_s": 30.0}
-        async with house.run(None, base_url=job.base_url, **facts) as run:
+        async with house.run(
+            None, base_url=job.base_url, direct_delivery=True, lease_s=1.0, deadline_s=30.0, grace_s=5.0
+        ) as run:
             await run.brought()
 
     asyncio.run(work())

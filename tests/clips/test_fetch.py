@@ -40,7 +40,9 @@ class Fetching:
             return {index: self.house.folder / "frames" / f"{sha256}-{index}.png" for index in frames}
 
         result = await self.fetcher.result_of(attempt)
-        return await self.fetcher.fetch(attempt, result, key="f" * 64, shot="a", take=2, stills=stills)
+        clip = await self.fetcher.fetch(attempt, result, key="f" * 64, shot="a", take=2, stills=stills)
+        assert isinstance(clip, Clip)
+        return clip
 
 
 @pytest.fixture

@@ -311,7 +311,7 @@ def test_final_cut_7_counts_a_clip_of_no_known_rate_in_the_films_frames(tmp_path
 
 def test_takes_that_are_not_shown_keep_no_format_away(tmp_path: Path) -> None:
     film = made(board(Shot(id="a", prompt=PROMPT, takes=2)))
-    film.takes[1] = replace(film.takes[1], clip=replace(film.takes[1].clip, rate=Fraction(16)))
+    film.takes[1] = replace(film.takes[1], kept=replace(film.takes[1].clip, rate=Fraction(16)))
 
     assert write_timelines(film.edit(), tmp_path).warnings == ()
 
