@@ -17,7 +17,8 @@ from rich.text import Text
 
 from tasks.errors import ShotchainError
 from tasks.plan.estimate import Estimate, ShotEstimate
-from tasks.plan.model import Plan, PlannedShot, number, usd
+from tasks.plan.lengths import seconds_of
+from tasks.plan.model import Plan, PlannedCard, PlannedScene, number, usd
 from tasks.plan.savings import Savings
 from tasks.progress import Event, Observer, Stage
 
@@ -226,10 +227,17 @@ def print_plan(console: Console, plan: Plan, reused: set[str] | frozenset[str], 
     more = [] if told is None else ["worst"] if told.schedule is None else ["worst", "there after"]
     for name in ("seconds", "made", "frames", "price", *more):
         table.add_column(name, justify="right")
-    for index, shot in enumerate(plan.shots):
+    estimates = iter(() if told is None else told.shots)
+    for shot in plan.scenes:
+        if isinstance(shot, PlannedCard):
+            seconds = number(seconds_of(shot.frames, plan.rate))
+            table.add_row(
+                shot.id, "card", _joined(shot), "", f"{seconds}", "", str(shot.frames), "free", *[""] * len(more)
+            )
+            continue
         new = sum(take.content_key not in reused for take in shot.takes)
         takes = f"{new} × " if new > 1 else ""
-        cells = () if told is None else _worst_and_time(told.shots[index])
+        cells = () if told is None else _worst_and_time(next(estimates))
         table.add_row(
             shot.id,
             shot.mode.replace("_", " "),
@@ -261,9 +269,10 @@ def print_plan(console: Console, plan: Plan, reused: set[str] | frozenset[str], 
         )
 
 
-def _joined(shot: PlannedShot) -> str:
-    """How a shot joins the one before; a transition with its frames."""
-    return str(shot.boundary) if shot.transition is None else f"{shot.transition.kind} {shot.transition.frames}"
+def _joined(shot: PlannedScene) -> str:
+    """How a shot or card joins what is before; a transition with its frames."""
+    boundary = "cut" if isinstance(shot, PlannedCard) else str(shot.boundary)
+    return boundary if shot.transition is None else f"{shot.transition.kind} {shot.transition.frames}"
 
 
 def _worst_and_time(shot: ShotEstimate) -> tuple[str, str]:

@@ -15,11 +15,12 @@ from tasks.clips.generate import Taken
 from tasks.errors import Incomplete, NeedFailed, OutcomeUnknown, ShotchainError
 from tasks.handed import Handed
 from tasks.ledger import Totals
-from tasks.plan.model import Plan, PlannedShot, usd
+from tasks.plan.model import Plan, PlannedCard, PlannedScene, PlannedShot, usd
 from tasks.sequence.blend import Blended
 from tasks.sequence.conform import Conformed
-from tasks.sequence.cuts import cut_of, differences, slate_cut
+from tasks.sequence.cuts import card_cut, cut_of, differences, slate_cut
 from tasks.sequence.scenes import Scene, scenes_of
+from tasks.sequence.shots import Drawn
 from tasks.sequence.timeline import Cut
 
 __all__ = ["Made"]
@@ -29,8 +30,8 @@ __all__ = ["Made"]
 class Made:
     """What was made so far, by shot and take, and what failed; under no shot's name what concerns the whole film.
 
-    `blends` has the dissolve into a shot, under its name; `slates` what stands in place of a shot that is missing;
-    `stills` a picture of what the film shows for each.
+    `blends` has the dissolve into a shot, under its name; `cards` the cards that are drawn, `slates` what stands in
+    place of a shot that is missing; `stills` a picture of what the film shows for each.
     """
 
     plan: Plan
@@ -38,6 +39,7 @@ class Made:
     taken: dict[tuple[str, int], Handed[Taken]] = field(default_factory=dict)
     parts: dict[str, Handed[Conformed]] = field(default_factory=dict)
     blends: dict[str, Handed[Blended]] = field(default_factory=dict)
+    cards: dict[str, Handed[Drawn]] = field(default_factory=dict)
     slates: dict[str, Path] = field(default_factory=dict)
     stills: dict[str, Image] = field(default_factory=dict)
     failures: dict[str, ShotchainError] = field(default_factory=dict)
@@ -47,15 +49,20 @@ class Made:
         """The take that the film shows."""
         return self.taken[shot.id, shot.select].value
 
-    def cut(self, shot: PlannedShot) -> Cut:
-        """What the film shows for a shot: frames of its selected take, or its slate; `KeyError` if it has neither."""
+    def cut(self, shot: PlannedScene) -> Cut:
+        """What the film shows for a shot or card: frames of its selected take, its slate, or the card as it is drawn.
+
+        `KeyError` if there is none of these.
+        """
+        if isinstance(shot, PlannedCard):
+            return card_cut(self.plan, shot, self.cards[shot.id].value.clip)
         if shot.id in self.slates:
             return slate_cut(self.plan, shot, self.slates[shot.id])
         return cut_of(self.plan, shot, self.selected(shot).clip)
 
     def scenes(self) -> list[Scene]:
-        """The film, shot by shot; `KeyError` if a part of it is not made."""
-        return scenes_of((self.cut(shot), self.parts[shot.id].value) for shot in self.plan.shots)
+        """The film, scene by scene; `KeyError` if a part of it is not made."""
+        return scenes_of((self.cut(scene), self.parts[scene.id].value) for scene in self.plan.scenes)
 
     def takes(self) -> list[Taken]:
         """All takes that there are, in the order of the film."""
@@ -67,6 +74,10 @@ class Made:
         if self.is_conforming:
             return [shot for shot in self.plan.shots if shot.id in self.parts and shot.id not in self.slates]
         return [shot for shot in self.plan.shots if (shot.id, shot.select) in self.taken]
+
+    def drawn(self) -> list[PlannedCard]:
+        """The cards that are there."""
+        return [card for card in self.plan.cards if card.id in self.parts]
 
     def missing(self) -> list[PlannedShot]:
         """The others."""

@@ -108,7 +108,7 @@ async def render(
         seam: How clips are joined: conform encodes all to one layout, lossless copies them, auto copies where that is
             safe.
         burn_captions: Draw captions into the pictures, too.
-        caption_font: File of the font for that, for letters that the built-in one lacks.
+        caption_font: File of the font for that and for cards, for letters that the built-in one lacks.
         timeline: Publish timelines for editors (OTIO, Final Cut, Premiere, EDL), too, with the clips that they show.
         sign: Sign films with content credentials (C2PA): auto where a certificate is configured, required, or off; by
             default SHOTCHAIN_SIGN, else auto.

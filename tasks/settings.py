@@ -79,8 +79,8 @@ class Finish:
 
     `seam` is how they are joined: all encoded to one layout (`conform`), copied but for the few frames at each seam
     (`lossless`), or copied where that is safe (`auto`). `burn_captions` draws captions into the pictures, in the font
-    of the file `caption_font` if that is given. With `timeline`, timelines for editors go beside the film, and the
-    clips that they refer to.
+    of the file `caption_font` if that is given, as cards are. With `timeline`, timelines for editors go beside the
+    film, and the clips that they refer to.
     """
 
     seam: Seam = "conform"
@@ -209,7 +209,7 @@ def resolve_settings(
         on_empty: What a run does whose money runs out midway: `fail`, or `pause` and ask for a raise.
         seam: How clips are joined: `conform`, `lossless` or `auto`; see `Finish`.
         burn_captions: Whether captions are drawn into the pictures.
-        caption_font: File of the font for that; None for the built-in one.
+        caption_font: File of the font for that and for cards; None for the built-in one.
         timeline: Whether timelines for editors, and clips, are published, too.
         sign: Whether films are signed: `auto`, `required` or `off`; see `Signing`.
         needs_key: Whether anything will be sent; planning needs no key.

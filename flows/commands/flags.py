@@ -59,7 +59,7 @@ class FinishFlags:
     ] = "conform"
     burn_captions: Annotated[bool, Parameter(negative="", help="Draw captions into the pictures, too.")] = False
     caption_font: Annotated[
-        str | None, Parameter(help="File of the font for that, for letters that the built-in one lacks.")
+        str | None, Parameter(help="File of the font for that and for cards, for letters that the built-in one lacks.")
     ] = None
 
     timeline: Annotated[

@@ -49,7 +49,7 @@ async def prepare(storyboard: str, settings: Settings, *, text: str | None = Non
     board = read_storyboard(storyboard, text=text)
     facts = await inspect_inputs(board, settings.cache, formats=input_formats())
     planned = build_plan(board, facts, settings.identity)
-    if settings.finish != DEFAULT_FINISH:
+    if settings.finish != DEFAULT_FINISH or planned.cards:
         from tasks.sequence.shots import check_finish  # it brings all that draws and decodes along
 
         check_finish(planned, settings.finish)

@@ -18,7 +18,7 @@ from flows.page.tables import bill_of, progress_of, shots_of
 from flows.page.words import line_of, plain
 from flows.page.writer import Careful, Log, careful_artifacts, run_log
 from tasks.errors import MediaError
-from tasks.plan.model import Plan, PlannedShot
+from tasks.plan.model import Plan, PlannedScene
 from tasks.progress import Event, Observer, Stage
 from tasks.publish.targets import Targets
 
@@ -86,8 +86,8 @@ class RunPage:
         self._made: Made | None = None
         self._published: tuple[Mapping[str, Any], Targets] | None = None
         self._shown: tuple[str, float] | None = None
-        self._layout = layout_for(len(plan.shots))
-        self._places = {shot.id: place for place, shot in enumerate(plan.shots)}
+        self._layout = layout_for(len(plan.scenes))
+        self._places = {scene.id: place for place, scene in enumerate(plan.scenes)}
         self._pictures: dict[str, tuple[str, ...]] = {}
         self._woken = asyncio.Event()
         self._closing = asyncio.Event()
@@ -173,7 +173,7 @@ class RunPage:
             async with asyncio.timeout(_PICTURES_S):
                 await self._take_pictures(artifacts, is_closing=True)
         if self._pictures:
-            ids = [shot.id for shot in self._plan.shots]
+            ids = [scene.id for scene in self._plan.scenes]
             sheet = sheet_of(self._plan.title, ids, self._pictures, self._layout)
             says = f"**{plain(self._plan.title)}**: how each shot begins and ends"
             await artifacts.markdown("shotchain-contact-sheet", says, sheet)
@@ -187,7 +187,8 @@ class RunPage:
     async def _take_pictures(self, artifacts: Careful, *, is_closing: bool = False) -> None:
         if self._made is None:
             return
-        for shot in self._made.whole():
+        shots: list[PlannedScene] = [*self._made.whole(), *self._made.drawn()]
+        for shot in shots:
             if shot.id in self._pictures or self._places[shot.id] not in self._layout.shots:
                 continue
             if shot.id not in self._made.parts and not self._made.selected(shot).is_here:
@@ -207,7 +208,7 @@ class RunPage:
                 artifacts.note(f"the pictures of '{shot.id}': {error}")
 
 
-def _video_of(made: Made, shot: PlannedShot) -> Path:
-    """The shot as the film shows it; where no film is made, its selected clip."""
-    part = made.parts.get(shot.id)
-    return made.selected(shot).clip.path if part is None else part.value.picture
+def _video_of(made: Made, scene: PlannedScene) -> Path:
+    """The shot or card as the film shows it; where no film is made, the shot's selected clip."""
+    part = made.parts.get(scene.id)
+    return made.cut(scene).clip if part is None else part.value.picture

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from flows.outcome import Made
 from flows.page.words import plain
 from flows.page.writer import Rows
 from tasks.errors import Charged, NeedFailed, ShotchainError
-from tasks.plan.model import Plan, PlannedShot, number, usd
+from tasks.plan.lengths import seconds_of
+from tasks.plan.model import Plan, PlannedCard, PlannedShot, number, usd
 from tasks.redaction import redact
 
 __all__ = ["bill_of", "graph_of", "plan_of", "progress_of", "shots_of"]
@@ -28,7 +30,10 @@ def plan_of(plan: Plan, reused: Collection[str]) -> tuple[str, Rows]:
     """
     counted = set(reused)
     rows: list[dict[str, str | int]] = []
-    for shot in plan.shots:
+    for shot in plan.scenes:
+        if isinstance(shot, PlannedCard):
+            rows.append(_card_row(shot, plan.rate))
+            continue
         known = sum(take.content_key in reused for take in shot.takes)
         new = {take.content_key for take in shot.takes} - counted
         counted |= new  # takes of one key are one clip, and paid for once
@@ -52,6 +57,20 @@ def plan_of(plan: Plan, reused: Collection[str]) -> tuple[str, Rows]:
         f"{number(plan.duration_s)} s, at most ${usd(plan.to_pay_usd(reused))}"
     )
     return said, rows
+
+
+def _card_row(card: PlannedCard, rate: Fraction) -> dict[str, str | int]:
+    return {
+        "shot": card.id,
+        "mode": "card",
+        "boundary": "cut",
+        "waits for": "–",
+        "seconds": str(number(seconds_of(card.frames, rate))),
+        "generated": "–",
+        "frames": card.frames,
+        "takes": 0,
+        "price": "free",
+    }
 
 
 def graph_of(plan: Plan, drawing: str) -> str:

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from flows.outcome import Made
 from flows.page import page_of_run
+from flows.production.cards import drawn_card
 from flows.production.studio import Studio
 from tasks.errors import MediaError, ShotchainError
 from tasks.handed import Handed
@@ -66,6 +68,8 @@ async def publish(
     joined: _Joined | None = None
     if placeholder or not made.missing():
         try:
+            for card in made.plan.cards:
+                await drawn_card(studio, made, card)
             await _fill_with_slates(studio, made)
             joined = await _join(studio, made, targets, laid)
         except ShotchainError as error:
@@ -89,7 +93,7 @@ async def _fill_with_slates(studio: Studio, made: Made) -> None:
     """Put a slate in the place of every shot that is missing, and make the dissolves that it is part of."""
     plan, finish = Handed(made.plan), Handed(studio.settings.finish)
     folder, missing = studio.scratch / "slates", {shot.id for shot in made.missing()}
-    for before, shot in zip(made.plan.shots, made.plan.shots[1:], strict=False):
+    for before, shot in pairwise(made.plan.scenes):
         if {before.id, shot.id} & missing:
             made.blends.pop(shot.id, None)  # a clip that came and could not be conformed is in no dissolve either
     for shot in made.missing():
@@ -98,7 +102,7 @@ async def _fill_with_slates(studio: Studio, made: Made) -> None:
         made.slates[shot.id] = slate.clip
         made.parts[shot.id] = Handed(slate.part)
         made.stills[shot.id] = await finish_in_thread(still_of, made.plan, made.cut(shot), slate.part)
-    for before, shot in zip(made.plan.shots, made.plan.shots[1:], strict=False):
+    for before, shot in pairwise(made.plan.scenes):
         if shot.overlap and shot.id not in made.blends:
             cuts = Handed(made.cut(before)), Handed(made.cut(shot))
             made.blends[shot.id] = await blend_shots(plan, Handed(shot), *cuts, [], finish, folder)
@@ -108,8 +112,8 @@ async def _join(studio: Studio, made: Made, targets: Targets, laid: Handed[dict[
     """Make the film, and at the same time the stills beside it."""
     studio.observe(Event(Stage.JOINING))
     plan = Handed(made.plan)
-    cuts: Handed[Sequence[Cut]] = Handed([made.cut(shot) for shot in made.plan.shots])
-    parts = [made.parts[shot.id] for shot in made.plan.shots]
+    cuts: Handed[Sequence[Cut]] = Handed([made.cut(scene) for scene in made.plan.scenes])
+    parts = [made.parts[scene.id] for scene in made.plan.scenes]
     taking = asyncio.ensure_future(take_stills(plan, cuts, parts, Handed(made.stills), studio.scratch))
     try:
         sound: Handed[Soundtrack | None] = Handed(None)
@@ -169,6 +173,8 @@ async def _publish(
         takes=made.takes(),
         totals=totals,
         cuts={shot.id: made.cut(shot) for shot in made.whole()},
+        cards={} if joined is None else {card.id: made.cut(card) for card in plan.cards},
+        begins={} if joined is None else {scene.cut.shot: scene.begin for scene in made.scenes()},
         attempts=attempts,
         film=None if joined is None else joined.facts.value,
         film_name=targets.film.name,

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 
 from flows.outcome import Made
 from flows.page import page_of_run
+from flows.production.cards import drawn_card
 from flows.production.studio import Studio
 from tasks.clips.gate import Reserved, lacks_money
 from tasks.clips.generate import Taken
@@ -19,9 +21,10 @@ from tasks.clips.task import bring, generate
 from tasks.errors import MediaError, NeedFailed, ShotchainError
 from tasks.handed import Handed
 from tasks.media.thread import finish_in_thread
-from tasks.plan.model import Plan, PlannedShot, PlannedTake
+from tasks.plan.model import Plan, PlannedCard, PlannedScene, PlannedShot, PlannedTake
 from tasks.progress import Event, Stage
 from tasks.sequence.assemble import prepare_seam
+from tasks.sequence.shots import Drawn
 from tasks.sequence.stills import still_of
 from tasks.sequence.task import blend_shots, conform_shot
 
@@ -61,6 +64,7 @@ async def make_shots(
     for shot in plan.shots:
         if (shot.id, shot.select) in made.taken:
             selected[shot.id].set_result(made.taken[shot.id, shot.select])
+    drawn: dict[str, asyncio.Future[Handed[Drawn]]] = {card.id: loop.create_future() for card in plan.cards}
 
     needed = {need for shot in plan.shots for need in shot.depends_on}
 
@@ -116,12 +120,27 @@ async def make_shots(
                 made.stills[shot.id] = await finish_in_thread(still_of, plan, cut, part)
             studio.observe(Event(Stage.CONFORMED, shot.id))
 
-    async def one_blend(before: PlannedShot, shot: PlannedShot) -> None:
-        """The frames in which two shots dissolve, as soon as there are both."""
+    async def one_card(card: PlannedCard) -> None:
+        """A card, while the provider is at work. What fails here fails when the film is joined, and is told then."""
+        if not is_conforming:
+            return
+        try:
+            drawn[card.id].set_result(await drawn_card(studio, made, card))
+        except Exception as error:
+            drawn[card.id].set_exception(ShotchainError(f"the {card.id} could not be drawn: {error}"))
+            drawn[card.id].exception()  # nobody may be waiting for it
+            if not isinstance(error, ShotchainError):
+                raise
+
+    def there(scene: PlannedScene) -> asyncio.Future[Handed[Taken]] | asyncio.Future[Handed[Drawn]]:
+        return drawn[scene.id] if isinstance(scene, PlannedCard) else selected[scene.id]
+
+    async def one_blend(before: PlannedScene, shot: PlannedScene) -> None:
+        """The frames in which two scenes dissolve, as soon as there are both."""
         if not shot.overlap or not is_conforming or shot.id in made.blends:
             return
         try:
-            takes = [await asyncio.shield(selected[it.id]) for it in (before, shot)]
+            takes: list[Handed[Taken] | Handed[Drawn]] = [await asyncio.shield(there(it)) for it in (before, shot)]
             earlier, later = made.cut(before), made.cut(shot)
         except ShotchainError:
             return  # the shot that is missing, or too short, says why
@@ -173,7 +192,8 @@ async def make_shots(
 
     behind = [*plan.shots[1:], None]
     work = [guarded(shot) for shot in plan.shots]
-    work += [one_blend(before, shot) for before, shot in zip(plan.shots, plan.shots[1:], strict=False)]
+    work += [one_card(card) for card in plan.cards]
+    work += [one_blend(before, scene) for before, scene in pairwise(plan.scenes)]
     work += [one_seam(shot, after) for shot, after in zip(plan.shots, behind, strict=True)]
     await _settled([asyncio.ensure_future(it) for it in work])
     return made

@@ -29,7 +29,7 @@ from tasks.ledger import open_ledger
 from tasks.ledger.heartbeat import Heartbeat
 from tasks.ledger.ledger import Ledger
 from tasks.plan.estimate import DEFAULT_RETRIES
-from tasks.plan.model import Plan
+from tasks.plan.model import Plan, PlannedCard
 from tasks.progress import Event, Observer, Stage
 from tasks.settings import Settings
 from tasks.storyboard.inputs import InputFacts
@@ -70,6 +70,10 @@ class Studio:
         sounds = [sound for sound in (plan.music, *(shot.narration for shot in plan.shots)) if sound is not None]
         found = ((sound.media.uri, self.facts[sound.media.uri].local) for sound in sounds)
         return {uri: path for uri, path in found if path is not None}
+
+    def picture(self, card: PlannedCard) -> Path | None:
+        """Where the bytes of a card's picture can be read; None where it has none."""
+        return None if card.picture is None else self.facts[card.picture.uri].local
 
     @property
     def film(self) -> Path:

@@ -27,6 +27,7 @@ from tasks.plan.model import (
     ClipFrame,
     Input,
     Plan,
+    PlannedCard,
     PlannedShot,
     PlannedSound,
     PlannedTake,
@@ -39,10 +40,10 @@ from tasks.plan.request import build_request
 from tasks.plan.shapes import misfits
 from tasks.plan.transitions import PlannedTransition, check_room, plan_transitions
 from tasks.plan.unread import unread
-from tasks.rounding import milliseconds
+from tasks.rounding import milliseconds, round_half_up
 from tasks.storyboard.cycles import find_cycles
 from tasks.storyboard.inputs import InputFacts
-from tasks.storyboard.model import ClipOf, FrameOf, MediaFile, Picture, Shot, Storyboard, Video
+from tasks.storyboard.model import Card, ClipOf, FrameOf, MediaFile, Picture, Shot, Storyboard, Video
 
 __all__ = ["build_plan"]
 
@@ -119,10 +120,14 @@ class _Planner:
         for item in in_order:
             if is_settled(board, item, spec):
                 self._measure(item)
-        transitions, mistakes = plan_transitions(board, [item.seam for item in joined], self.film_rate)
+        seams = {item.shot.id for item in joined if item.seam}
+        transitions, mistakes = plan_transitions(board, seams, self.film_rate)
         self.problems += mistakes
         self._stop_at_problems()
-        self.problems += check_room(board, [self._frames(item) for item in joined], transitions, self.film_rate)
+        cards = [card for card in (board.title_card, board.end_card) if card is not None]
+        frames = {item.shot.id: self._frames(item) for item in joined}
+        frames |= {card.id: self._card_frames(card) for card in cards}
+        self.problems += check_room(board, frames, transitions, self.film_rate)
         self._stop_at_problems()
         for item in in_order:
             self._key(self.measured[item.shot.id])
@@ -138,8 +143,8 @@ class _Planner:
             clip_rate=spec.frames.rate,
             retries=board.retries,
             shots=tuple(
-                self._planned(self.measured[item.shot.id], depends_on[item.shot.id], transition)
-                for item, transition in zip(joined, transitions, strict=True)
+                self._planned(self.measured[item.shot.id], depends_on[item.shot.id], transitions[item.shot.id])
+                for item in joined
             ),
             critical_path_s=max(priority.values()) * spec.assumed_wait_s,
             priority=priority,
@@ -147,6 +152,8 @@ class _Planner:
             unpinned=tuple(dict.fromkeys(unread(self._used(joined), self.facts))),
             music=self._music(),
             loudness_lufs=board.loudness_lufs,
+            title_card=self._card(board.title_card, transitions),
+            end_card=self._card(board.end_card, transitions),
         )
 
     def _check_cycles(self, depends_on: graph.Graph) -> None:
@@ -357,6 +364,24 @@ class _Planner:
             caption=shot.caption,
         )
 
+    def _card_frames(self, card: Card) -> int:
+        return max(1, round_half_up(Fraction(card.duration_s) * self.film_rate))
+
+    def _card(self, card: Card | None, transitions: Mapping[str, PlannedTransition | None]) -> PlannedCard | None:
+        if card is None:
+            return None
+        facts = self._facts_of(card.picture) if card.picture else None
+        return PlannedCard(
+            id=card.id,
+            text=card.text,
+            background=card.background,
+            picture=card.picture,
+            sha256=facts.sha256 if facts else None,
+            frames=self._card_frames(card),
+            transition=transitions[card.id],
+            line=card.lines.get("text", card.lines.get("")),
+        )
+
     def _music(self) -> PlannedSound | None:
         music = self.storyboard.music
         return None if music is None else self._sound(music.file, music.gain_db, music.fade_out_s)
@@ -385,6 +410,8 @@ class _Planner:
         """Every input and sound of the film, with the shot that uses it."""
         if self.storyboard.music is not None:
             yield None, self.storyboard.music.file
+        for card in (self.storyboard.title_card, self.storyboard.end_card):
+            yield None, card.picture if card else None
         for item in joined:
             yield from ((item.shot.id, part.source) for part in self.measured[item.shot.id].inputs)
             yield item.shot.id, item.shot.narration

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import accumulate
@@ -20,6 +20,8 @@ __all__ = [
     "ClipFrame",
     "Input",
     "Plan",
+    "PlannedCard",
+    "PlannedScene",
     "PlannedShot",
     "PlannedSound",
     "PlannedTake",
@@ -153,8 +155,56 @@ class PlannedShot:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedCard:
+    """A picture with words that the film shows for `frames` frames; it is drawn here, and costs nothing.
+
+    Behind the lines of `text` is a colour (`background`, `#rrggbb`), or the picture `picture`, whose bytes have the
+    hash `sha256` (`None` where they could not be read). `line` is where the storyboard spells the words.
+    """
+
+    id: str
+    text: tuple[str, ...]
+    background: str
+    picture: MediaFile | None
+    sha256: str | None
+    frames: int
+    transition: PlannedTransition | None = None
+    line: int | None = field(default=None, compare=False)
+
+    # What a shot may have, too, where the two are alike.
+    seam = False
+    fit = Fit.FIT
+    gain_db = Decimal(0)
+    narration = None
+    caption = None
+
+    @property
+    def overlap(self) -> int:
+        """How many frames of the film it shows together with the shot before."""
+        return self.transition.overlap if self.transition else 0
+
+    def as_dict(self, begin: int, rate: Fraction) -> dict[str, Any]:
+        """JSON-ready fields; `begin` is the frame of the film at which it begins."""
+        return {
+            "id": self.id,
+            "text": list(self.text),
+            "background": None if self.picture else self.background,
+            "picture": shown_uri(self.picture.uri) if self.picture else None,
+            "sha256": self.sha256,
+            "duration_s": number(seconds_of(self.frames, rate)),
+            "frames": self.frames,
+            "begin_frame": begin,
+            "transition": self.transition.as_dict() if self.transition else None,
+        }
+
+
+PlannedScene: TypeAlias = PlannedShot | PlannedCard
+"""What a film shows one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole plan, shots in the order of the film.
+    """The whole plan, shots in the order of the film. What it shows, with its cards, are its `scenes`.
 
     `width` and `height` are the film's in pixels, `rate` its frames a second; `clip_rate` is the model's declared
     rate, at which `clip_frames` and `last_kept` count. `retries` is what the storyboard says of them, `None` where it
@@ -178,6 +228,19 @@ class Plan:
     unpinned: tuple[Unpinned, ...]
     music: PlannedSound | None = None
     loudness_lufs: Decimal | None = None
+    title_card: PlannedCard | None = None
+    end_card: PlannedCard | None = None
+
+    @property
+    def cards(self) -> tuple[PlannedCard, ...]:
+        """Those that there are."""
+        return tuple(card for card in (self.title_card, self.end_card) if card is not None)
+
+    @property
+    def scenes(self) -> tuple[PlannedScene, ...]:
+        """All that the film shows, in its order: the title card, the shots, the end card."""
+        title, end = self.title_card, self.end_card
+        return (*((title,) if title else ()), *self.shots, *((end,) if end else ()))
 
     @property
     def cost_usd(self) -> Decimal:
@@ -207,20 +270,20 @@ class Plan:
 
     @property
     def frames(self) -> int:
-        """Expected frames of the film; those that two shots share in a dissolve count once."""
-        return sum(shot.frames - shot.overlap for shot in self.shots)
+        """Expected frames of the film; those that two scenes share in a dissolve count once."""
+        return sum(scene.frames - scene.overlap for scene in self.scenes)
 
     @property
     def begins(self) -> dict[str, int]:
-        """The frame of the film at which each shot is expected to begin, by its id."""
-        starts = accumulate((shot.frames - shot.overlap for shot in self.shots), initial=0)
-        return {shot.id: start - shot.overlap for shot, start in zip(self.shots, starts, strict=False)}
+        """The frame of the film at which each scene is expected to begin, by its id."""
+        starts = accumulate((scene.frames - scene.overlap for scene in self.scenes), initial=0)
+        return {scene.id: start - scene.overlap for scene, start in zip(self.scenes, starts, strict=False)}
 
-    def behind(self, shot_id: str) -> PlannedShot | None:
-        """The shot that follows in the film, if one does."""
-        ids = [shot.id for shot in self.shots]
-        at = ids.index(shot_id) + 1
-        return self.shots[at] if at < len(ids) else None
+    def behind(self, scene_id: str) -> PlannedScene | None:
+        """The scene that follows in the film, if one does."""
+        scenes = self.scenes
+        at = [scene.id for scene in scenes].index(scene_id) + 1
+        return scenes[at] if at < len(scenes) else None
 
     @property
     def duration_s(self) -> Decimal:
@@ -235,9 +298,11 @@ class Plan:
         raise KeyError(shot_id)
 
     def part(self, only: Collection[str]) -> Plan:
-        """The same plan with some of its shots only; what they need of others is not in it."""
+        """The same plan with some of its shots only, and no cards; what they need of others is not in it."""
         return replace(
             self,
+            title_card=None,
+            end_card=None,
             shots=tuple(shot for shot in self.shots if shot.id in only),
             unpinned=tuple(item for item in self.unpinned if item.shot in only),
         )
@@ -274,6 +339,8 @@ class Plan:
             "critical_path_s": self.critical_path_s,
             "music": self.music.as_dict() if self.music else None,
             "loudness_lufs": None if self.loudness_lufs is None else number(self.loudness_lufs),
+            "title_card": self.title_card.as_dict(begins[self.title_card.id], self.rate) if self.title_card else None,
+            "end_card": self.end_card.as_dict(begins[self.end_card.id], self.rate) if self.end_card else None,
             "shots": [
                 {
                     "id": shot.id,

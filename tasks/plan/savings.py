@@ -109,12 +109,13 @@ class Savings:
 def apply_savings(storyboard: Storyboard, savings: Sequence[Saving]) -> Storyboard:
     """The storyboard with these changes made. Of shots that are not in it, nothing is changed.
 
-    A shot that comes to be the film's first is cut to: there is nothing left for it to dissolve with.
+    A shot that comes to be what the film begins with is cut to: there is nothing left for it to dissolve with.
     """
     for saving in savings:
         if saving.becomes is None:
             kept = tuple(shot for shot in storyboard.shots if shot.id not in saving.shots)
-            if kept and kept[0].transition and kept[0].transition.kind.overlaps:
+            into = kept[0].transition if kept and storyboard.title_card is None else None
+            if into is not None and into.kind.overlaps:
                 kept = (replace(kept[0], transition=None), *kept[1:])
             storyboard = replace(storyboard, shots=kept)
             continue

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import zip_longest
 from typing import Any, Final
 
 from tasks.errors import Problem
 from tasks.rounding import round_half_up
-from tasks.storyboard.model import Shot, Storyboard, Transition, TransitionKind
+from tasks.storyboard.model import Card, Shot, Storyboard, Transition, TransitionKind
 
 __all__ = ["PlannedTransition", "check_room", "plan_transitions"]
 
@@ -43,41 +44,45 @@ class PlannedTransition:
 
 
 def plan_transitions(
-    storyboard: Storyboard, seams: Sequence[bool], rate: Fraction
-) -> tuple[list[PlannedTransition | None], list[Problem]]:
-    """Work out the transition into every shot; `None` for a cut.
+    storyboard: Storyboard, seams: Collection[str], rate: Fraction
+) -> tuple[dict[str, PlannedTransition | None], list[Problem]]:
+    """Work out the transition into every shot and card, by its id; `None` for a cut.
 
     A default is left out where there can be no transition; one that a shot itself asks for there is a mistake.
 
     Args:
         storyboard: The film.
-        seams: Of each shot, whether it shares a frame with the one before.
+        seams: The shots that share a frame with the one before.
         rate: Frames a second of the film.
 
     Returns:
         Transitions and mistakes.
     """
-    planned: list[PlannedTransition | None] = []
+    planned: dict[str, PlannedTransition | None] = {}
     problems: list[Problem] = []
-    for index, (shot, seam) in enumerate(zip(storyboard.shots, seams, strict=True)):
-        wanted = shot.transition
-        if wanted is None:
-            planned.append(None)
-            continue
-        refusal = _refusal(wanted, is_first=index == 0, seam=seam)
-        if refusal and not wanted.is_default:
-            problems.append(storyboard.problem(shot, "transition", *refusal))
-        planned.append(None if refusal else _counted(wanted, rate, is_first=index == 0))
+    before: Shot | Card | None = None
+    for scene in storyboard.scenes:
+        wanted, is_first = scene.transition, before is None
+        refusal = None if wanted is None else _refusal(storyboard, scene, wanted, is_first=is_first, seams=seams)
+        if wanted is not None and refusal and not wanted.is_default:
+            problems.append(storyboard.problem(scene, "transition", *refusal))
+        planned[scene.id] = None if wanted is None or refusal else _counted(wanted, rate, is_first=is_first)
+        before = scene
     return planned, problems
 
 
-def _refusal(wanted: Transition, *, is_first: bool, seam: bool) -> tuple[str, str] | None:
+def _refusal(
+    storyboard: Storyboard, scene: Shot | Card, wanted: Transition, *, is_first: bool, seams: Collection[str]
+) -> tuple[str, str] | None:
     """What is wrong with a transition here, and what would be accepted."""
-    if seam:
+    if scene.id in seams:
         return (
             f"a shot that shares a frame with the one before goes on from it, and cannot {_begin(wanted.kind)}",
             "cut, or 'boundary: cut' without the shared frame",
         )
+    if is_first and wanted.kind.overlaps and isinstance(scene, Card):
+        instead = f"cut, fade; how the film goes on from the card is for the 'transition' of '{storyboard.shots[0].id}'"
+        return f"the title card cannot {_begin(wanted.kind)}: there is nothing before it", instead
     if is_first and wanted.kind.overlaps:
         return f"the first shot cannot {_begin(wanted.kind)}: there is no shot before it", "cut, fade"
     return None
@@ -96,35 +101,40 @@ def _counted(wanted: Transition, rate: Fraction, *, is_first: bool) -> PlannedTr
 
 
 def check_room(
-    storyboard: Storyboard, frames: Sequence[int], transitions: Sequence[PlannedTransition | None], rate: Fraction
+    storyboard: Storyboard,
+    frames: Mapping[str, int],
+    transitions: Mapping[str, PlannedTransition | None],
+    rate: Fraction,
 ) -> list[Problem]:
-    """The mistake of every shot too short for its transitions: at least one of its frames has to be in none.
+    """The mistake of every shot or card too short for its transitions: one of its frames at least has to be in none.
 
     Two more are kept in reserve, since clips may come a frame or two shorter than the model declares.
 
     Args:
         storyboard: The film.
-        frames: Of each shot, how many of the film's frames it is expected to have.
-        transitions: Into each shot.
+        frames: Of each shot and card, how many of the film's frames it is expected to have.
+        transitions: Into each.
         rate: Frames a second of the film.
     """
     problems = []
-    for index, shot in enumerate(storyboard.shots):
-        before = transitions[index]
-        behind = transitions[index + 1] if index + 1 < len(transitions) else None
+    for scene, following in zip_longest(storyboard.scenes, storyboard.scenes[1:]):
+        before, behind = transitions[scene.id], transitions[following.id] if following else None
+        count, is_card = frames[scene.id], isinstance(scene, Card)
+        reserve = 0 if is_card else _RESERVE
         begins = before.overlap + before.begins if before else 0
         ends = behind.overlap + behind.ends if behind else 0
-        if begins + ends == 0 or begins + ends + _RESERVE < frames[index]:
+        if begins + ends == 0 or begins + ends + reserve < count:
             continue
-        # It is told where it can be put right: at this shot's own transition, if that alone is too long.
-        told: Shot = shot if behind is None or begins + _RESERVE >= frames[index] else storyboard.shots[index + 1]
-        most_s = float(max(0, frames[index] - 1 - _RESERVE) / rate)
+        # It is told where it can be put right: at this one's own transition, if that alone is too long.
+        told = scene if following is None or not ends or begins + reserve >= count else following
+        most_s = float(max(0, count - 1 - reserve) / rate)
         problems.append(
             storyboard.problem(
                 told,
                 "transition",
-                f"the transitions of '{shot.id}' take {begins + ends} frames, and it has {frames[index]}",
-                f"transitions of '{shot.id}' that together take at most {most_s:.2f} s of it, or a longer shot",
+                f"the transitions of '{scene.id}' take {begins + ends} frames, and it has {count}",
+                f"transitions of '{scene.id}' that together take at most {most_s:.2f} s of it, or a longer "
+                f"{'card' if is_card else 'shot'}",
             )
         )
     return problems

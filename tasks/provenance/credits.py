@@ -74,6 +74,7 @@ def credits_of(plan: Plan, clips: Mapping[str, Clip], slates: Collection[str], f
 def _not_generated(plan: Plan, slates: Collection[str], finish: Finish) -> list[str]:
     found = [f"shot '{shot.id}' {why}" for shot in plan.shots for why in _recordings(shot)]
     found += [f"shot '{shot.id}' is a slate" for shot in plan.shots if shot.id in slates]
+    found += [f"the {card.id} is drawn" for card in plan.cards]
     if plan.music is not None:
         found.append("the music is your own")
     if any(shot.narration is not None for shot in plan.shots):

@@ -14,7 +14,7 @@ from tasks.clips.generate import Taken
 from tasks.errors import ShotchainError
 from tasks.ledger import Attempt, Totals
 from tasks.media.ffmpeg import version as ffmpeg_version
-from tasks.plan.model import Plan, PlannedShot, PlannedTake, number, usd
+from tasks.plan.model import Plan, PlannedScene, PlannedTake, number, usd
 from tasks.provenance.credit import Provenance
 from tasks.redaction import redact
 from tasks.sequence.timeline import Cut
@@ -44,6 +44,8 @@ def build_manifest(
     totals: Totals,
     cuts: Mapping[str, Cut],
     attempts: Sequence[Attempt],
+    cards: Mapping[str, Cut] = MappingProxyType({}),
+    begins: Mapping[str, int] = MappingProxyType({}),
     film: FilmFacts | None,
     film_name: str,
     provenance: Provenance | None = None,
@@ -63,6 +65,8 @@ def build_manifest(
         takes: What there is of it.
         totals: The run's money.
         cuts: What the film shows of each shot that was made.
+        cards: What it shows of each card.
+        begins: With which of its frames each shot and card begins.
         attempts: All attempts at the plan's takes, of whatever run.
         film: None where there is none, because shots are missing.
         film_name: The film's file beside the manifest.
@@ -102,7 +106,7 @@ def build_manifest(
                 "seam": shot.seam,
                 "depends_on": list(shot.depends_on),
                 "select": shot.select,
-                "film": _shown(film, cuts.get(shot.id), shot),
+                "film": _shown(film, cuts.get(shot.id), shot, begins),
                 "error": failures[shot.id].as_dict() if shot.id in failures else None,
                 "request": shot.request,
                 "takes": [
@@ -111,6 +115,10 @@ def build_manifest(
                 ],
             }
             for shot in plan.shots
+        ],
+        "cards": [
+            {"id": card.id, "text": list(card.text), "film": _shown(film, cards.get(card.id), card, begins)}
+            for card in plan.cards
         ],
         "plan": plan.as_dict(),
         "timings": {
@@ -149,13 +157,16 @@ def _film(film: FilmFacts, name: str, provenance: Provenance | None) -> dict[str
     }
 
 
-def _shown(film: FilmFacts | None, cut: Cut | None, shot: PlannedShot) -> dict[str, Any] | None:
-    """What the film shows for a shot: frames of its clip, or a slate of so many frames."""
+def _shown(
+    film: FilmFacts | None, cut: Cut | None, scene: PlannedScene, begins: Mapping[str, int]
+) -> dict[str, Any] | None:
+    """What the film shows for a shot or card: frames of its clip, or a slate of so many frames."""
     if film is None:
         return None
     if cut is None:
-        return {"slate": True, "frames": shot.frames}
+        return {"slate": True, "begin_frame": begins.get(scene.id), "frames": scene.frames}
     return {
+        "begin_frame": begins.get(scene.id),
         "first_frame": cut.start,
         "last_frame": cut.stop - 1,
         "frames": cut.frames,

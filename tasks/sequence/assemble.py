@@ -60,7 +60,7 @@ async def assemble(
         chapters=chapters_of(scenes),
         tags={"title": plan.title},
     )
-    reasons = await _why_not_lossless(cuts, layout, finish)
+    reasons = await _why_not_lossless(plan, cuts, layout, finish)
     if reasons == []:
         try:
             return await _copied(film, cuts, layout, folder, output)
@@ -79,7 +79,11 @@ async def prepare_seam(plan: Plan, cut: Cut, later: Cut | None, finish: Finish, 
     """
     layout, cuts = layout_of(plan), [cut] if later is None else [cut, later]
     with suppress(MediaError):
-        if finish.seam != "conform" and not await asyncio.to_thread(why_not_lossless, cuts, layout, from_start=False):
+        if (
+            finish.seam != "conform"
+            and not plan.cards
+            and not await asyncio.to_thread(why_not_lossless, cuts, layout, from_start=False)
+        ):
             await prepare(cut, later, layout, folder)
 
 
@@ -95,7 +99,7 @@ async def _copied(film: Film, cuts: Sequence[Cut], layout: FilmLayout, folder: P
     return replace(facts, seam="lossless", copied_frames=joined.copied)
 
 
-async def _why_not_lossless(cuts: Sequence[Cut], layout: FilmLayout, finish: Finish) -> list[str] | None:
+async def _why_not_lossless(plan: Plan, cuts: Sequence[Cut], layout: FilmLayout, finish: Finish) -> list[str] | None:
     """Why clips have to be encoded again; nothing if they need not be, None where nobody wants to know.
 
     Raises:
@@ -105,6 +109,8 @@ async def _why_not_lossless(cuts: Sequence[Cut], layout: FilmLayout, finish: Fin
         return None
     if finish.burn_captions:
         return ["captions are burned into the pictures"]
+    if plan.cards and finish.seam == "auto":
+        return [f"the {card.id} is drawn, and no clip that could be copied" for card in plan.cards]
     reasons = await asyncio.to_thread(why_not_lossless, cuts, layout)
     if reasons and finish.seam == "lossless":
         more = f" (and {len(reasons) - _REASONS_TOLD} more)" if len(reasons) > _REASONS_TOLD else ""

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
-from PIL import Image, ImageDraw, ImageFont, features
+from PIL import Image, ImageDraw, ImageFont
 
 from tasks.errors import BadInput
 from tasks.media.files import written_whole
 from tasks.sequence.captions import MOST_COLUMNS, columns_of, lines_of
+from tasks.sequence.letters import check_letters, drawable, face_of
 from tasks.sequence.timeline import FilmLayout
 
-__all__ = ["check_caption", "draw_caption", "missing_glyphs"]
+__all__ = ["check_caption", "draw_caption"]
 
 # Of the film's width and height, at each edge: what SMPTE ST 2046-1 leaves outside the safe title area.
 _MARGIN: Final = 0.05
@@ -33,12 +33,6 @@ _OUTLINE: Final = 0.085
 _OUTLINE_RGB: Final = (0, 0, 0)
 _WORDS_RGB: Final = (255, 255, 255)
 
-_PROBE_PX: Final = 32
-# Never a character, so that every font draws for it what it draws for what it lacks.
-_NO_CHARACTER: Final = "\U0010ffff"
-# Written from right to left, or combined with the letter before: these have to be laid out, not only put in a row.
-_TO_BE_SHAPED: Final = {"R", "AL", "NSM"}
-_VARIANT: Final = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 # Fonts often lack the unusual ones.
 _SPACE: Final = re.compile(r"\s")
 
@@ -97,38 +91,9 @@ def check_caption(text: str, layout: FilmLayout, font: Path | None = None, *, sh
         raise
 
 
-def missing_glyphs(text: str, font: Path | None = None) -> str:
-    """The characters of a text that a font has no picture of, each once, in order; empty if it has all.
-
-    Raises:
-        BadInput: The font cannot be read.
-    """
-    # Character by character, so not laid out: else a font that lacks an accent could borrow another letter's.
-    face = _face(font, _PROBE_PX, ImageFont.Layout.BASIC)
-    nothing = _glyph(face, _NO_CHARACTER)
-    lacking = dict[str, bool]()
-    for character in _drawable(text, font):
-        if character not in lacking and not character.isspace() and not _is_unseen(character):
-            # Where letters are laid out, one with an accent can be put together from both.
-            ways = [character, *([unicodedata.normalize("NFD", character)] if _is_shaped(font) else [])]
-            lacking[character] = all(any(_glyph(face, part) == nothing for part in way) for way in ways)
-    return "".join(character for character, is_lacking in lacking.items() if is_lacking)
-
-
 def _fitted(text: str, layout: FilmLayout, font: Path | None) -> _Laid:
-    if missing := missing_glyphs(text, font):
-        some = f"{missing[:20]}…" if len(missing) > 20 else missing
-        raise BadInput(
-            f"{'the built-in font' if font is None else f'the font {font.name}'} has no '{some}', which a caption has",
-            file=None if font is None else str(font),
-            advice="Give a font that has it: --caption-font PATH, a TrueType or OpenType file. Nothing was spent.",
-        )
-    if not _is_shaped(font) and any(unicodedata.bidirectional(character) in _TO_BE_SHAPED for character in text):
-        raise BadInput(
-            "this machine cannot lay out writing that runs from right to left or combines its letters",
-            advice="Install the library FriBiDi (Debian: libfribidi0), or leave the captions beside the film.",
-        )
-    words = _drawable(text, font)
+    check_letters(text, font, whose="a caption", instead="leave the captions beside the film")
+    words = drawable(text, font)
     sizes = list(_sizes(layout))
     if columns_of(" ".join(words.split())) <= _most_columns(layout, sizes):
         for size in sizes:
@@ -163,7 +128,7 @@ def _sizes(layout: FilmLayout) -> Iterator[int]:
 def _laid(
     text: str, layout: FilmLayout, font: Path | None, size: int, wanted_size: int, *, cut_words: bool = False
 ) -> _Laid:
-    face = _face(font, size, ImageFont.Layout.RAQM)
+    face = face_of(font, size)
     outline = math.ceil(_OUTLINE * size)
     room = _room(layout.width, outline)
     # A line is as long as is comfortable to read, even where a wide picture has room for more.
@@ -184,43 +149,6 @@ def _has_room(laid: _Laid, layout: FilmLayout) -> bool:
 
 def _room(length: int, outline: int) -> int:
     return max(1, length - 2 * round(_MARGIN * length) - 2 * outline)
-
-
-def _face(font: Path | None, size: int, engine: ImageFont.Layout) -> ImageFont.FreeTypeFont:
-    if font is None:
-        # With a size it is one of FreeType's; without one it would be an old bitmap.
-        return cast("ImageFont.FreeTypeFont", ImageFont.load_default(size))
-    try:
-        return ImageFont.truetype(font, size, layout_engine=engine)
-    except OSError as cause:
-        raise BadInput(
-            f"this font cannot be used: {cause}",
-            file=str(font),
-            advice="Accepted: a TrueType or OpenType file whose letters are outlines.",
-        ) from cause
-
-
-def _is_shaped(font: Path | None) -> bool:
-    """Whether letters are laid out as their writing asks for; the built-in font's stand in a row."""
-    return font is not None and bool(features.check("raqm"))
-
-
-def _drawable(text: str, font: Path | None) -> str:
-    """The text as it is drawn: accents on their letters, and nothing unseen where it would be drawn as a box."""
-    composed = unicodedata.normalize("NFC", text)
-    return composed if _is_shaped(font) else "".join(each for each in composed if not _is_unseen(each))
-
-
-def _is_unseen(character: str) -> bool:
-    """Whether a character only says how others look: joiners, directions, variants, and what is not drawn at all."""
-    if _VARIANT.match(character):
-        return True
-    return unicodedata.category(character) in {"Cc", "Cf"} and not character.isspace()
-
-
-def _glyph(face: ImageFont.FreeTypeFont, character: str) -> tuple[object, ...]:
-    drawn = face.getmask(character)
-    return drawn.size, bytes(drawn), face.getlength(character)
 
 
 def _flat(rgb: tuple[int, int, int], alpha: Image.Image) -> Image.Image:

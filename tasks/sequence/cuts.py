@@ -8,11 +8,11 @@ from typing import Final
 from tasks.clips.inputs import frame_index
 from tasks.clips.store import Clip
 from tasks.plan.lengths import film_frames
-from tasks.plan.model import LAST, Plan, PlannedShot
+from tasks.plan.model import LAST, Plan, PlannedCard, PlannedScene, PlannedShot
 from tasks.sequence.timeline import Cut, FilmLayout
 from tasks.storyboard.model import Fit
 
-__all__ = ["cut_of", "differences", "layout_of", "slate_cut"]
+__all__ = ["card_cut", "cut_of", "differences", "layout_of", "slate_cut"]
 
 _FITTED: Final = {Fit.FIT: "with bars", Fit.FILL: "by cutting off what stands over", Fit.BLUR: "over a blurred ground"}
 
@@ -43,11 +43,16 @@ def slate_cut(plan: Plan, shot: PlannedShot, slate: Path) -> Cut:
     return _cut(plan, shot, slate, slate_id, 0, shot.frames, shot.frames)
 
 
-def _cut(plan: Plan, shot: PlannedShot, clip: Path, clip_id: str, start: int, stop: int, frames: int) -> Cut:
-    before, behind = shot.transition, plan.behind(shot.id)
+def card_cut(plan: Plan, card: PlannedCard, clip: Path) -> Cut:
+    """All frames of a card, which was drawn as `clip`."""
+    return _cut(plan, card, clip, f"card/{clip.name}", 0, card.frames, card.frames)
+
+
+def _cut(plan: Plan, scene: PlannedScene, clip: Path, clip_id: str, start: int, stop: int, frames: int) -> Cut:
+    before, behind = scene.transition, plan.behind(scene.id)
     after = behind.transition if behind else None
     return Cut(
-        shot=shot.id,
+        shot=scene.id,
         clip=clip,
         clip_id=clip_id,
         start=start,
@@ -57,7 +62,7 @@ def _cut(plan: Plan, shot: PlannedShot, clip: Path, clip_id: str, start: int, st
         tail=after.overlap if after else 0,
         fade_in=before.begins if before else 0,
         fade_out=after.ends if after else 0,
-        fit=shot.fit,
+        fit=scene.fit,
     )
 
 

@@ -1,4 +1,4 @@
-"""Where each shot stands in the film: its first frame, its pictures in the row of parts, its chapter, its caption."""
+"""Where shots and cards stand in the film: first frame, pictures in the row of parts, chapter, caption."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Scene", "captions_of", "chapters_of", "pictures_of", "scenes_of", "t
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A shot in the film: what it shows of a clip, what was conformed of that, and where in the film it begins."""
+    """A shot or card in the film: what it shows of a clip, what was conformed of that, and where in it it begins."""
 
     cut: Cut
     conformed: Conformed
@@ -51,7 +51,7 @@ def pictures_of(scenes: Sequence[Scene], blends: Mapping[str, Blended]) -> list[
     """The row of files that the film's pictures are joined from.
 
     Args:
-        scenes: The film's shots.
+        scenes: The film's shots and cards.
         blends: The dissolve into a shot, by its id.
 
     Raises:
@@ -72,13 +72,13 @@ def pictures_of(scenes: Sequence[Scene], blends: Mapping[str, Blended]) -> list[
 def captions_of(plan: Plan, scenes: Sequence[Scene]) -> list[Caption]:
     """Each shot's caption, from its first frame until the next shot begins."""
     ends = [scene.begin for scene in scenes[1:]] + [total_frames(scenes)]
-    words = {shot.id: shot.caption for shot in plan.shots}
+    words = {scene.id: scene.caption for scene in plan.scenes}
     told = ((scene, end, words.get(scene.cut.shot)) for scene, end in zip(scenes, ends, strict=True))
     return [Caption(scene.begin, end, text) for scene, end, text in told if text and lines_of(text)]
 
 
 def chapters_of(scenes: Sequence[Scene]) -> list[Chapter]:
-    """A chapter a shot, by its id; none for a film of one shot."""
+    """A chapter a shot or card, by its id; none for a film of one."""
     if len(scenes) < 2:
         return []
     return [Chapter(scene.begin, scene.cut.shot) for scene in scenes]

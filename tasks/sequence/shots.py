@@ -1,4 +1,4 @@
-"""One shot's share of the film: its part, and the dissolve into it, with its caption drawn in where that is wanted."""
+"""One shot's or card's share of the film: its part, and the dissolve into it, with its caption where that is wanted."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from typing import Final
 
 from tasks.errors import BadInput
 from tasks.media.files import mark_used
-from tasks.plan.model import Plan, PlannedShot
+from tasks.plan.model import Plan, PlannedCard, PlannedScene, PlannedShot
 from tasks.sequence.blend import Blended, blend
 from tasks.sequence.burn import check_caption, draw_caption
+from tasks.sequence.cards import check_card, make_card
 from tasks.sequence.conform import Conformed, conform
-from tasks.sequence.cuts import layout_of, slate_cut
+from tasks.sequence.cuts import card_cut, layout_of, slate_cut
 from tasks.sequence.parts import Progress
 from tasks.sequence.slate import make_slate
 from tasks.sequence.timeline import Cut, FilmLayout
 from tasks.settings import Finish
 from tasks.storyboard.model import TransitionKind
 
-__all__ = ["Slate", "check_finish", "dissolve_of", "part_of", "slate_of"]
+__all__ = ["Drawn", "card_of", "check_finish", "dissolve_of", "part_of", "slate_of"]
 
 
 # Raise it when the same caption begins to be drawn otherwise.
@@ -29,8 +30,8 @@ _DRAWN: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Slate:
-    """What a film shows in place of a shot that is missing: a clip, and the part that was conformed of it."""
+class Drawn:
+    """What is drawn here, a card or the slate of a missing shot: a clip, and the part that was conformed of it."""
 
     clip: Path
     part: Conformed
@@ -41,10 +42,12 @@ def check_finish(plan: Plan, finish: Finish, *, placeholder: bool = False) -> No
 
     Raises:
         BadInput: Clips are to be copied, and the storyboard wants what copying cannot do. Or captions are to be burned
-            in, and the font lacks a letter or cannot be read, or one is too long.
+            in, or there are cards, and the font lacks a letter or cannot be read, or words are too long.
     """
     if finish.seam == "lossless":
         _check_lossless(plan, placeholder=placeholder)
+    for card in plan.cards:
+        check_card(card, layout_of(plan), _font(finish), file=plan.file)
     if not finish.burn_captions:
         return
     for shot in plan.shots:
@@ -53,7 +56,8 @@ def check_finish(plan: Plan, finish: Finish, *, placeholder: bool = False) -> No
 
 
 def _check_lossless(plan: Plan, *, placeholder: bool) -> None:
-    against = [f"shot '{shot.id}' begins with a {shot.transition.kind}" for shot in plan.shots if shot.transition]
+    against = [f"the {card.id} is drawn, and no clip that could be copied" for card in plan.cards]
+    against += [f"shot '{shot.id}' begins with a {shot.transition.kind}" for shot in plan.shots if shot.transition]
     if plan.rate != plan.clip_rate:
         against.append(f"the film has {float(plan.rate):g} frames a second and its clips {float(plan.clip_rate):g}")
     if placeholder:
@@ -80,7 +84,9 @@ async def part_of(
     return await conform(cut, layout, folder, overlay=overlay, on_frames=on_frames)
 
 
-async def dissolve_of(plan: Plan, shot: PlannedShot, earlier: Cut, later: Cut, finish: Finish, folder: Path) -> Blended:
+async def dissolve_of(
+    plan: Plan, shot: PlannedScene, earlier: Cut, later: Cut, finish: Finish, folder: Path
+) -> Blended:
     """The frames in which the film goes over to `shot`, under its caption; see `blend`.
 
     Raises:
@@ -92,7 +98,18 @@ async def dissolve_of(plan: Plan, shot: PlannedShot, earlier: Cut, later: Cut, f
     return await blend(earlier, later, layout, folder, kind=kind, overlay=overlay)
 
 
-async def slate_of(plan: Plan, shot: PlannedShot, words: str, folder: Path) -> Slate:
+async def card_of(plan: Plan, card: PlannedCard, picture: Path | None, finish: Finish, folder: Path) -> Drawn:
+    """A card, of whose picture `picture` has the bytes; see `make_card`.
+
+    Raises:
+        MediaError: See there.
+    """
+    layout = layout_of(plan)
+    clip = await make_card(card, layout, folder, picture, _font(finish))
+    return Drawn(clip, await conform(card_cut(plan, card, clip), layout, folder))
+
+
+async def slate_of(plan: Plan, shot: PlannedShot, words: str, folder: Path) -> Drawn:
     """A slate that says why a shot is missing; see `make_slate`.
 
     Raises:
@@ -100,10 +117,10 @@ async def slate_of(plan: Plan, shot: PlannedShot, words: str, folder: Path) -> S
     """
     layout = layout_of(plan)
     clip = await make_slate(shot.id, words, shot.frames, layout, folder)
-    return Slate(clip, await conform(slate_cut(plan, shot, clip), layout, folder))
+    return Drawn(clip, await conform(slate_cut(plan, shot, clip), layout, folder))
 
 
-async def _overlay(shot: PlannedShot, layout: FilmLayout, finish: Finish, folder: Path) -> Path | None:
+async def _overlay(shot: PlannedScene, layout: FilmLayout, finish: Finish, folder: Path) -> Path | None:
     """The picture of a shot's caption, made once for the same words; None where none is burned in."""
     if not finish.burn_captions or not shot.caption:
         return None

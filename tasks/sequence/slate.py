@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from pathlib import Path
-from typing import Any
 
-import ffmpeg
 from PIL import Image, ImageDraw, ImageFont
 
 from tasks.errors import MediaError
 from tasks.sequence.conform import content_key
-from tasks.sequence.encoding import Picture, encoded, laid_out, rate_of
-from tasks.sequence.parts import made_part
+from tasks.sequence.held import hold
 from tasks.sequence.timeline import FilmLayout
 
 __all__ = ["make_slate"]
@@ -45,25 +41,16 @@ async def make_slate(shot: str, words: str, frames: int, layout: FilmLayout, fol
     """
     key = await asyncio.to_thread(content_key, layout, slate=shot, words=words, frames=frames)
     clip = folder / f"{key}.mp4"
-    with tempfile.TemporaryDirectory(prefix="shotchain-") as scratch:
-        still = Path(scratch) / "slate.png"
-        await asyncio.to_thread(_draw, shot, words, layout, still)
-
-        def graph(output: Path) -> Any:
-            # A name with a percent sign in it is no pattern.
-            stream = ffmpeg.input(str(still), loop=1, framerate=rate_of(layout), format="png_pipe")["v:0"]
-            drawn = Picture(layout.width, layout.height, "auto", full_range=True)
-            return encoded(laid_out(stream.filter("trim", end_frame=frames), drawn, layout), layout, output)
-
-        try:
-            await made_part(clip, graph, layout, frames, what=f"make the slate of {shot}")
-        except MediaError as error:
-            error.shot = shot
-            raise
+    try:
+        still = await asyncio.to_thread(_drawn, shot, words, layout)
+        await hold(still, clip, frames, layout, what=f"make the slate of {shot}")
+    except MediaError as error:
+        error.shot = shot
+        raise
     return clip
 
 
-def _draw(shot: str, words: str, layout: FilmLayout, path: Path) -> None:
+def _drawn(shot: str, words: str, layout: FilmLayout) -> Image.Image:
     width, height = layout.width, layout.height
     image = Image.new("RGB", (width, height), _BACKGROUND)
     draw = ImageDraw.Draw(image)
@@ -78,7 +65,7 @@ def _draw(shot: str, words: str, layout: FilmLayout, path: Path) -> None:
     for line in lines:
         draw.text((margin, top), line, font=small, fill=_WORDS)
         top += round(1.4 * unit)
-    image.save(path)
+    return image
 
 
 def _fitting(text: str, size: int, width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

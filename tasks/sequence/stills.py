@@ -28,20 +28,23 @@ class Stills:
 
 
 def still_of(plan: Plan, cut: Cut, conformed: Conformed) -> Image:
-    """A shot's first full picture, as small as the contact sheet of this film has it. Blocks.
+    """A shot's or card's first full picture, as small as the contact sheet of this film has it. Blocks.
 
     Raises:
         MediaError: The part cannot be read.
     """
     layout = layout_of(plan)
-    width = thumbnail_width(len(plan.shots), layout.width, layout.height)
+    width = thumbnail_width(len(plan.scenes), layout.width, layout.height)
     return thumbnail(conformed.picture, width, _first_full(cut))
 
 
-def make_stills(scenes: Sequence[Scene], stills: Mapping[str, Image], layout: FilmLayout, folder: Path) -> Stills:
+def make_stills(
+    plan: Plan, scenes: Sequence[Scene], stills: Mapping[str, Image], layout: FilmLayout, folder: Path
+) -> Stills:
     """Take the middle of the first shot for a poster, and put the stills that there are on a sheet. Blocks.
 
     Args:
+        plan: Says which of its scenes are shots.
         scenes: The film.
         stills: What `still_of` gave, by shot.
         layout: The film's.
@@ -51,7 +54,7 @@ def make_stills(scenes: Sequence[Scene], stills: Mapping[str, Image], layout: Fi
         MediaError: A part cannot be read, or a picture cannot be written.
     """
     made = Stills(folder / "poster.jpg", folder / "contact.jpg")
-    first = scenes[0]
+    first = scenes[[scene.id for scene in plan.scenes].index(plan.shots[0].id)]
     poster(first.conformed.picture, first.cut.body // 2, made.poster)
     there = [scene for scene in scenes if scene.cut.shot in stills]
     sheet([Thumb(stills[scene.cut.shot], scene.cut.shot, _at_s(scene, layout)) for scene in there], made.contact)

@@ -12,21 +12,30 @@ from prefect.cache_policies import NO_CACHE
 from tasks.clips.generate import Taken
 from tasks.handed import Handed
 from tasks.media.thread import finish_in_thread
-from tasks.plan.model import Plan, PlannedShot
+from tasks.plan.model import Plan, PlannedCard, PlannedScene, PlannedShot
 from tasks.sequence.assemble import assemble
 from tasks.sequence.blend import Blended
 from tasks.sequence.conform import Conformed
 from tasks.sequence.cuts import cut_of, layout_of
 from tasks.sequence.parts import Progress
 from tasks.sequence.scenes import scenes_of
-from tasks.sequence.shots import Slate, dissolve_of, part_of, slate_of
+from tasks.sequence.shots import Drawn, card_of, dissolve_of, part_of, slate_of
 from tasks.sequence.sound.soundtrack import Laid, Soundtrack, lay_files, make_soundtrack
 from tasks.sequence.stills import Stills, make_stills
 from tasks.sequence.timeline import Cut
 from tasks.sequence.verify import FilmFacts
 from tasks.settings import Finish
 
-__all__ = ["blend_shots", "conform_shot", "join_film", "lay_sounds", "make_sound", "slate_shot", "take_stills"]
+__all__ = [
+    "blend_shots",
+    "conform_shot",
+    "draw_card",
+    "join_film",
+    "lay_sounds",
+    "make_sound",
+    "slate_shot",
+    "take_stills",
+]
 
 Parts = Sequence[Handed[Conformed]]
 
@@ -48,10 +57,10 @@ async def conform_shot(
 @task(name="dissolve", task_run_name="{shot.value.id} · dissolve", cache_policy=NO_CACHE)
 async def blend_shots(
     plan: Handed[Plan],
-    shot: Handed[PlannedShot],
+    shot: Handed[PlannedScene],
     earlier: Handed[Cut],
     later: Handed[Cut],
-    takes: Sequence[Handed[Taken]],  # noqa: ARG001 -- what the graph of a run draws its edges from
+    takes: Sequence[Handed[Taken] | Handed[Drawn]],  # noqa: ARG001 -- what the graph of a run draws its edges from
     finish: Handed[Finish],
     folder: Path,
 ) -> Handed[Blended]:
@@ -59,8 +68,16 @@ async def blend_shots(
     return Handed(await dissolve_of(plan.value, shot.value, earlier.value, later.value, finish.value, folder))
 
 
+@task(name="card", task_run_name="{card.value.id}", cache_policy=NO_CACHE)
+async def draw_card(
+    plan: Handed[Plan], card: Handed[PlannedCard], picture: Path | None, finish: Handed[Finish], folder: Path
+) -> Handed[Drawn]:
+    """See `card_of`."""
+    return Handed(await card_of(plan.value, card.value, picture, finish.value, folder))
+
+
 @task(name="slate", task_run_name="{shot.value.id} · slate", cache_policy=NO_CACHE)
-async def slate_shot(plan: Handed[Plan], shot: Handed[PlannedShot], words: str, folder: Path) -> Handed[Slate]:
+async def slate_shot(plan: Handed[Plan], shot: Handed[PlannedShot], words: str, folder: Path) -> Handed[Drawn]:
     """See `slate_of`."""
     return Handed(await slate_of(plan.value, shot.value, words, folder))
 
@@ -86,7 +103,7 @@ async def take_stills(
 ) -> Handed[Stills]:
     """See `make_stills`."""
     scenes = scenes_of(zip(cuts.value, (part.value for part in parts), strict=True))
-    return Handed(await finish_in_thread(make_stills, scenes, stills.value, layout_of(plan.value), folder))
+    return Handed(await finish_in_thread(make_stills, plan.value, scenes, stills.value, layout_of(plan.value), folder))
 
 
 @task(name="join", task_run_name="join", cache_policy=NO_CACHE)

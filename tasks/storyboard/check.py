@@ -25,6 +25,7 @@ from tasks.storyboard.document import (
     FRAME_TAG,
     MEDIA_ACCEPTED,
     AssetDocument,
+    CardDocument,
     ClipReference,
     FrameReference,
     SafetyDocument,
@@ -259,6 +260,8 @@ def _model_at(loc: KeyPath) -> type[BaseModel]:
             return StoryboardDocument
         case ("assets", *_):
             return AssetDocument
+        case ("title_card" | "end_card", *_):
+            return CardDocument
         case (*_, tag) if tag == CLIP_TAG:
             return ClipReference
         case (*_, tag) if tag == FRAME_TAG:

@@ -8,11 +8,20 @@ from typing import Final, Literal
 from tasks.storyboard.document import MusicDocument, SafetyDocument, TransitionDocument
 from tasks.storyboard.model import DEFAULT_LOUDNESS_LUFS, MediaFile, Music, Transition, TransitionKind
 
-__all__ = ["DEFAULT_FADE_OUT_S", "DEFAULT_TRANSITION_S", "loudness_of", "music_of", "safety_of", "transition_of"]
+__all__ = [
+    "DEFAULT_CARD_S",
+    "DEFAULT_FADE_OUT_S",
+    "DEFAULT_TRANSITION_S",
+    "loudness_of",
+    "music_of",
+    "safety_of",
+    "transition_of",
+]
 
 DEFAULT_TRANSITION_S: Final = Decimal("0.5")
 DEFAULT_FADE_OUT_S: Final = Decimal(2)
 """How long music fades at the film's end."""
+DEFAULT_CARD_S: Final = Decimal(3)
 
 
 def transition_of(document: TransitionDocument, *, is_default: bool) -> Transition | None:

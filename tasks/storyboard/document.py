@@ -21,6 +21,9 @@ from pydantic import (
 
 from tasks.storyboard.values import (
     BoundaryWord,
+    CardLines,
+    CardSeconds,
+    Colour,
     Container,
     Decibels,
     FadeSeconds,
@@ -47,11 +50,13 @@ from tasks.storyboard.values import (
 
 __all__ = [
     "CLIP_TAG",
+    "DEFAULT_BACKGROUND",
     "DEFAULT_MODEL",
     "DEFAULT_SIZE",
     "FRAME_TAG",
     "MEDIA_ACCEPTED",
     "AssetDocument",
+    "CardDocument",
     "ClipReference",
     "FrameReference",
     "MusicDocument",
@@ -67,6 +72,7 @@ __all__ = [
 
 DEFAULT_MODEL: Final = "klingai:kling@o1-standard"
 DEFAULT_SIZE: Final = "1280x720"
+DEFAULT_BACKGROUND: Final = "#000000"
 FRAME_TAG: Final = "<frame>"
 CLIP_TAG: Final = "<clip>"
 
@@ -212,6 +218,39 @@ TransitionInto: TypeAlias = Annotated[
 ]
 
 
+class CardDocument(_Keys):
+    """A picture with words in the film, before its first shot or after its last: it is drawn, and costs nothing."""
+
+    text: CardLines
+    """The words: a text or a list of lines; the first line is the largest."""
+    duration: CardSeconds | None = None
+    """Seconds for which it is shown; default 3."""
+    background: Colour = DEFAULT_BACKGROUND
+    """The colour behind the words: `#RRGGBB` in quotes, or a CSS name; default black."""
+    picture: Text | None = None
+    """A picture behind the words that fills the film: an asset's name, a path, or a URI."""
+    transition: TransitionInto | None = None
+    """How the film goes over to the card, as for a shot; a title card can only come out of black (`fade`)."""
+
+    @model_validator(mode="after")
+    def _has_one_ground(self) -> CardDocument:
+        if "background" in self.model_fields_set and self.picture is not None:
+            raise refuse("has two grounds for its words", "'background' or 'picture', not both")
+        return self
+
+
+_card = _short_for("text", CardDocument, "must say its words", "a text, or {text: …, duration: SECONDS}")
+
+
+def _spelled_out_card(value: object) -> object:
+    return _card({"text": value} if isinstance(value, list) else value)
+
+
+Card: TypeAlias = Annotated[
+    CardDocument, BeforeValidator(_spelled_out_card, json_schema_input_type=CardLines | CardDocument)
+]
+
+
 class SafetyDocument(_Keys):
     """Content checks by the provider."""
 
@@ -306,6 +345,10 @@ class StoryboardDocument(_Keys):
     """Music under the whole film: a sound file, or {source, gain_db, fade_out}."""
     loudness: Loudness | None = None
     """Loudness of the film's sound in LUFS (EBU R128), or `off` to leave it as it is; default -16."""
+    title_card: Card | None = None
+    """A card before the first shot: its words, or {text, duration, background or picture, transition}."""
+    end_card: Card | None = None
+    """A card after the last shot; the same."""
     assets: dict[str, Asset] | None = None
     """Pictures, videos and sounds by name."""
     defaults: ShotDefaults | None = None

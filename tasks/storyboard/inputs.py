@@ -108,7 +108,7 @@ async def inspect_inputs(
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """A use of a file by a shot; by the film as a whole where there is no shot."""
+    """A use of a file by a shot; by a card, or by the film as a whole, where there is no shot."""
 
     shot: Shot | None
     key: str
@@ -119,6 +119,9 @@ class _Use:
 def _uses(storyboard: Storyboard) -> Iterator[_Use]:
     if storyboard.music is not None:
         yield _Use(None, "music", "sound", storyboard.music.file)
+    for card in (storyboard.title_card, storyboard.end_card):
+        if card is not None and card.picture is not None:
+            yield _Use(None, f"{card.key}.picture", "image", card.picture)
     for shot in storyboard.shots:
         pictures = [("first_frame", shot.first_frame), ("last_frame", shot.last_frame)]
         pictures += [(f"reference_images[{at}]", item) for at, item in enumerate(shot.reference_images)]

@@ -17,6 +17,7 @@ from tasks.storyboard.transitions import TransitionKind
 __all__ = [
     "DEFAULT_LOUDNESS_LUFS",
     "Boundary",
+    "Card",
     "ClipOf",
     "Fit",
     "FrameOf",
@@ -143,6 +144,28 @@ class Music:
 
 
 @dataclass(frozen=True, slots=True)
+class Card:
+    """A picture with words, before the first shot or after the last.
+
+    `key` is what the storyboard calls it by. `text` holds its lines, the first the largest; behind them is a colour
+    (`#rrggbb`), or a picture that fills the film. `lines` are as a shot's.
+    """
+
+    key: Literal["title_card", "end_card"]
+    text: tuple[str, ...]
+    duration_s: Decimal
+    background: str
+    picture: MediaFile | None = None
+    transition: Transition | None = None
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def id(self) -> str:
+        """What it is called among the shots; no shot can be called so, since there is a space in it."""
+        return self.key.replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True)
 class Storyboard:
     """A whole storyboard. `width` and `height` are the film's, in pixels; `fps` its rate, `None` for the model's.
 
@@ -160,6 +183,8 @@ class Storyboard:
     retries: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     music: Music | None = None
+    title_card: Card | None = None
+    end_card: Card | None = None
     loudness_lufs: Decimal | None = DEFAULT_LOUDNESS_LUFS
     file: str = "storyboard"
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
@@ -171,7 +196,15 @@ class Storyboard:
                 return shot
         raise KeyError(shot_id)
 
-    def problem(self, shot: Shot, key: str, message: str, accepted: str | None = None) -> Problem:
-        """A mistake in `key` of `shot`, placed at the line where the storyboard spells it."""
-        line = shot.lines.get(key, shot.lines.get(""))
-        return Problem(message, file=self.file, line=line, key=key, shot=shot.id, accepted=accepted)
+    @property
+    def scenes(self) -> tuple[Shot | Card, ...]:
+        """All that the film shows, in its order: the title card, the shots, the end card."""
+        title, end = self.title_card, self.end_card
+        return (*((title,) if title else ()), *self.shots, *((end,) if end else ()))
+
+    def problem(self, scene: Shot | Card, key: str, message: str, accepted: str | None = None) -> Problem:
+        """A mistake in `key` of a shot or a card, placed at the line where the storyboard spells it."""
+        line = scene.lines.get(key, scene.lines.get(""))
+        if isinstance(scene, Card):
+            return Problem(message, file=self.file, line=line, key=f"{scene.key}.{key}", accepted=accepted)
+        return Problem(message, file=self.file, line=line, key=key, shot=scene.id, accepted=accepted)

@@ -11,13 +11,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from tasks.errors import Problem
 from tasks.redaction import redact
 from tasks.storyboard.check import Checked, dotted, listing, nearest, similar_file
 from tasks.storyboard.cycles import find_cycles
-from tasks.storyboard.defaults import loudness_of, music_of, safety_of, transition_of
+from tasks.storyboard.defaults import (
+    DEFAULT_CARD_S,
+    loudness_of,
+    music_of,
+    safety_of,
+    transition_of,
+)
 from tasks.storyboard.document import (
     DEFAULT_MODEL,
     DEFAULT_SIZE,
@@ -33,6 +39,7 @@ from tasks.storyboard.document import (
 from tasks.storyboard.located import KeyPath
 from tasks.storyboard.model import (
     Boundary,
+    Card,
     ClipOf,
     Fit,
     FrameOf,
@@ -138,6 +145,8 @@ class _Resolution:
             retries=self._document.retries,
             tags=dict(self._document.tags or {}),
             music=self._music(),
+            title_card=self._card("title_card"),
+            end_card=self._card("end_card"),
             loudness_lufs=loudness_of(self._document.loudness),
             file=self._file,
             lines=lines,
@@ -254,6 +263,22 @@ class _Resolution:
         path: KeyPath = ("music", "source") if ("music", "source") in self._lines else ("music",)
         file = self._resolve_media(written.source, path, None)
         return None if file is None else music_of(written, file)
+
+    def _card(self, key: Literal["title_card", "end_card"]) -> Card | None:
+        written = self._document.title_card if key == "title_card" else self._document.end_card
+        if written is None:
+            return None
+        picture = None if written.picture is None else self._resolve_media(written.picture, (key, "picture"), None)
+        into = written.transition
+        return Card(
+            key=key,
+            text=tuple(written.text),
+            duration_s=DEFAULT_CARD_S if written.duration is None else written.duration,
+            background=written.background,
+            picture=picture,
+            transition=None if into is None else transition_of(into, is_default=False),
+            lines={dotted(path[1:]): line for path, line in self._lines.items() if path[:1] == (key,)},
+        )
 
     def _media_values(self, root: str, shot: ShotDefaults) -> Iterator[tuple[Any, KeyPath]]:
         for key in _MEDIA_KEYS:

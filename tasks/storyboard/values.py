@@ -8,6 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Final, Literal, TypeAlias
 
+from PIL import ImageColor
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -18,6 +19,9 @@ __all__ = [
     "MAX_TAKES",
     "PROBLEM_TYPE",
     "BoundaryWord",
+    "CardLines",
+    "CardSeconds",
+    "Colour",
     "Container",
     "Decibels",
     "FadeSeconds",
@@ -51,6 +55,11 @@ PROBLEM_TYPE: Final = "storyboard"
 _KINDS: Final = tuple(str(kind) for kind in TransitionKind)
 _TRANSITIONS: Final = ", ".join(_KINDS)
 _LONGEST_NAME: Final = 40
+_HEX_COLOUR: Final = re.compile("#[0-9A-Fa-f]{6}")
+_COLOURS: Final = "'#RRGGBB' in quotes, or a CSS name such as black or navy"
+MAX_CARD_LINES: Final = 12
+MAX_CARD_CHARACTERS: Final = 600
+MAX_CARD_S: Final = 60
 _SIZE = re.compile(r"\s*([1-9][0-9]{0,4})\s*[xX\u00d7]\s*([1-9][0-9]{0,4})\s*")
 _SIZE_PATTERN = r"^\s*[1-9][0-9]{0,4}\s*[xX\u00d7]\s*[1-9][0-9]{0,4}\s*$"
 
@@ -166,6 +175,31 @@ def transition_word(value: object) -> str:
     return word
 
 
+def _colour(value: object) -> str:
+    if value is None:
+        raise refuse("is empty: a colour that begins with # has to be in quotes", _COLOURS)
+    if not isinstance(value, str):
+        raise refuse("must be a colour", _COLOURS)
+    word = value.strip().lower()
+    if _HEX_COLOUR.fullmatch(word):
+        return word
+    if word not in ImageColor.colormap:
+        meant = difflib.get_close_matches(word[:_LONGEST_NAME], ImageColor.colormap, n=1, cutoff=0.7)
+        raise refuse(f"cannot be '{value[:80]}'{f' (did you mean {meant[0]!r}?)' if meant else ''}", _COLOURS)
+    red, green, blue = ImageColor.getrgb(word)[:3]
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def _card_lines(value: object) -> list[str]:
+    lines = [line for item in listed(value) for line in read_text(item).splitlines() if line.strip()]
+    accepted = f"a text or a list of them, at most {MAX_CARD_LINES} lines and {MAX_CARD_CHARACTERS} characters"
+    if not 1 <= len(lines) <= MAX_CARD_LINES:
+        raise refuse(f"has {len(lines)} lines", accepted)
+    if (characters := sum(len(line) for line in lines)) > MAX_CARD_CHARACTERS:
+        raise refuse(f"has {characters} characters", accepted)
+    return [line.strip() for line in lines]
+
+
 def _size(value: object) -> str:
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
@@ -173,7 +207,7 @@ def _size(value: object) -> str:
     return f"{match[1]}x{match[2]}"
 
 
-def listed(value: object) -> object:
+def listed(value: object) -> list[object]:
     return value if isinstance(value, list) else [value]
 
 
@@ -219,6 +253,39 @@ Loudness: TypeAlias = Annotated[
 ]
 TransitionWord: TypeAlias = Annotated[str, BeforeValidator(transition_word), WithJsonSchema({"enum": list(_KINDS)})]
 FitWord: TypeAlias = Annotated[Literal["fit", "fill", "blur"], choice("fit", "fill", "blur")]
+
+
+CardLines: TypeAlias = Annotated[
+    list[str],
+    BeforeValidator(_card_lines),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"\S"},
+                {
+                    "type": "array",
+                    "items": {"type": "string", "pattern": r"\S"},
+                    "minItems": 1,
+                    "maxItems": MAX_CARD_LINES,
+                },
+            ]
+        }
+    ),
+]
+CardSeconds: TypeAlias = Annotated[
+    Decimal,
+    _number(
+        "seconds", f"a number above 0 and at most {MAX_CARD_S}, without a unit, such as 3", high=Decimal(MAX_CARD_S)
+    ),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": MAX_CARD_S}),
+]
+Colour: TypeAlias = Annotated[
+    str,
+    BeforeValidator(_colour),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": f"^{_HEX_COLOUR.pattern}$"}, {"enum": sorted(ImageColor.colormap)}]}
+    ),
+]
 
 
 TakeNumber: TypeAlias = Annotated[

@@ -18,7 +18,14 @@ from tasks.ledger import ALLOWED
 from tasks.plan.build import build_plan
 from tasks.plan.catalog import load_catalog
 from tasks.plan.model import Plan, usd
-from tasks.storyboard.document import AssetDocument, SafetyDocument, ShotDocument, StoryboardDocument, keys_of
+from tasks.storyboard.document import (
+    AssetDocument,
+    CardDocument,
+    SafetyDocument,
+    ShotDocument,
+    StoryboardDocument,
+    keys_of,
+)
 from tasks.storyboard.inputs import inspect_inputs
 from tasks.storyboard.read import read_storyboard
 from tasks.storyboard.transitions import TransitionKind
@@ -269,7 +276,7 @@ def test_every_key_of_a_storyboard_is_explained() -> None:
 
     assert film == set(keys_of(StoryboardDocument))
     assert shot == set(keys_of(ShotDocument))
-    assert {*keys_of(AssetDocument), *keys_of(SafetyDocument)} <= set(spans(text))
+    assert {*keys_of(AssetDocument), *keys_of(CardDocument), *keys_of(SafetyDocument)} <= set(spans(text))
 
 
 def test_models_sizes_and_prices_are_those_of_the_catalog() -> None:

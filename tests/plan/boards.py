@@ -81,6 +81,9 @@ def sha256_of(text: str) -> str:
 def _media(board: Storyboard) -> Iterator[tuple[MediaFile, Kind]]:
     if board.music:
         yield board.music.file, "sound"
+    for card in (board.title_card, board.end_card):
+        if card and card.picture:
+            yield card.picture, "image"
     for shot in board.shots:
         for picture in (shot.first_frame, shot.last_frame, *shot.reference_images):
             if isinstance(picture, MediaFile):

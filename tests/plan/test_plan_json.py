@@ -55,6 +55,8 @@ def test_the_whole_plan() -> None:
         "critical_path_s": 240,
         "music": None,
         "loudness_lufs": -16,
+        "title_card": None,
+        "end_card": None,
         "shots": [
             {
                 "id": "opening",

@@ -73,6 +73,8 @@ def test_so_does_what_is_drawn_into_the_film() -> None:
     assert source_of(plan, ("b",)) == ("compositeWithTrainedAlgorithmicMedia", ("shot 'b' is a slate",))
     assert source_of(plan, finish=BURNED)[1] == ("captions are drawn into the pictures",)
     assert source_of(plan_of("  - {id: a, prompt: A lake}"), finish=BURNED)[0] == "trainedAlgorithmicMedia"
+    carded = plan_of("  - {id: a, prompt: A lake}", "title_card: Sea\nend_card: The End\n")
+    assert source_of(carded)[1] == ("the title card is drawn", "the end card is drawn")
 
 
 def test_the_types_are_addresses_of_iptcs_vocabulary() -> None:

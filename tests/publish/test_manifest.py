@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -16,7 +17,7 @@ from tasks.clips.store import Clip, Origin
 from tasks.errors import Charged, ContentRefused, ProviderFailed
 from tasks.ledger import Attempt, State, Totals
 from tasks.plan.build import build_plan
-from tasks.plan.model import Plan
+from tasks.plan.model import Plan, PlannedCard
 from tasks.publish.manifest import Timings, build_manifest
 from tasks.sequence.timeline import Cut
 from tasks.sequence.verify import FilmFacts
@@ -85,6 +86,7 @@ def manifest(plan: Plan) -> dict[str, Any]:
             attempt_at(plan, State.FAILED, error=failed.as_dict(), charged=Charged.UNKNOWN),
             attempt_at(plan, State.STORED, cost_usd=Decimal("0.42"), charged=Charged.YES, submitted_at=NOON),
         ],
+        begins={"a": 0},
         film=FILM,
         film_name="harbor.mp4",
         timings=Timings(NOON, NOON, None, NOON),
@@ -114,7 +116,35 @@ def test_what_is_missing_is_told_with_its_error_and_its_attempts(plan: Plan) -> 
     assert (take["made"], take["content_key"]) == (False, plan.shots[0].takes[0].content_key)
     assert [attempt["state"] for attempt in take["attempts"]] == ["refused"]
     # With a film, a slate stands in its place.
-    assert build_manifest(film=FILM, **facts)["shots"][0]["film"] == {"slate": True, "frames": 121}
+    slate = build_manifest(film=FILM, begins={"a": 48}, **facts)["shots"][0]["film"]
+    assert slate == {"slate": True, "begin_frame": 48, "frames": 121}
+
+
+def test_cards_are_told_with_what_the_film_shows_of_them(plan: Plan, manifest: dict[str, Any]) -> None:
+    card = PlannedCard("end card", ("The End", "by us"), "#000000", None, None, 36)
+    cut = Cut(shot=card.id, clip=Path("card.mp4"), clip_id="card", start=0, stop=36, frames=36, lead=12)
+
+    told = build_manifest(
+        run_id="run",
+        plan=replace(plan, end_card=card),
+        takes=[],
+        totals=Totals(reserved_usd=Decimal(0), spent_usd=Decimal(0), unknown_usd=Decimal(0)),
+        cuts={},
+        cards={card.id: cut},
+        begins={"a": 0, card.id: 109},
+        attempts=[],
+        film=FILM,
+        film_name="harbor.mp4",
+        timings=Timings(NOON, NOON, None, NOON),
+        warnings=[],
+    )
+
+    shown = {"begin_frame": 109, "first_frame": 0, "last_frame": 35, "frames": 36, "overlap_frames": 12}
+    assert told["cards"] == [
+        {"id": "end card", "text": ["The End", "by us"], "film": {**shown, "fade_in_frames": 0, "fade_out_frames": 0}}
+    ]
+    assert told["plan"]["end_card"]["begin_frame"] == 121
+    assert manifest["cards"] == []
 
 
 def test_it_is_json_and_dollars_are_strings(manifest: dict[str, Any]) -> None:
@@ -143,6 +173,7 @@ def test_the_film_is_named_with_its_sha256(manifest: dict[str, Any]) -> None:
         "copied_frames": 0,
     }
     assert manifest["shots"][0]["film"] == {
+        "begin_frame": 0,
         "first_frame": 0,
         "last_frame": 120,
         "frames": 121,

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFont, features
 
 from tasks.errors import BadInput
-from tasks.sequence.burn import check_caption, draw_caption, missing_glyphs
+from tasks.sequence.burn import check_caption, draw_caption
+from tasks.sequence.letters import missing_glyphs
 from tasks.sequence.timeline import FilmLayout
 from tests.sequence.conftest import names
 

@@ -17,7 +17,10 @@ SHOT_KEYS = (
     "keep_original_sound, takes, select, output_format, output_quality, safety, ttl, "
     "transition, fit, gain_db, narration, narration_gain_db, caption"
 )
-ROOT_KEYS = "title, model, size, fps, style, retries, tags, music, loudness, assets, defaults, shots, $schema"
+ROOT_KEYS = (
+    "title, model, size, fps, style, retries, tags, music, loudness, "
+    "title_card, end_card, assets, defaults, shots, $schema"
+)
 IDS = "letters, digits, '-' and '_', at most 64, beginning with a letter or a digit"
 SECONDS = "a number above 0, without a unit, such as 5 or 2.5"
 TRANSITIONS = ", ".join(TransitionKind)
@@ -63,7 +66,68 @@ def on_two(lines: str | list[str], message: str, accepted: str | None, key: str,
 
 ONE = "shots:\n  - id: one\n    prompt: x\n"
 
+CARD_KEYS = "text, duration, background, picture, transition"
+CARD_TEXT = "a text or a list of them, at most 12 lines and 600 characters"
+COLOURS = "'#RRGGBB' in quotes, or a CSS name such as black or navy"
+
+
+def on_card(line: str, message: str, accepted: str | None, key: str, at: int = 3) -> Mistake:
+    """A mistake in the third line of a storyboard that begins with its title card."""
+    return Mistake(f"title_card:\n  text: Sea\n  {line}\n{ONE}", at, message, accepted, None, key)
+
+
 MISTAKES: dict[str, Mistake] = {
+    # Cards
+    "card of a number": Mistake(
+        f"end_card: 3\n{ONE}",
+        1,
+        "'end_card' must say its words",
+        "a text, or {text: …, duration: SECONDS}",
+        None,
+        "end_card",
+    ),
+    "card without words": Mistake(
+        f"end_card: {{duration: 3}}\n{ONE}", 1, "'end_card.text' is missing", None, None, "end_card.text"
+    ),
+    "card of no line": Mistake(
+        f"end_card: []\n{ONE}", 1, "'end_card.text' has 0 lines", CARD_TEXT, None, "end_card.text"
+    ),
+    "card of a book": Mistake(
+        f"end_card: {'word ' * 150}\n{ONE}", 1, "'end_card.text' has 749 characters", CARD_TEXT, None, "end_card.text"
+    ),
+    "card with an unknown key": on_card("colour: red", "unknown key 'colour'", CARD_KEYS, "title_card.colour"),
+    "card for no time": on_card(
+        "duration: 0",
+        "'title_card.duration' cannot be 0",
+        "a number above 0 and at most 60, without a unit, such as 3",
+        "title_card.duration",
+    ),
+    "colour without quotes": on_card(
+        "background: #fff",
+        "'title_card.background' is empty: a colour that begins with # has to be in quotes",
+        COLOURS,
+        "title_card.background",
+    ),
+    "colour misspelled": on_card(
+        "background: nvay",
+        "'title_card.background' cannot be 'nvay' (did you mean 'navy'?)",
+        COLOURS,
+        "title_card.background",
+    ),
+    "picture of a card that is not there": on_card(
+        "picture: wall.png",
+        "there is no file 'wall.png'",
+        "a path to a file, relative to the current folder",
+        "title_card.picture",
+    ),
+    "card with two grounds": Mistake(
+        f"title_card: {{text: Sea, background: red, picture: hero.png}}\n{ONE}",
+        1,
+        "'title_card' has two grounds for its words",
+        "'background' or 'picture', not both",
+        None,
+        "title_card",
+    ),
     # Unknown keys
     "misspelled key": on_two(
         "promt: The second", "unknown key 'promt' (did you mean 'prompt'?)", SHOT_KEYS + ", id", "promt"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tasks.clips.generate import Taken
-from tasks.plan.model import Plan, PlannedShot, usd
+from tasks.plan.model import Plan, PlannedCard, PlannedShot, usd
 from tasks.publish.editing.edit import Edit, Lane, Piece, Source, legible, one_line
 from tasks.publish.editing.media import Media, is_slate
 from tasks.publish.editing.sounds import lost_of_music, sound_lanes
@@ -32,7 +32,7 @@ def edit_of(
         media: How the files are named.
     """
     made = {(taken.shot, taken.take): taken for taken in takes}
-    pictures = tuple(_picture(plan, shot, scene, made, media) for shot, scene in zip(plan.shots, scenes, strict=True))
+    pictures = tuple(_pictures(plan, scenes, made, media))
     frames = total_frames(scenes)
     sounds = tuple(sound_lanes(plan, scenes, pictures, laid, media, frames))
     return Edit(
@@ -57,7 +57,17 @@ def edit_of(
     )
 
 
-def _crossing(shot: PlannedShot) -> str | None:
+def _pictures(
+    plan: Plan, scenes: Sequence[Scene], made: Mapping[tuple[str, int], Taken], media: Media
+) -> Iterator[Piece]:
+    for planned, scene in zip(plan.scenes, scenes, strict=True):
+        if isinstance(planned, PlannedCard):
+            yield _card(plan, planned, scene, media)
+        else:
+            yield _picture(plan, planned, scene, made, media)
+
+
+def _crossing(shot: PlannedShot | PlannedCard) -> str | None:
     """How the film goes over to a shot, where editors have no name for that."""
     return str(shot.transition.kind) if shot.transition and shot.transition.kind.is_named else None
 
@@ -120,6 +130,44 @@ def _picture(plan: Plan, shot: PlannedShot, scene: Scene, made: Mapping[tuple[st
             "first_clip_frame": cut.start,
             "last_clip_frame": cut.stop - 1,
             "transition": None if shot.transition is None else str(shot.transition.kind),
+            "overlap_frames": cut.lead,
+            "fade_in_frames": cut.fade_in,
+            "fade_out_frames": cut.fade_out,
+        },
+    )
+
+
+def _card(plan: Plan, card: PlannedCard, scene: Scene, media: Media) -> Piece:
+    cut = scene.cut
+    facts = {"card": card.id, "text": list(card.text)}
+    source = Source(
+        name=media.cards[card.id],
+        frames=cut.stop,
+        rate=plan.rate,
+        has_picture=True,
+        has_sound=False,
+        width=plan.width,
+        height=plan.height,
+        facts=facts,
+    )
+    return Piece(
+        source=source,
+        begin=scene.begin,
+        frames=cut.frames,
+        lead=cut.lead,
+        tail=cut.tail,
+        fade_in=cut.fade_in,
+        fade_out=cut.fade_out,
+        crossing=_crossing(card),
+        shot=card.id,
+        takes={"card": source},
+        take="card",
+        note=legible(" / ".join(card.text)),
+        facts={
+            **facts,
+            "begin_frame": scene.begin,
+            "frames": cut.frames,
+            "transition": None if card.transition is None else str(card.transition.kind),
             "overlap_frames": cut.lead,
             "fade_in_frames": cut.fade_in,
             "fade_out_frames": cut.fade_out,

@@ -22,7 +22,8 @@ _MOST_EVENTS: Final = 999
 def edl(edit: Edit) -> tuple[str, list[str]]:
     """The timeline as text, and in words what of it the format cannot hold.
 
-    Reels are `S001T1` for take 1 of the first shot, `S002SL` for a slate; each event names its file in a comment.
+    Reels are `S001T1` for take 1 of the first shot, `S002SL` for a slate, `TITLE` and `END` for cards; each event names
+    its file in a comment.
 
     Raises:
         MediaError: A rate of which there is no timecode, or more events than a list can have.
@@ -42,12 +43,13 @@ def edl(edit: Edit) -> tuple[str, list[str]]:
     timeline = timeline_of(edit)
     del timeline.tracks[1:]
     track = timeline.tracks[0]
-    pieces = iter(enumerate(edit.pictures.pieces, start=1))
+    pieces, shots = iter(edit.pictures.pieces), 0
     for index, item in enumerate(track):
         if isinstance(item, otio.schema.Clip):
-            number, piece = next(pieces)
+            piece = next(pieces)
+            shots += piece.take != "card"
             _count_in_film_frames(item, piece, edit.rate)
-            item.metadata[_ADAPTER] = {"reel": _reel(number, piece)}
+            item.metadata[_ADAPTER] = {"reel": _reel(shots, piece)}
         elif isinstance(item, otio.schema.Gap) and index:
             # The adapter lengthens what is behind a transition towards its beginning, and black begins at 0.
             item.source_range = otio.opentime.TimeRange(track[index - 1].duration(), item.source_range.duration)
@@ -78,6 +80,8 @@ def _count_in_film_frames(clip: otio.schema.Clip, piece: Piece, rate: Fraction) 
 
 
 def _reel(number: int, piece: Piece) -> str:
+    if piece.take == "card":
+        return str(piece.shot).removesuffix(" card").upper()
     kind = "SL" if piece.take == "slate" else f"T{piece.take.removeprefix('take-')}"
     return f"S{number:03}{kind}"
 

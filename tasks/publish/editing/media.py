@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
 
 from tasks.clips.generate import Taken
-from tasks.plan.model import Plan, PlannedShot, PlannedSound
+from tasks.plan.model import Plan, PlannedCard, PlannedShot, PlannedSound
 from tasks.sequence.scenes import Scene
 
 __all__ = ["CLIPS_FOLDER", "Media", "MediaCopy", "is_slate", "media_files"]
@@ -52,12 +52,14 @@ class Media:
         takes: The name of each take that there is, by shot and number.
         slates: The name of the slate that stands for a missing shot, by the shot.
         sounds: The name of music and narration, by URI.
+        cards: The name of each card, by its id.
     """
 
     copies: tuple[MediaCopy, ...]
     takes: Mapping[tuple[str, int], str]
     slates: Mapping[str, str]
     sounds: Mapping[str, str]
+    cards: Mapping[str, str] = field(default_factory=dict)
 
 
 def media_files(
@@ -69,13 +71,14 @@ def media_files(
 ) -> Media:
     """Name every file that a film's timeline refers to. Blocks: the first bytes of sounds may be read.
 
-    Clips are named by shot and take (`clips/lake-take1.mp4`), slates, narration and music by what they are
-    (`clips/lake-slate.mp4`, `clips/lake-narration.wav`, `clips/music.mp3`). Shot ids have letters, digits, `-` and `_`
-    alone, so the names mean the same on every file system; where two ids differ by case alone, one gets a number.
+    Clips are named by shot and take (`clips/lake-take1.mp4`), slates, cards, narration and music by what they are
+    (`clips/lake-slate.mp4`, `clips/title-card.mp4`, `clips/lake-narration.wav`, `clips/music.mp3`). Shot ids have
+    letters, digits, `-` and `_` alone, so the names mean the same on every file system; where two ids differ by case
+    alone, one gets a number.
 
     Args:
         plan: The film.
-        scenes: Its shots, in their places.
+        scenes: Its shots and cards, in their places.
         takes: The takes that there are.
         local: Where the bytes of music and narration can be read, by URI.
         folder: Where they go, relative to the timeline.
@@ -85,7 +88,11 @@ def media_files(
     named_takes: dict[tuple[str, int], str] = {}
     slates: dict[str, str] = {}
     sounds: dict[str, str] = {}
-    for shot, scene in zip(plan.shots, scenes, strict=True):
+    cards: dict[str, str] = {}
+    for shot, scene in zip(plan.scenes, scenes, strict=True):
+        if isinstance(shot, PlannedCard):
+            cards[shot.id] = naming.add(shot.id.replace(" ", "-"), scene.cut.clip.suffix, scene.cut.clip, None)
+            continue
         for taken in _takes_of(shot, made):
             clip = taken.clip
             named_takes[shot.id, taken.take] = naming.add(
@@ -97,7 +104,7 @@ def media_files(
             _name_sound(naming, shot.narration, f"{shot.id}-narration", local, sounds)
     if plan.music is not None:
         _name_sound(naming, plan.music, "music", local, sounds)
-    return Media(tuple(naming.copies), named_takes, slates, sounds)
+    return Media(tuple(naming.copies), named_takes, slates, sounds, cards)
 
 
 def is_slate(shot: PlannedShot, scene: Scene, made: Mapping[tuple[str, int], Taken]) -> bool:

@@ -48,7 +48,7 @@ def sound_lanes(
         yield Lane("Clip sound", "effects", own)
     spoken = [
         _spoken(plan, shot.id, scene.begin, shot.narration, laid, media, frames)
-        for shot, scene in zip(plan.shots, scenes, strict=True)
+        for shot, scene in zip(plan.scenes, scenes, strict=True)
         if shot.narration is not None
     ]
     for number, pieces in enumerate(_apart(spoken), start=1):
@@ -59,7 +59,7 @@ def sound_lanes(
 
 def _own_sounds(plan: Plan, scenes: Sequence[Scene], pictures: Sequence[Piece]) -> Iterator[Piece]:
     """The clips' own sound. It crosses to a neighbour's where that sounds, too, and else goes with its picture."""
-    gains = {shot.id: shot.gain_db for shot in plan.shots}
+    gains = {scene.id: scene.gain_db for scene in plan.scenes}
     silent = [scene.conformed.sound is None for scene in scenes]
     around = pairwise([True, *silent, True])
     for index, ((before, here), picture) in enumerate(zip(around, pictures, strict=False)):

@@ -156,7 +156,7 @@ def _reading(source: Path) -> Iterator[None]:
 def layers_of(plan: Plan, scenes: Sequence[Scene], laid: Mapping[str, Laid], layout: FilmLayout) -> list[Layer]:
     """All sounds of the film in their places, counted in samples from its start, so that rounding does not add up."""
     end = sample_at(total_frames(scenes), layout.rate)
-    shots = {shot.id: shot for shot in plan.shots}
+    shots = {scene.id: scene for scene in plan.scenes}
     layers: list[Layer] = []
     for scene in scenes:
         shot, sound = shots[scene.cut.shot], scene.conformed.sound

@@ -16,16 +16,16 @@ from tasks.clips.generate import Taken
 from tasks.clips.store import Clip, Origin
 from tasks.plan.build import build_plan
 from tasks.plan.lengths import exact_rate
-from tasks.plan.model import Plan, PlannedShot
+from tasks.plan.model import Plan, PlannedCard, PlannedShot
 from tasks.publish.editing.build import edit_of
 from tasks.publish.editing.edit import Edit
 from tasks.publish.editing.media import Media, media_files
 from tasks.sequence.conform import Conformed
-from tasks.sequence.cuts import cut_of, slate_cut
+from tasks.sequence.cuts import card_cut, cut_of, slate_cut
 from tasks.sequence.scenes import Scene, scenes_of
 from tasks.sequence.sound.soundtrack import Laid
 from tasks.sequence.timeline import Cut
-from tasks.storyboard.model import Boundary, MediaFile, Music, Shot, Storyboard, Transition, TransitionKind
+from tasks.storyboard.model import Boundary, Card, MediaFile, Music, Shot, Storyboard, Transition, TransitionKind
 
 STANDARD = "klingai:kling@o1-standard"
 CLIP_RATES = [Fraction(24), Fraction(25), Fraction(30000, 1001)]
@@ -60,10 +60,26 @@ class Film:
         return edit_of(self.plan, self.scenes, self.takes, self.laid, self.media(folder))
 
 
-def board(*shots: Shot, fps: str | None = None, title: str = "Film", music: Music | None = None) -> Storyboard:
+def board(
+    *shots: Shot,
+    fps: str | None = None,
+    title: str = "Film",
+    music: Music | None = None,
+    title_card: Card | None = None,
+    end_card: Card | None = None,
+) -> Storyboard:
     rate = None if fps is None else Decimal(fps)
     return Storyboard(
-        title=title, model=STANDARD, width=1280, height=720, shots=shots, fps=rate, music=music, loudness_lufs=None
+        title=title,
+        model=STANDARD,
+        width=1280,
+        height=720,
+        shots=shots,
+        fps=rate,
+        music=music,
+        title_card=title_card,
+        end_card=end_card,
+        loudness_lufs=None,
     )
 
 
@@ -83,7 +99,10 @@ def made(
     plan = build_plan(storyboard, {}, "emulator")
     takes: list[Taken] = []
     parts: list[tuple[Cut, Path | None]] = []
-    for shot in plan.shots:
+    for shot in plan.scenes:
+        if isinstance(shot, PlannedCard):
+            parts.append((card_cut(plan, shot, folder / f"drawn-{shot.frames}.mp4"), None))
+            continue
         for take in shot.takes:
             if shot.id in missing and take.number == shot.select:
                 continue
@@ -134,6 +153,7 @@ TRANSITIONS = st.one_of(
     st.none(),
     st.sampled_from(["0.02", "0.1", "0.5", "0.55", "1", "1.2"]).map(dissolve),
     st.sampled_from(["0.02", "0.05", "0.5", "1"]).map(fade),
+    st.sampled_from(["0.1", "0.5"]).map(lambda seconds: Transition(TransitionKind.WIPE_LEFT, Decimal(seconds))),
 )
 
 
@@ -146,16 +166,22 @@ def films(
     mixed: bool = False,
     sounds: bool = False,
 ) -> Film:
-    """Films with seams, trims, dissolves and fades, of which clips came longer or shorter than planned, or not at all.
+    """Films with cards, seams, trims, dissolves and fades, of which clips came longer or shorter than planned, or not at all.
 
     `mixed`: clips have rates of their own; `sounds`: clips sound, somebody speaks, there is music.
     """
     film_fps = draw(st.sampled_from(fps))
     shots = []
+    title_card = draw(st.none() | st.just(Card("title_card", ("Sea", "by us"), Decimal(3), "#000000")))
+    end_card = None
+    if draw(st.booleans()):
+        into = draw(TRANSITIONS)
+        into = None if into is not None and into.kind is TransitionKind.FADE and not fades else into
+        end_card = Card("end_card", ("The End",), Decimal("2.5"), "#000000", None, into)
     for number in range(draw(st.integers(1, 5))):
         goes_on = number > 0 and draw(st.booleans())
         transition = None if goes_on else draw(TRANSITIONS)
-        if transition is not None and transition.kind is TransitionKind.DISSOLVE and number == 0:
+        if transition is not None and transition.kind.overlaps and number == 0 and title_card is None:
             transition = None
         if transition is not None and transition.kind is TransitionKind.FADE and not fades:
             transition = None
@@ -182,7 +208,7 @@ def films(
         lengths[MUSIC] = draw(st.integers(1, 48_000 * 40))
         music = Music(MediaFile(MUSIC), Decimal(-12), Decimal(2))
     return made(
-        board(*shots, fps=film_fps, music=music),
+        board(*shots, fps=film_fps, music=music, title_card=title_card, end_card=end_card),
         clips=clips,
         missing=[shot.id for shot in shots if draw(st.integers(0, 5)) == 0],
         sounding=[shot.id for shot in shots if sounds and draw(st.booleans())],

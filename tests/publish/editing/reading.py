@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import opentimelineio as otio
 
+from tasks.plan.model import PlannedCard
 from tests.publish.editing.films import Film
 
 Frames: TypeAlias = list[tuple[tuple[str, Fraction], ...]]
@@ -26,8 +27,10 @@ def shown_by_film(film: Film) -> Frames:
     """The truth: every scene from its first frame to its last, by the film's own arithmetic."""
     rate, media = film.plan.rate, film.media()
     frames = _dark(film.scenes[-1].end)
-    for shot, scene in zip(film.plan.shots, film.scenes, strict=True):
-        if shot.id in media.slates:
+    for shot, scene in zip(film.plan.scenes, film.scenes, strict=True):
+        if isinstance(shot, PlannedCard):
+            name, clip_rate = media.cards[shot.id], rate
+        elif shot.id in media.slates:
             name, clip_rate = media.slates[shot.id], rate
         else:
             name = media.takes[shot.id, shot.select]
@@ -55,8 +58,10 @@ def heard_by_film(film: Film, *, cut_short: bool = False) -> Frames:
     """
     rate, media, sounding = film.plan.rate, film.media(), [scene.conformed.sound is not None for scene in film.scenes]
     frames = _dark(film.scenes[-1].end)
-    for index, (shot, scene) in enumerate(zip(film.plan.shots, film.scenes, strict=True)):
+    for index, (shot, scene) in enumerate(zip(film.plan.scenes, film.scenes, strict=True)):
         begin = scene.begin
+        if isinstance(shot, PlannedCard):
+            continue
         if cut_short and scene.cut.lead == 1 and sounding[index - 1]:
             begin += 1
         name = media.takes.get((shot.id, shot.select), "")
@@ -73,7 +78,7 @@ def sounds_of_film(film: Film) -> list[tuple[str, int, int, Fraction]]:
     """Narration, and each round of the music: its file, where it begins, its frames, and how long its material is."""
     rate, media, end = film.plan.rate, film.media(), film.scenes[-1].end
     found = []
-    for shot, scene in zip(film.plan.shots, film.scenes, strict=True):
+    for shot, scene in zip(film.plan.scenes, film.scenes, strict=True):
         if shot.narration is not None:
             uri = shot.narration.media.uri
             samples = film.laid[uri].samples
