@@ -68,8 +68,8 @@ class Provenance:
 def credit(path: Path, credits_: Credits, signing: Signing) -> Provenance:
     """Mark a finished file as what it is, and sign it, in place. Blocks.
 
-    The mark is XMP in the file, for MP4 and MOV; credentials go into these and into WebP and GIF. What can hold
-    neither stays as it is, and `why` says so. An MP4 or MOV whose signed copy held other pictures, sounds or captions
+    The mark is XMP in the file. An MP4, MOV, WebP or GIF can hold it and credentials; anything else stays as it is, and
+    `why` says so. An MP4 or MOV whose signed copy held other pictures, sounds or captions
     than it, or had its index elsewhere, would not be taken.
 
     Args:
@@ -83,9 +83,7 @@ def credit(path: Path, credits_: Credits, signing: Signing) -> Provenance:
         MediaError: It is no file of the kind that its suffix names.
     """
     suffix, tool = path.suffix.lower(), (_NAME, importlib.metadata.version(_NAME))
-    marked = suffix in _BOXES
-    if marked:
-        put_xmp(path, packet_of(credits_, " ".join(tool)))
+    marked = suffix in MEDIA_TYPES and put_xmp(path, packet_of(credits_, " ".join(tool)))
     certified, failed = None, None
     why = _why_not(suffix, signing)
     if why is None:

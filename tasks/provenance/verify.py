@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from tasks.errors import MediaError
 from tasks.provenance.credentials import MEDIA_TYPES, c2pa_library, reading_context
 from tasks.provenance.xmp import read_xmp, source_type_in
 
@@ -104,8 +105,7 @@ def verify(path: Path, trust: bytes | None = None) -> Verified:
         SettingsError: The package that reads credentials is not installed.
     """
     c2pa = c2pa_library()
-    packet = read_xmp(path)
-    source_type = None if packet is None else source_type_in(packet)
+    source_type = _source_type(path)
     with reading_context(trust) as context, path.open("rb") as file:
         try:
             reader = c2pa.Reader.try_create(MEDIA_TYPES.get(path.suffix.lower()), file, None, context)
@@ -117,6 +117,14 @@ def verify(path: Path, trust: bytes | None = None) -> Verified:
             return Verified(State.UNSIGNED, source_type)
         with reader:
             return _verified(json.loads(reader.json()), source_type)
+
+
+def _source_type(path: Path) -> str | None:
+    try:
+        packet = read_xmp(path)
+    except MediaError:  # what is damaged tells nothing, and its credentials will not hold either
+        return None
+    return None if packet is None else source_type_in(packet)
 
 
 def _verified(told: Mapping[str, Any], source_type: str | None) -> Verified:

@@ -1,6 +1,6 @@
-"""The packet of XMP that marks a film as generated, and its place in an MP4 or MOV.
+"""The packet of XMP that marks a film as generated, and its place in the file.
 
-It stands in a box of its own at the end of the file, where nothing else has to move: the index stays before the
+In an MP4 or MOV it stands in a box of its own at the end, where nothing else has to move: the index stays before the
 pictures, every offset in it stays right, and players step over a box that they do not know.
 """
 
@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape
 from tasks.errors import MediaError
 from tasks.media.boxes import Box, top_level_boxes
 from tasks.provenance.credits import Credits
+from tasks.provenance.moving import is_gif, is_webp, put_in_gif, put_in_webp, read_gif, read_webp
 
 __all__ = ["packet_of", "put_xmp", "read_xmp", "source_type_in"]
 
@@ -62,12 +63,25 @@ def packet_of(credits_: Credits, tool: str) -> bytes:
     ).encode()
 
 
-def put_xmp(path: Path, packet: bytes) -> None:
-    """Put a packet at the end of an MP4 or MOV, in place; one that stands there already is replaced.
+def put_xmp(path: Path, packet: bytes) -> bool:
+    """Put a packet at the end of an MP4, MOV, WebP or GIF, in place; one that stands there already is replaced.
+
+    Returns:
+        Whether it could be: a WebP of the simple kind has no place for it.
 
     Raises:
-        MediaError: The file is no row of whole boxes, or has its packet at another place.
+        MediaError: The file is damaged, of another kind, or has its packet at another place.
     """
+    if is_webp(path):
+        return put_in_webp(path, packet)
+    if is_gif(path):
+        put_in_gif(path, packet)
+    else:
+        _put_in_box(path, packet)
+    return True
+
+
+def _put_in_box(path: Path, packet: bytes) -> None:
     boxes = top_level_boxes(path)
     with path.open("r+b") as file:
         marked = [box for box in boxes if _is_xmp(path, box)]
@@ -82,7 +96,15 @@ def put_xmp(path: Path, packet: bytes) -> None:
 
 
 def read_xmp(path: Path) -> bytes | None:
-    """The packet of an MP4 or MOV; None where there is none, or where it is another kind of file."""
+    """The packet of a file; None where there is none, or where it is of another kind.
+
+    Raises:
+        MediaError: It is a damaged WebP.
+    """
+    if is_webp(path):
+        return read_webp(path, _MOST_BYTES)
+    if is_gif(path):
+        return read_gif(path)
     if _read(path, 4, 4) not in _FIRST_BOXES:
         return None
     for box in top_level_boxes(path):

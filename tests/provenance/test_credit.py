@@ -231,7 +231,7 @@ def test_a_mov_is_marked_and_signed_like_an_mp4(
 
 
 @pytest.mark.parametrize("suffix", [".webp", ".gif"])
-def test_a_moving_picture_is_signed_and_its_frames_stay(
+def test_a_moving_picture_is_marked_and_signed_and_its_frames_stay(
     suffix: str, shown: Credits, signing: Signing, root: Root, tmp_path: Path
 ) -> None:
     picture = tmp_path / f"film{suffix}"
@@ -240,9 +240,9 @@ def test_a_moving_picture_is_signed_and_its_frames_stay(
     before = pictures_of(picture)
     told = credit(picture, shown, signing)
 
-    assert (told.signed, told.failed) == (True, None)
+    assert (told.marked, told.signed, told.failed) == (True, True, None)
     found = verify(picture, root.pem.encode())
-    assert (found.state, found.claimed_source_type) == (State.TRUSTED, GENERATED)
+    assert (found.state, found.digital_source_type, found.claimed_source_type) == (State.TRUSTED, GENERATED, GENERATED)
     assert pictures_of(picture) == before
     assert verify(flipped(picture, picture.stat().st_size - 9), root.pem.encode()).state is State.INVALID
 
