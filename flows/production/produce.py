@@ -7,6 +7,7 @@ from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
+from flows.production.ahead import SoundAhead
 from flows.production.gate import show_budgets
 from flows.production.memory import remember
 from flows.production.publishing import publish
@@ -60,10 +61,11 @@ async def produce(
     laid = await lay_sounds(planned, local, studio.scratch / "sounds") if local else Handed(dict[str, Laid]())
     reserved = await begin_within(studio, planned, approved_usd)
     await remember(studio, plan, reserved.value)
-    made = await make_within(studio, plan, reserved, refill)
-    await show_budgets(studio, plan)
-    totals = await asyncio.to_thread(studio.ledger.totals, studio.run_id)
-    published = await publish(studio, made, targets, totals, laid, placeholder=placeholder)
+    async with SoundAhead(plan, laid.value, studio.scratch / "sound") as sound:
+        made = await make_within(studio, plan, reserved, refill, conformed=sound.conformed)
+        await show_budgets(studio, plan)
+        totals = await asyncio.to_thread(studio.ledger.totals, studio.run_id)
+        published = await publish(studio, made, targets, totals, laid, sound, placeholder=placeholder)
     if made.failures:
         raise made.incomplete(totals, published)
     return {**made.summary(totals), **published}

@@ -11,6 +11,7 @@ from typing import Any
 
 from flows.outcome import Made
 from flows.page import page_of_run
+from flows.production.ahead import SoundAhead
 from flows.production.cards import drawn_card
 from flows.production.studio import Studio
 from tasks.errors import MediaError, ShotchainError
@@ -54,6 +55,7 @@ async def publish(
     targets: Targets,
     totals: Totals,
     laid: Handed[dict[str, Laid]],
+    sound: SoundAhead,
     *,
     placeholder: bool,
 ) -> dict[str, Any]:
@@ -71,7 +73,7 @@ async def publish(
             for card in made.plan.cards:
                 await drawn_card(studio, made, card)
             await _fill_with_slates(studio, made)
-            joined = await _join(studio, made, targets, laid)
+            joined = await _join(studio, made, targets, laid, sound)
         except ShotchainError as error:
             made.failures[""] = error
     if joined is not None:
@@ -108,7 +110,9 @@ async def _fill_with_slates(studio: Studio, made: Made) -> None:
             made.blends[shot.id] = await blend_shots(plan, Handed(shot), *cuts, [], finish, folder)
 
 
-async def _join(studio: Studio, made: Made, targets: Targets, laid: Handed[dict[str, Laid]]) -> _Joined:
+async def _join(
+    studio: Studio, made: Made, targets: Targets, laid: Handed[dict[str, Laid]], ahead: SoundAhead
+) -> _Joined:
     """Make the film, and at the same time the stills beside it."""
     studio.observe(Event(Stage.JOINING))
     plan = Handed(made.plan)
@@ -118,7 +122,7 @@ async def _join(studio: Studio, made: Made, targets: Targets, laid: Handed[dict[
     try:
         sound: Handed[Soundtrack | None] = Handed(None)
         if laid.value or any(part.value.sound for part in parts):
-            sound = await make_sound(plan, cuts, parts, laid, studio.scratch)
+            sound = await make_sound(Handed(await ahead.end()), cuts, parts, laid)
         finish = Handed(studio.settings.finish)
         facts = await join_film(plan, cuts, parts, made.blends, sound, finish, studio.conformed, studio.film)
         stills = await _there(taking, studio)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -89,6 +89,7 @@ async def make_within(
     *,
     at_hand: Mapping[str, Handed[Taken]] | None = None,
     is_conforming: bool = True,
+    conformed: Callable[[Made], None] = lambda _: None,
 ) -> Made:
     """Have all takes of a plan made, as `make_shots` does; where money runs out, ask for more of it.
 
@@ -99,6 +100,7 @@ async def make_within(
         refill: Whether, and how, it asks; by default it does not.
         at_hand: See `make_shots`.
         is_conforming: See `make_shots`.
+        conformed: See `make_shots`.
 
     Returns:
         What there is, and what failed; with the `shortfall`, where money ran out and there was no more.
@@ -107,7 +109,9 @@ async def make_within(
     rounds = 0
     while True:
         before = 0 if made is None else len(made.taken)
-        made = await make_shots(studio, plan, reserved, at_hand=at_hand, is_conforming=is_conforming, so_far=made)
+        made = await make_shots(
+            studio, plan, reserved, at_hand=at_hand, is_conforming=is_conforming, so_far=made, conformed=conformed
+        )
         for error in made.failures.values():
             if isinstance(error, OverBudget) and error.scope == "shot":
                 tell_refused(error, run_id=studio.run_id, provider=plan.provider)

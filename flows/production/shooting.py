@@ -39,6 +39,7 @@ async def make_shots(
     at_hand: Mapping[str, Handed[Taken]] | None = None,
     is_conforming: bool = True,
     so_far: Made | None = None,
+    conformed: Callable[[Made], None] = lambda _: None,
 ) -> Made:
     """Have all takes of a plan made.
 
@@ -49,6 +50,7 @@ async def make_shots(
         at_hand: Selected takes of shots that the plan's shots need and that are not among them.
         is_conforming: Whether the selected takes are brought to the film's layout too.
         so_far: What was made of the plan before, to go on with; it is what is given back.
+        conformed: Told of what there is, whenever a shot was brought to the film's layout.
 
     Returns:
         What there is, and what failed.
@@ -92,10 +94,10 @@ async def make_shots(
             except ShotchainError as error:
                 raise NeedFailed(f"not begun, since it takes a frame of '{need}'", shot=shot.id) from error
         takes = [asyncio.ensure_future(one_take(shot, take, upstream)) for take in shot.takes]
-        conformed = asyncio.ensure_future(one_part(shot, takes[shot.select - 1]))
+        part = asyncio.ensure_future(one_part(shot, takes[shot.select - 1]))
         # One take that fails does not stop the others: they may be paid for already. That money ran out is what stops
         # the run, so it is told before what became of another take.
-        await _settled([*takes, conformed], first=lacks_money)
+        await _settled([*takes, part], first=lacks_money)
 
     def progress(shot: PlannedShot) -> Callable[[int], None]:
         def tell(frames: int) -> None:
@@ -119,6 +121,7 @@ async def make_shots(
                 cut, part = made.cut(shot), made.parts[shot.id].value
                 made.stills[shot.id] = await finish_in_thread(still_of, plan, cut, part)
             studio.observe(Event(Stage.CONFORMED, shot.id))
+            conformed(made)
 
     async def one_card(card: PlannedCard) -> None:
         """A card, while the provider is at work. What fails here fails when the film is joined, and is told then."""

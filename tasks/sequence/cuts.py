@@ -12,7 +12,7 @@ from tasks.plan.model import LAST, Plan, PlannedCard, PlannedScene, PlannedShot
 from tasks.sequence.timeline import Cut, FilmLayout
 from tasks.storyboard.model import Fit
 
-__all__ = ["card_cut", "cut_of", "differences", "layout_of", "slate_cut"]
+__all__ = ["card_cut", "cut_of", "differences", "layout_of", "planned_cut", "slate_cut"]
 
 _FITTED: Final = {Fit.FIT: "with bars", Fit.FILL: "by cutting off what stands over", Fit.BLUR: "over a blurred ground"}
 
@@ -46,6 +46,11 @@ def slate_cut(plan: Plan, shot: PlannedShot, slate: Path) -> Cut:
 def card_cut(plan: Plan, card: PlannedCard, clip: Path) -> Cut:
     """All frames of a card, which was drawn as `clip`."""
     return _cut(plan, card, clip, f"card/{clip.name}", 0, card.frames, card.frames)
+
+
+def planned_cut(plan: Plan, scene: PlannedScene) -> Cut:
+    """What the film will show of a shot or card, as long as that is not there."""
+    return _cut(plan, scene, Path(), "", 0, scene.frames, scene.frames)
 
 
 def _cut(plan: Plan, scene: PlannedScene, clip: Path, clip_id: str, start: int, stop: int, frames: int) -> Cut:

@@ -20,7 +20,7 @@ from tasks.sequence.cuts import cut_of, layout_of
 from tasks.sequence.parts import Progress
 from tasks.sequence.scenes import scenes_of
 from tasks.sequence.shots import Drawn, card_of, dissolve_of, part_of, slate_of
-from tasks.sequence.sound.soundtrack import Laid, Soundtrack, lay_files, make_soundtrack
+from tasks.sequence.sound.soundtrack import Laid, Mixdown, Shown, Soundtrack, lay_files
 from tasks.sequence.stills import Stills, make_stills
 from tasks.sequence.timeline import Cut
 from tasks.sequence.verify import FilmFacts
@@ -90,11 +90,14 @@ async def lay_sounds(plan: Handed[Plan], local: Mapping[str, Path], folder: Path
 
 @task(name="sound", task_run_name="sound", cache_policy=NO_CACHE)
 async def make_sound(
-    plan: Handed[Plan], cuts: Handed[Sequence[Cut]], parts: Parts, laid: Handed[dict[str, Laid]], folder: Path
+    mixdown: Handed[Mixdown],
+    cuts: Handed[Sequence[Cut]],
+    parts: Parts,
+    laid: Handed[dict[str, Laid]],  # noqa: ARG001 -- what the graph of a run draws its edges from
 ) -> Handed[Soundtrack | None]:
-    """See `make_soundtrack`."""
-    scenes = scenes_of(zip(cuts.value, (part.value for part in parts), strict=True))
-    return Handed(await make_soundtrack(plan.value, scenes, laid.value, layout_of(plan.value), folder))
+    """See `Mixdown.finish`."""
+    shown = [Shown(cut, part.value.sound) for cut, part in zip(cuts.value, parts, strict=True)]
+    return Handed(await mixdown.value.finish(shown))
 
 
 @task(name="stills", task_run_name="stills", cache_policy=NO_CACHE)

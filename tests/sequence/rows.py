@@ -11,8 +11,10 @@ from tasks.sequence.chapters import Chapter
 from tasks.sequence.conform import Conformed
 from tasks.sequence.film import Film, make_film
 from tasks.sequence.join import Stretch
-from tasks.sequence.sound.mix import Layer
-from tasks.sequence.sound.soundtrack import Soundtrack, coded
+from tasks.sequence.sound.coder import Bench
+from tasks.sequence.sound.master import master
+from tasks.sequence.sound.mix import Layer, Mix
+from tasks.sequence.sound.soundtrack import Soundtrack
 from tasks.sequence.timeline import FilmLayout, sample_at, starts
 from tasks.sequence.verify import FilmFacts
 
@@ -31,7 +33,10 @@ async def sound_of_row(
         for part, begin, end in zip(parts, begins[:-1], begins[1:], strict=True)
         if part.sound is not None
     ]
-    return await coded(layers, begins[-1], loudness_lufs, folder)
+    if not layers:
+        return None
+    mix = Mix(layers, begins[-1])
+    return Soundtrack(folder / "sound.m4a", await master(mix, loudness_lufs, Bench(folder), folder / "sound.m4a"))
 
 
 async def film_of(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Final
@@ -19,17 +20,16 @@ import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
 from av.codec.context import Flags
 from av.packet import Packet
 from av.stream import Stream
 
-from tasks.media.reading import open_sound
+from tasks.media.files import written_whole
 from tasks.sequence.sound.decode import Reader, Samples
 from tasks.sequence.sound.spans import Span
 from tasks.sequence.timeline import SAMPLE_RATE
 
-__all__ = ["AAC_FRAME_SAMPLES", "Coded", "code", "reach", "read_aac", "write_aac"]
+__all__ = ["AAC_FRAME_SAMPLES", "Coded", "agreed", "code", "reach", "read_aac", "write_aac"]
 
 AAC_FRAME_SAMPLES: Final = 1024
 # So much is coded before a span, for the coder to be under way where it begins, and behind it, to find a frame at
@@ -73,12 +73,16 @@ class Coded:
 
 
 def code(read: Reader, span: Span, samples: int, path: Path) -> Coded:
-    """Code a span of a sound of `samples` samples, with what lies before and behind it. Blocks; holds a second."""
+    """Code a span of a sound of `samples` samples, with what lies before and behind it. Blocks; holds a second.
+
+    Raises:
+        StorageUnreachable: There is no room for it.
+    """
     begin, end = reach(span, samples)
     context = _set_up(AudioCodecContext.create("aac", "w"))
     sizes: list[int] = []
     last_samples = AAC_FRAME_SAMPLES
-    with path.open("wb") as file:
+    with written_whole(path) as temporary, temporary.open("wb") as file:
         at = 0
         for block in read(begin, end):
             sizes += [file.write(bytes(packet)) for packet in context.encode(_frame(block, at))]
@@ -95,51 +99,75 @@ def reach(span: Span, samples: int) -> Span:
     return Span(max(0, span.begin - before), min(samples, span.end + behind))
 
 
-def write_aac(spans: Sequence[Coded], output: Path) -> bool:
+def agreed(earlier: Coded, later: Coded) -> int | None:
+    """The first frame behind which the coding of a span can be left for that of the next.
+
+    None if they nowhere agree: the two have to be coded as one.
+    """
+    ours, others = earlier.packets(), later.packets()
+    for number in range(later.first + _BEFORE_FRAMES + 1, max(ours) - _LOOK_AHEAD_FRAMES + 1):
+        fading = _fading(ours[number])
+        if fading is not None and fading == _fading(others[number]):
+            return number
+    return None
+
+
+def write_aac(spans: Sequence[Coded], left: Sequence[int], output: Path) -> None:
     """Put coded spans together to an MP4 of nothing but sound, as if it had been coded at once.
 
     Args:
         spans: In order, each reaching over into the next.
+        left: Behind which frame each but the last is left for the next, as `agreed` gives it.
         output: The file.
-
-    Returns:
-        Whether it could be done. Spans that nowhere agree are not known, but there may be some; then `output` holds
-        nothing of use.
     """
     with av.open(str(output.absolute()), "w", format="mp4", options=dict(_MP4)) as container:
         stream = container.add_stream("aac", rate=SAMPLE_RATE)
         _set_up(stream.codec_context)
         container.start_encoding()
-        begin, packets = spans[0].first, spans[0].packets()
-        for following in spans[1:]:
-            others = following.packets()
-            agreed = _agreed(packets, others)
-            if agreed is None:
-                return False
-            container.mux(_timed(packets, begin, agreed + 1, AAC_FRAME_SAMPLES, stream))
-            begin, packets = agreed + 1, others
-        container.mux(_timed(packets, begin, max(packets) + 1, spans[-1].last_samples, stream))
-    return True
+        begin = spans[0].first
+        for span, frame in zip(spans, [*left, None], strict=True):
+            packets = span.packets()
+            end = max(packets) if frame is None else frame
+            for number in range(begin, end + 1):
+                packet = _packet(packets, number)
+                packet.stream, packet.is_keyframe = stream, True
+                packet.duration = span.last_samples if frame is None and number == end else AAC_FRAME_SAMPLES
+                container.mux(packet)
+            begin = end + 1
 
 
-def read_aac(path: Path) -> Reader:
-    """The samples of a file that `write_aac` wrote, as a player decodes them."""
+def read_aac(spans: Sequence[Coded], left: Sequence[int]) -> Reader:
+    """The samples of coded spans that are put together, as a player decodes them from a file of them.
+
+    Args:
+        spans: In order; only what begins some frames behind the beginning of the first one's is right.
+        left: See `write_aac`.
+    """
 
     def read(first: int, last: int) -> Iterator[Samples]:
-        with open_sound(path) as (container, stream):
-            # Behind a jump, a decoder's first frame lacks the half that the one before it gives. So the very first must
-            # not be jumped to: the frame before it comes before all time.
-            if first > _RUN_UP_FRAMES * AAC_FRAME_SAMPLES:
-                container.seek(first - _RUN_UP_FRAMES * AAC_FRAME_SAMPLES, stream=stream)
-            for frame in container.decode(stream):
-                at = frame.pts or 0
-                if at >= last:
-                    break
-                if at + frame.samples > first:
-                    block = np.asarray(frame.to_ndarray(), dtype=np.float32).T
+        packets: dict[int, bytes] = {}
+        for span, frame in zip(spans, [None, *left], strict=True):
+            packets |= {number: it for number, it in span.packets().items() if frame is None or number > frame}
+        decoder = AudioCodecContext.create("aac", "r")
+        decoder.extradata = _extradata()
+        # A decoder's first frame lacks the half that the one before it gives.
+        begin = max(min(packets), first // AAC_FRAME_SAMPLES - _RUN_UP_FRAMES)
+        for number in range(begin, min(max(packets), (last - 1) // AAC_FRAME_SAMPLES) + 1):
+            at = number * AAC_FRAME_SAMPLES
+            for sound in decoder.decode(_packet(packets, number)):
+                if at + sound.samples > first:
+                    block = np.asarray(sound.to_ndarray(), dtype=np.float32).T
                     yield block[max(0, first - at) : last - at]
 
     return read
+
+
+@cache
+def _extradata() -> bytes:
+    """What decoders are told of all that is coded here."""
+    context = _set_up(AudioCodecContext.create("aac", "w"))
+    context.open()
+    return bytes(context.extradata or b"")
 
 
 def _set_up(context: AudioCodecContext) -> AudioCodecContext:
@@ -156,26 +184,10 @@ def _frame(block: Samples, at: int) -> AudioFrame:
     return frame
 
 
-def _timed(
-    packets: Mapping[int, bytes], begin: int, end: int, last_samples: int, stream: AudioStream
-) -> list[Packet[Stream]]:
-    timed = []
-    for number in range(begin, end):
-        packet = Packet(packets[number])
-        packet.stream, packet.time_base, packet.is_keyframe = stream, _TICK_S, True
-        packet.pts = packet.dts = number * AAC_FRAME_SAMPLES
-        packet.duration = last_samples if number == end - 1 else AAC_FRAME_SAMPLES
-        timed.append(packet)
-    return timed
-
-
-def _agreed(earlier: Mapping[int, bytes], later: Mapping[int, bytes]) -> int | None:
-    """The first frame behind which one coding can be left for the other."""
-    for number in range(min(later) + _BEFORE_FRAMES + 1, max(earlier) - _LOOK_AHEAD_FRAMES + 1):
-        fading = _fading(earlier[number])
-        if fading is not None and fading == _fading(later[number]):
-            return number
-    return None
+def _packet(packets: Mapping[int, bytes], number: int) -> Packet[Stream]:
+    packet: Packet[Stream] = Packet(packets[number])
+    packet.time_base, packet.pts, packet.dts = _TICK_S, number * AAC_FRAME_SAMPLES, number * AAC_FRAME_SAMPLES
+    return packet
 
 
 def _fading(packet: bytes) -> tuple[int, int] | None:

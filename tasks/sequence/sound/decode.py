@@ -30,7 +30,7 @@ from tasks.media.thread import Stop
 from tasks.rounding import round_half_up
 from tasks.sequence.timeline import SAMPLE_RATE
 
-__all__ = ["BYTES_PER_SAMPLE", "Reader", "Samples", "read_pcm", "write_file_sound", "write_sound"]
+__all__ = ["BYTES_PER_SAMPLE", "Reader", "Samples", "write_file_sound", "write_sound"]
 
 BYTES_PER_SAMPLE: Final = 8
 
@@ -114,20 +114,6 @@ def write_file_sound(source: Path, output: Path, most: int | None = None, stop: 
                 "not one sample of this sound can be decoded", file=str(source), advice="export it again, as WAV say"
             )
     return samples
-
-
-def read_pcm(pcm: Path) -> Reader:
-    """Raw PCM, in blocks of a second; silence where the file ends early."""
-
-    def read(first: int, last: int) -> Iterator[Samples]:
-        with pcm.open("rb") as file:
-            file.seek(first * BYTES_PER_SAMPLE)
-            for at in range(first, last, SAMPLE_RATE):
-                wanted = min(SAMPLE_RATE, last - at)
-                block = np.frombuffer(file.read(wanted * BYTES_PER_SAMPLE), dtype="<f4").reshape(-1, 2)
-                yield np.pad(block, ((0, wanted - len(block)), (0, 0))).astype(np.float32, copy=False)
-
-    return read
 
 
 def _lay(container: InputContainer, start_s: Fraction, samples: int, pcm: BinaryIO, stop: Stop) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from tasks.sequence.sound.decode import Reader, Samples
 from tasks.sequence.sound.spans import Span
 from tasks.sequence.timeline import SAMPLE_RATE
 
-__all__ = ["HOP_SAMPLES", "Measured", "integrated_lufs", "joined", "measure"]
+__all__ = ["HOP_SAMPLES", "Measured", "integrated_lufs", "joined", "measure", "reach_of_measuring"]
 
 HOP_SAMPLES: Final = SAMPLE_RATE // 10
 """Momentary loudness, that of the last 400 ms, is taken so often."""
@@ -46,13 +46,13 @@ class Measured:
 def measure(read: Reader, span: Span, samples: int) -> Measured:
     """Measure a span of a sound of `samples` samples. Blocks; holds some seconds."""
     meter = _Meter()
-    warm_up = min(span.begin, _WARM_UP_SAMPLES)
+    begin, end = reach_of_measuring(span, samples)
+    warm_up = span.begin - begin
     momentary: list[float] = []
     peaks: list[npt.NDArray[np.float32]] = []
     energy: list[npt.NDArray[np.float32]] = []
-    blocks = read(span.begin - warm_up, min(span.end + MARGIN_SAMPLES, samples))
-    at = span.begin - warm_up
-    for padded in _padded(blocks, span.end - at):
+    at = begin
+    for padded in _padded(read(begin, end), span.end - begin):
         block = padded[MARGIN_SAMPLES:-MARGIN_SAMPLES]
         momentary += meter.push(block)
         if at >= span.begin:
@@ -66,6 +66,11 @@ def measure(read: Reader, span: Span, samples: int) -> Measured:
         np.concatenate(peaks),
         np.concatenate(energy),
     )
+
+
+def reach_of_measuring(span: Span, samples: int) -> Span:
+    """What is read for a span: some of what lies before and behind it, too."""
+    return Span(span.begin - min(span.begin, _WARM_UP_SAMPLES), min(span.end + MARGIN_SAMPLES, samples))
 
 
 def joined(spans: Sequence[Measured]) -> Measured:

@@ -9,12 +9,12 @@ lowered there and then, and those spans are coded again.
 from __future__ import annotations
 
 import asyncio
-import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from threading import Event
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +22,12 @@ import numpy.typing as npt
 from tasks.media.files import written_whole
 from tasks.sequence.sound import limiter
 from tasks.sequence.sound.cells import CELL_SAMPLES, decibels
-from tasks.sequence.sound.coder import Coder
-from tasks.sequence.sound.decode import read_pcm
+from tasks.sequence.sound.coder import Bench, Coder, Sound
 from tasks.sequence.sound.gain import MOST_GAIN_DB, gain_for
-from tasks.sequence.sound.loudness import Measured, integrated_lufs, joined, measure
-from tasks.sequence.sound.spans import side_by_side, spans_of
+from tasks.sequence.sound.loudness import Measured, integrated_lufs
+from tasks.sequence.sound.spans import Cores
 
-__all__ = ["MOST_GAIN_DB", "TRUE_PEAK_DBTP", "Loudness", "master"]
+__all__ = ["MOST_GAIN_DB", "TRUE_PEAK_DBTP", "Loudness", "master", "master_ahead"]
 
 TRUE_PEAK_DBTP: Final = Decimal("-1.5")
 """No true peak of a mastered film exceeds this."""
@@ -40,12 +39,16 @@ _CLEARLY_UNDER_DB: Final = 0.1
 # Coding takes some loudness away, mostly where there is much noise: about as much as this, rarely over half a decibel.
 _CODING_LOSS_LU: Final = 0.1
 _ON_TARGET_LU: Final = 0.4
+# Gain is one of few, so that what is coded can be kept when one more shot makes the whole a little louder.
+_STEP_DB: Final = 0.5
 _MOST_ROUNDS: Final = 8
 _MOST_CORRECTIONS: Final = 2
 # A frame of AAC spreads what it gets wrong over its 2048 samples.
 _AROUND_PEAK_CELLS: Final = 2048 // CELL_SAMPLES
 
 Cells = npt.NDArray[np.float64]
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,30 +75,66 @@ class Loudness:
         }
 
 
-async def master(pcm: Path, samples: int, target_lufs: Decimal | None, output: Path) -> Loudness:
+async def master(sound: Sound, target_lufs: Decimal | None, bench: Bench, output: Path) -> Loudness:
     """Bring a film's sound to its loudness and code it as AAC, in an MP4 of nothing else.
 
     Every sample stays in its place. The work is done in threads, on all cores; some seconds of sound are in memory,
     and some kilobytes of what was measured for each second. Equal sound gives equal bytes, however many cores there
-    are.
+    are, and whatever was worked out ahead.
 
     Args:
-        pcm: The mixed sound, raw, as `mix` writes it.
-        samples: How many samples it has; what is missing is silence.
+        sound: The mixed sound.
         target_lufs: The integrated loudness wanted. It is missed, without an error, by sound that would need more
             than `MOST_GAIN_DB`, or that has no loudness: silence, or less than 400 ms. None codes the sound as it
             is, louder than full scale where the mix is.
+        bench: What was worked out ahead, and takes what is worked out.
         output: The MP4; it appears whole, or not at all.
 
     Returns:
         What was measured of `output`.
 
     Raises:
-        MediaError: What was coded cannot be decoded.
         StorageUnreachable: There is no room for it.
     """
+
+    def work(stop: Event) -> Loudness:
+        with written_whole(output) as temporary:
+            coder = Coder(sound, bench, Cores(stop))
+            loudness = _coded(coder, target_lufs, 0.0)
+            coder.write(temporary)
+            return loudness
+
+    return await _in_thread(work)
+
+
+async def master_ahead(sound: Sound, target_lufs: Decimal | None, bench: Bench, may_change_db: float = 0.0) -> None:
+    """Work out of a sound what will be right of a film of which it is most: the rest is not there yet.
+
+    All else that this machine does comes first.
+
+    Args:
+        sound: The mix, silent where something is missing.
+        target_lufs: See `master`.
+        bench: Takes what is worked out.
+        may_change_db: By how much what is missing may change the loudness of the whole: for each gain that it can
+            then need, the sound is coded.
+
+    Raises:
+        StorageUnreachable: There is no room for it.
+    """
+
+    def work(stop: Event) -> None:
+        coder = Coder(sound, bench, Cores(stop, is_yielding=True))
+        for off_db in dict.fromkeys((0.0, -may_change_db, may_change_db)):
+            _coded(coder, target_lufs, off_db)
+        bench.tidy()
+
+    await _in_thread(work)
+
+
+async def _in_thread(work: Callable[[Event], Result]) -> Result:
     stop = Event()
-    working = asyncio.ensure_future(asyncio.to_thread(_master, pcm, samples, target_lufs, output, stop))
+    working = asyncio.ensure_future(asyncio.to_thread(work, stop))
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:
@@ -104,24 +143,17 @@ async def master(pcm: Path, samples: int, target_lufs: Decimal | None, output: P
         raise
 
 
-def _master(pcm: Path, samples: int, target_lufs: Decimal | None, output: Path, stop: Event) -> Loudness:
-    with (
-        written_whole(output) as temporary,
-        tempfile.TemporaryDirectory(dir=output.parent, prefix=".master-") as folder,
-    ):
-        read = read_pcm(pcm)
-        coder = Coder(read, samples, temporary, Path(folder), stop)
-        if target_lufs is None:
-            return _told(coder.code(None), 0.0, 0.0)
-        spans = spans_of(samples)
-        mixed = joined(side_by_side(lambda span: measure(read, span, samples), spans, stop))
-        return _at_loudness(mixed, float(target_lufs), coder)
+def _coded(coder: Coder, target_lufs: Decimal | None, off_db: float) -> Loudness:
+    """Code a sound with the gain that it needs, or with that which it would need if it were as much louder."""
+    if target_lufs is None:
+        return _told(coder.code(None), 0.0, 0.0)
+    return _at_loudness(coder.measured(), float(target_lufs), coder, off_db)
 
 
-def _at_loudness(mixed: Measured, target_lufs: float, coder: Coder) -> Loudness:
+def _at_loudness(mixed: Measured, target_lufs: float, coder: Coder, off_db: float) -> Loudness:
     ceiling_db = np.full(len(mixed.peaks), _ALLOWED_DBTP - _HEADROOM_DB, dtype=np.float32)
     aim_lufs, corrections = target_lufs + _CODING_LOSS_LU, 0
-    gain_db = gain_for(aim_lufs, mixed, ceiling_db)
+    gain_db = _in_steps(gain_for(aim_lufs, mixed, ceiling_db) - off_db)
     for round_number in range(_MOST_ROUNDS):
         gains = limiter.gains(mixed.peaks, gain_db, ceiling_db)
         heard = coder.code(gains)
@@ -131,7 +163,7 @@ def _at_loudness(mixed: Measured, target_lufs: float, coder: Coder) -> Loudness:
         other_db = gain_db
         if abs(off_lu) > _ON_TARGET_LU and corrections < _MOST_CORRECTIONS:
             corrections, aim_lufs = corrections + 1, aim_lufs + off_lu
-            other_db = gain_for(aim_lufs, mixed, ceiling_db)
+            other_db = _in_steps(gain_for(aim_lufs, mixed, ceiling_db))
         if other_db == gain_db and not (over_db > 0).any():
             break
         # What AAC makes of a peak hangs on little things. If it came out too high again, it is lowered by more.
@@ -139,6 +171,11 @@ def _at_loudness(mixed: Measured, target_lufs: float, coder: Coder) -> Loudness:
         _lower(ceiling_db, lower_by_db, decibels(mixed.peaks * np.maximum(gains[:-1], gains[1:])))
         gain_db = other_db
     return _told(heard, gain_db, max(0.0, float(gain_db - decibels(gains).min())))
+
+
+def _in_steps(gain_db: float) -> float:
+    """The nearest gain of those that there are, which one more shot changes only where it changes much."""
+    return round(gain_db / _STEP_DB) * _STEP_DB
 
 
 def _lower(ceiling_db: npt.NDArray[np.float32], lower_by_db: Cells, peaks_db: Cells) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -14,15 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import BadInput
-from tasks.media.files import written_whole
-from tasks.media.thread import Stop
 from tasks.sequence.sound.decode import BYTES_PER_SAMPLE, Samples
 from tasks.sequence.timeline import SAMPLE_RATE
 
-__all__ = ["Layer", "mix"]
+__all__ = ["Layer", "Mix"]
 
 _BLOCK_SAMPLES: Final = SAMPLE_RATE
-_MOST_THREADS: Final = 4
 # Long enough for a bass note not to click where a loop begins again, too short to be heard as a change of beat.
 _LOOP_FADE_SAMPLES: Final = SAMPLE_RATE * 10 // 1000
 
@@ -56,47 +51,40 @@ class Layer:
             raise BadInput(f"a sound cannot be heard for {self.samples} samples, nor fade for less than none")
 
 
-def mix(layers: Sequence[Layer], samples: int, output: Path, stop: Stop | None = None) -> None:
-    """Sum layers to raw PCM, whole or not at all. Blocks; holds some seconds of sound at a time.
+class Mix:
+    """Layers summed to one sound, worked out wherever it is read.
 
     Nothing is limited: floats have room for what is louder than full scale, and mastering brings it down.
 
     Args:
         layers: In any order; each holds its exact place.
         samples: How long the film's sound is.
-        output: Where it goes.
-        stop: Ends the work early, with a `CancelledError`.
 
     Raises:
-        StorageUnreachable: There is no room for it.
+        FileNotFoundError: A layer's material is not there.
     """
-    stop = stop or Stop()
-    voices = [voice for layer in layers if (voice := _Voice.of(layer)) is not None]
-    with written_whole(output) as temporary:
-        with temporary.open("wb") as pcm:
-            pcm.truncate(samples * BYTES_PER_SAMPLE)
 
-        def write_block(begin: int) -> None:
-            stop.check()
-            total = _sum(voices, begin, min(begin + _BLOCK_SAMPLES, samples))
-            with temporary.open("r+b") as pcm:
-                pcm.seek(begin * BYTES_PER_SAMPLE)
-                pcm.write(total.astype("<f4", copy=False).tobytes())
+    def __init__(self, layers: Sequence[Layer], samples: int) -> None:
+        self.samples = samples
+        self._voices = [voice for layer in layers if (voice := _Voice.of(layer)) is not None]
 
-        with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
-            for _ in pool.map(write_block, range(0, samples, _BLOCK_SAMPLES)):
-                pass
+    def read(self, first: int, last: int) -> Iterator[Samples]:
+        """Give the sound from one sample to before another, in blocks of a second. Blocks; holds some of these."""
+        for begin in range(first, last, _BLOCK_SAMPLES):
+            yield self._sum(begin, min(begin + _BLOCK_SAMPLES, last))
 
+    def made_of(self, first: int, last: int) -> Hashable:
+        """What is heard from one sample to before another: where this is equal in two mixes, so is the sound."""
+        return tuple(part for voice in self._voices if (part := voice.part(first, last)) is not None)
 
-def _sum(voices: Sequence[_Voice], begin: int, end: int) -> Samples:
-    """The film's samples `begin` … `end - 1`."""
-    total = np.zeros((end - begin, 2), dtype=np.float32)
-    for voice in voices:
-        at = voice.layer.at
-        first, last = max(begin, at), min(end, at + voice.length)
-        if first < last:
-            total[first - begin : last - begin] += voice.heard(first - at, last - at)
-    return total
+    def _sum(self, begin: int, end: int) -> Samples:
+        total = np.zeros((end - begin, 2), dtype=np.float32)
+        for voice in self._voices:
+            at = voice.layer.at
+            first, last = max(begin, at), min(end, at + voice.length)
+            if first < last:
+                total[first - begin : last - begin] += voice.heard(first - at, last - at)
+        return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +107,17 @@ class _Voice:
         wanted = layer.fade_in + layer.fade_out
         fade_in = layer.fade_in if wanted <= length else layer.fade_in * length // wanted
         return cls(layer, material, length, fade_in, min(layer.fade_out, length - fade_in))
+
+    def part(self, first: int, last: int) -> Hashable | None:
+        """What decides about the film's samples `first` … `last - 1`; None where nothing of this is heard there."""
+        at = self.layer.at
+        first, last = max(first, at), min(last, at + self.length)
+        if first >= last:
+            return None
+        # How long it is, is of no matter until it begins to go.
+        going = (self.length, self.fade_out) if last - at > self.length - self.fade_out else None
+        coming = self.fade_in if first - at < self.fade_in else None
+        return self.layer.pcm, self.layer.gain_db, self.layer.loop, at, self.material, first, last, coming, going
 
     def heard(self, first: int, last: int) -> Samples:
         """Samples `first` … `last - 1` of the slot."""

@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -16,19 +15,22 @@ from tasks.errors import MediaError
 from tasks.media.thread import Stop, in_thread
 from tasks.plan.model import Plan, PlannedSound
 from tasks.rounding import round_half_up
-from tasks.sequence.scenes import Scene, total_frames
+from tasks.sequence.sound.coder import Bench
 from tasks.sequence.sound.decode import write_file_sound
-from tasks.sequence.sound.master import Loudness, master
-from tasks.sequence.sound.mix import Layer, mix
-from tasks.sequence.timeline import SAMPLE_RATE, FilmLayout, sample_at
+from tasks.sequence.sound.master import Loudness, master, master_ahead
+from tasks.sequence.sound.mix import Layer, Mix
+from tasks.sequence.timeline import SAMPLE_RATE, Cut, FilmLayout, sample_at, starts
 
-__all__ = ["Laid", "Soundtrack", "coded", "lay_files", "layers_of", "make_soundtrack"]
+__all__ = ["Laid", "Mixdown", "Shown", "Soundtrack", "lay_files", "layers_of"]
 
 _EDGE_SAMPLES: Final = SAMPLE_RATE * 5 // 1000
 """Every sound that begins or ends does so over 5 ms, so that no seam clicks."""
 # Clips may come out longer than planned.
 _LONGER_PERCENT: Final = 10
 _LONGER_SAMPLES: Final = SAMPLE_RATE * 10
+# What so few shots rarely change of the loudness of the whole film. More may change anything.
+_FEW: Final = 0.05
+_MAY_CHANGE_DB: Final = 0.2
 _BLOCK_BYTES: Final = 1 << 20
 _RUN_AGAIN: Final = "run again: clips that are made cost nothing more"
 
@@ -47,6 +49,14 @@ class Soundtrack:
 
     path: Path
     loudness: Loudness
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the film shows for a shot, and what is heard of it: raw samples, or None where it is silent or not there."""
+
+    cut: Cut
+    sound: Path | None
 
 
 @dataclass(slots=True)
@@ -153,18 +163,17 @@ def _reading(source: Path) -> Iterator[None]:
         raise MediaError(f"this sound cannot be read: {cause.strerror}", file=str(source)) from cause
 
 
-def layers_of(plan: Plan, scenes: Sequence[Scene], laid: Mapping[str, Laid], layout: FilmLayout) -> list[Layer]:
+def layers_of(plan: Plan, shown: Sequence[Shown], laid: Mapping[str, Laid], layout: FilmLayout) -> list[Layer]:
     """All sounds of the film in their places, counted in samples from its start, so that rounding does not add up."""
-    end = sample_at(total_frames(scenes), layout.rate)
+    end = _samples(shown, layout)
     shots = {scene.id: scene for scene in plan.scenes}
     layers: list[Layer] = []
-    for scene in scenes:
-        shot, sound = shots[scene.cut.shot], scene.conformed.sound
-        at = sample_at(scene.begin, layout.rate)
-        if sound is not None:
-            samples = sample_at(scene.end, layout.rate) - at
-            fade_in, fade_out = _edges(scene, layout)
-            layers.append(Layer(sound, at, samples, gain_db=shot.gain_db, fade_in=fade_in, fade_out=fade_out))
+    for begin, one in zip(_begins(shown), shown, strict=True):
+        shot, at = shots[one.cut.shot], sample_at(begin, layout.rate)
+        if one.sound is not None:
+            samples = sample_at(begin + one.cut.frames, layout.rate) - at
+            fade_in, fade_out = _edges(one.cut, begin, layout)
+            layers.append(Layer(one.sound, at, samples, gain_db=shot.gain_db, fade_in=fade_in, fade_out=fade_out))
         if shot.narration is not None:
             found = laid[shot.narration.media.uri]
             layers.append(Layer(found.pcm, at, min(found.samples, end - at), gain_db=shot.narration.gain_db))
@@ -173,53 +182,69 @@ def layers_of(plan: Plan, scenes: Sequence[Scene], laid: Mapping[str, Laid], lay
     return layers
 
 
+def _begins(shown: Sequence[Shown]) -> list[int]:
+    """The frame of the film at which each begins: the first of those that it shares with the one before."""
+    own = starts(one.cut.frames - one.cut.lead for one in shown)[:-1]
+    return [begin - one.cut.lead for begin, one in zip(own, shown, strict=True)]
+
+
+def _samples(shown: Sequence[Shown], layout: FilmLayout) -> int:
+    return sample_at(starts(one.cut.frames - one.cut.lead for one in shown)[-1], layout.rate)
+
+
 def _music(music: PlannedSound, laid: Laid, end: int) -> Layer:
     fade_out = max(_EDGE_SAMPLES, round_half_up(Fraction(music.fade_out_s) * SAMPLE_RATE))
     return Layer(laid.pcm, 0, end, gain_db=music.gain_db, fade_out=fade_out, loop=True)
 
 
-def _edges(scene: Scene, layout: FilmLayout) -> tuple[int, int]:
+def _edges(cut: Cut, begin: int, layout: FilmLayout) -> tuple[int, int]:
     """Samples over which a shot's own sound comes and goes: with its picture where that does, else over 5 ms."""
-    cut = scene.cut
-    coming, going = max(cut.lead, cut.fade_in), max(cut.tail, cut.fade_out)
-    begin, end = sample_at(scene.begin, layout.rate), sample_at(scene.end, layout.rate)
+    coming, going, end = max(cut.lead, cut.fade_in), max(cut.tail, cut.fade_out), begin + cut.frames
     return (
-        max(_EDGE_SAMPLES, sample_at(scene.begin + coming, layout.rate) - begin),
-        max(_EDGE_SAMPLES, end - sample_at(scene.end - going, layout.rate)),
+        max(_EDGE_SAMPLES, sample_at(begin + coming, layout.rate) - sample_at(begin, layout.rate)),
+        max(_EDGE_SAMPLES, sample_at(end, layout.rate) - sample_at(end - going, layout.rate)),
     )
 
 
-async def make_soundtrack(
-    plan: Plan, scenes: Sequence[Scene], laid: Mapping[str, Laid], layout: FilmLayout, folder: Path
-) -> Soundtrack | None:
-    """Mix the film's sound and bring it to the plan's loudness; None for a film in which nothing is heard.
+class Mixdown:
+    """The sound of one film, made as far as it can be while clips of it are still being generated.
 
-    Raises:
-        MediaError: It could not be mixed or coded.
-        StorageUnreachable: There is no room for it.
+    Args:
+        plan: Says what is heard, and how loud.
+        laid: Music and narration.
+        folder: Takes what is worked out, and the sound. Made if missing.
     """
-    samples = sample_at(total_frames(scenes), layout.rate)
-    return await coded(layers_of(plan, scenes, laid, layout), samples, plan.loudness_lufs, folder)
 
+    def __init__(self, plan: Plan, laid: Mapping[str, Laid], folder: Path) -> None:
+        self._plan = plan
+        self._laid = laid
+        self._layout = FilmLayout(plan.width, plan.height, plan.rate)
+        self._folder = folder
+        self._bench = Bench(folder)
 
-async def coded(
-    layers: Sequence[Layer], samples: int, loudness_lufs: Decimal | None, folder: Path
-) -> Soundtrack | None:
-    """Mix layers to one sound of so many samples, bring it to a loudness, and code it; None without layers.
+    async def ahead(self, shown: Sequence[Shown], missing: int) -> None:
+        """Work out what will be right of the finished film.
 
-    Raises:
-        MediaError: It could not be mixed or coded.
-        StorageUnreachable: There is no room for it.
-    """
-    if not layers:
-        return None
-    mixed, track = folder / "mixed.f32", folder / "sound.m4a"
-    await in_thread(_mix, layers, samples, mixed)
-    try:
-        return Soundtrack(track, await master(mixed, samples, loudness_lufs, track))
-    finally:
-        mixed.unlink(missing_ok=True)
+        Args:
+            shown: The whole film; what is not there yet is silent, and as long as it is planned to be.
+            missing: How many of its shots are not there yet.
 
+        Raises:
+            StorageUnreachable: There is no room for it.
+        """
+        if layers := layers_of(self._plan, shown, self._laid, self._layout):
+            mix = Mix(layers, _samples(shown, self._layout))
+            may_change_db = _MAY_CHANGE_DB if missing <= _FEW * len(shown) else 0.0
+            await master_ahead(mix, self._plan.loudness_lufs, self._bench, may_change_db)
 
-def _mix(stop: Stop, layers: Sequence[Layer], samples: int, output: Path) -> None:
-    mix(layers, samples, output, stop)
+    async def finish(self, shown: Sequence[Shown]) -> Soundtrack | None:
+        """Make the film's sound; None for a film in which nothing is heard.
+
+        Raises:
+            StorageUnreachable: There is no room for it.
+        """
+        layers = layers_of(self._plan, shown, self._laid, self._layout)
+        if not layers:
+            return None
+        mix, track = Mix(layers, _samples(shown, self._layout)), self._folder / "sound.m4a"
+        return Soundtrack(track, await master(mix, self._plan.loudness_lufs, self._bench, track))

@@ -1,22 +1,26 @@
-"""A film's sound in spans, on which the cores work side by side. Where they lie depends on the film's length alone."""
+"""A film's sound in spans, on which the cores work side by side.
+
+Where they lie does not depend on the film: what was worked out of one is right as long as nothing in it changes.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from threading import Event
 from typing import Final, NamedTuple, TypeVar
 
-from tasks.sequence.timeline import SAMPLE_RATE
-
-__all__ = ["GRID_SAMPLES", "Span", "side_by_side", "spans_of"]
+__all__ = ["GRID_SAMPLES", "Cores", "Span", "spans_of"]
 
 GRID_SAMPLES: Final = 76_800
 """Spans meet at multiples of this: 75 frames of AAC, 16 tenths of a second of measuring, 600 of the limiter's cells."""
 
-_SPAN_SAMPLES: Final = SAMPLE_RATE * 12
+_SPAN_SAMPLES: Final = 4 * GRID_SAMPLES
 _MOST_THREADS: Final = 8
+_LAST: Final = 19
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,24 +34,40 @@ class Span(NamedTuple):
 
 
 def spans_of(samples: int) -> list[Span]:
-    """A film's sound in spans of about 12 s, an even number of them if it is longer."""
-    grid = max(1, round(samples / GRID_SAMPLES))
-    count = min(grid, max(1, 2 * round(samples / (2 * _SPAN_SAMPLES))))
-    meet = [grid * number // count * GRID_SAMPLES for number in range(count)]
+    """A film's sound in spans of 6.4 s, of which the last is up to half as much longer or shorter."""
+    count = max(1, round(samples / _SPAN_SAMPLES))
+    meet = [number * _SPAN_SAMPLES for number in range(count)]
     return [Span(begin, end) for begin, end in zip(meet, [*meet[1:], samples], strict=True)]
 
 
-def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], stop: Event) -> list[Result]:
-    """What `work` gives for each item, in order, worked out by as many threads as there are cores.
+class Cores:
+    """The cores of this machine, to work on spans side by side.
 
-    Raises:
-        CancelledError: `stop` was set on the way. What was begun is done by then.
+    Args:
+        stop: Ends the work early, with a `CancelledError`; what was begun is done by then.
+        is_yielding: Whether all else that this machine does comes first, where the system can be told so.
     """
 
-    def one(item: Item) -> Result:
-        if stop.is_set():
-            raise CancelledError
-        return work(item)
+    def __init__(self, stop: Event, *, is_yielding: bool = False) -> None:
+        self._stop = stop
+        self._is_yielding = is_yielding
 
-    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
-        return list(pool.map(one, items))
+    def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """What `work` gives for each item, in order, worked out by as many threads as there are cores.
+
+        Raises:
+            CancelledError: It was stopped on the way.
+        """
+
+        def one(item: Item) -> Result:
+            if self._stop.is_set():
+                raise CancelledError
+            return work(item)
+
+        with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1), initializer=self._begin) as pool:
+            return list(pool.map(one, items))
+
+    def _begin(self) -> None:
+        # Only Linux has priorities of threads. The thread is one of this pool's own, and soon over.
+        if self._is_yielding and sys.platform == "linux":
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LAST)

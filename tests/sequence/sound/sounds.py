@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,23 @@ def reader(sound: Sound) -> Reader:
             yield sound[at : min(last, at + SECOND)]
 
     return read
+
+
+@dataclass(frozen=True)
+class Held:
+    """A sound that is in memory."""
+
+    sound: Sound
+
+    @property
+    def samples(self) -> int:
+        return len(self.sound)
+
+    def read(self, first: int, last: int) -> Iterator[Sound]:
+        yield from reader(self.sound)(first, last)
+
+    def made_of(self, first: int, last: int) -> bytes:
+        return hashlib.sha256(self.sound[first:last].tobytes()).digest()
 
 
 def seconds(samples: int) -> npt.NDArray[np.float64]:

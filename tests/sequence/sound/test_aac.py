@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from threading import Event
 
@@ -8,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from tasks.sequence.sound.aac import Coded, code, read_aac, write_aac
-from tasks.sequence.sound.spans import Span, side_by_side, spans_of
+from tasks.sequence.sound.aac import Coded, agreed, code, read_aac, write_aac
+from tasks.sequence.sound.spans import Cores, Span, spans_of
 from tests.media.barclips import remuxed
 from tests.sequence.sound.sounds import (
     SECOND,
@@ -32,18 +33,27 @@ def coded(sound: Sound, folder: Path) -> list[Coded]:
     def work(span: Span) -> Coded:
         return code(reader(sound), span, len(sound), folder / f"{span.begin}.aac")
 
-    return side_by_side(work, spans_of(len(sound)), Event())
+    return Cores(Event()).each(work, spans_of(len(sound)))
+
+
+def left(spans: Sequence[Coded]) -> list[int]:
+    found = [agreed(earlier, later) for earlier, later in pairwise(spans)]
+    assert None not in found
+    return [frame for frame in found if frame is not None]
+
+
+def written(spans: Sequence[Coded], path: Path) -> Path:
+    write_aac(spans, left(spans), path)
+    return path
 
 
 def as_film(sound: Sound, folder: Path) -> Path:
-    assert write_aac(coded(sound, folder), folder / "film.m4a")
-    return folder / "film.m4a"
+    return written(coded(sound, folder), folder / "film.m4a")
 
 
 def in_one_go(sound: Sound, folder: Path) -> Path:
     whole = code(reader(sound), Span(0, len(sound)), len(sound), folder / "whole.aac")
-    assert write_aac([whole], folder / "whole.m4a")
-    return folder / "whole.m4a"
+    return written([whole], folder / "whole.m4a")
 
 
 def rms(sound: Sound) -> float:
@@ -125,7 +135,7 @@ def test_a_span_depends_on_nothing_but_its_sound(tmp_path: Path) -> None:
     one_by_one = [
         code(reader(sound), span, len(sound), tmp_path / "1" / str(span.begin)) for span in spans_of(len(sound))
     ]
-    write_aac(one_by_one, tmp_path / "1.m4a")
+    written(one_by_one, tmp_path / "1.m4a")
 
     assert as_film(sound, tmp_path / "2").read_bytes() == (tmp_path / "1.m4a").read_bytes()
 
@@ -139,15 +149,25 @@ def test_spans_that_do_not_agree_are_not_joined(tmp_path: Path) -> None:
         for sound, span in zip((silent, loud), spans, strict=True)
     ]
 
-    assert not write_aac(parts, tmp_path / "film.m4a")
+    assert agreed(*parts) is None
 
 
 def test_any_stretch_of_it_can_be_read(tmp_path: Path) -> None:
-    path = as_film(SOUNDS["voice"](), tmp_path)
-    whole = decoded(path)
+    spans = coded(SOUNDS["voice"](), tmp_path)
+    whole = decoded(written(spans, tmp_path / "film.m4a"))
 
     for first, last in [(0, 10), (0, 5000), (1023, 1025), (4000, 90_000), (400_001, 477_777), (623_000, 624_000)]:
-        read = np.concatenate(list(read_aac(path)(first, last)))
+        read = np.concatenate(list(read_aac(spans, left(spans))(first, last)))
 
         # Noise that a decoder makes up itself is another one after a jump.
         np.testing.assert_allclose(read, whole[first:last], atol=0.002)
+
+
+def test_a_span_is_heard_without_those_before_the_last(tmp_path: Path) -> None:
+    spans = coded(bursts(26 * SECOND), tmp_path)
+    whole = decoded(written(spans, tmp_path / "film.m4a"))
+    begin, end = spans_of(26 * SECOND)[2]
+
+    read = np.concatenate(list(read_aac(spans[1:3], left(spans[1:3]))(begin - SECOND, end + 12)))
+
+    np.testing.assert_allclose(read, whole[begin - SECOND : end + 12], atol=0.002)

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import hashlib
-import resource
 import tempfile
 import tracemalloc
 from collections.abc import Sequence
-from concurrent.futures import CancelledError
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,9 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.errors import BadInput, StorageUnreachable
-from tasks.media.thread import Stop
-from tasks.sequence.sound.mix import Layer, mix
+from tasks.errors import BadInput
+from tasks.sequence.sound.mix import Layer, Mix
 
 SECOND = 48_000
 LOOP_FADE = 480
@@ -30,9 +28,8 @@ def pcm(path: Path, samples: npt.ArrayLike) -> Path:
     return path
 
 
-def mixed(folder: Path, layers: Sequence[Layer], samples: int) -> Sound:
-    mix(layers, samples, folder / "mixed.f32")
-    return np.fromfile(folder / "mixed.f32", dtype="<f4").reshape(-1, 2)
+def mixed(layers: Sequence[Layer], samples: int) -> Sound:
+    return np.concatenate([np.zeros((0, 2), dtype="<f4"), *Mix(layers, samples).read(0, samples)])
 
 
 def noise(samples: int, seed: int = 0) -> Sound:
@@ -56,16 +53,16 @@ def roughness(sound: Sound) -> float:
 
 
 def test_no_layers_are_silence_of_the_films_length(tmp_path: Path) -> None:
-    assert mixed(tmp_path, [], 1001).shape == (1001, 2)
-    assert not mixed(tmp_path, [], 1001).any()
-    assert mixed(tmp_path, [], 0).shape == (0, 2)
+    assert mixed([], 1001).shape == (1001, 2)
+    assert not mixed([], 1001).any()
+    assert mixed([], 0).shape == (0, 2)
 
 
 @pytest.mark.parametrize("at", [0, 1, SECOND - 1, SECOND, 7 * SECOND + 12_345])
 def test_a_click_comes_at_its_sample(tmp_path: Path, at: int) -> None:
     layer = Layer(pcm(tmp_path / "a.f32", click(1000, 300)), at, 1000)
 
-    sound = mixed(tmp_path, [layer], 9 * SECOND)
+    sound = mixed([layer], 9 * SECOND)
 
     assert np.flatnonzero(sound[:, 0]).tolist() == [at + 300]
     assert sound[at + 300].tolist() == [1, 1]
@@ -75,7 +72,7 @@ def test_a_hundred_clips_stand_where_they_were_put(tmp_path: Path) -> None:
     clip = pcm(tmp_path / "clip.f32", click(9600, 4800))
     layers = [Layer(clip, number * 10_010 // 3, 9600) for number in range(100)]
 
-    sound = mixed(tmp_path, layers, 350_000)
+    sound = mixed(layers, 350_000)
 
     assert np.flatnonzero(sound[:, 0]).tolist() == [layer.at + 4800 for layer in layers]
 
@@ -86,7 +83,7 @@ def test_what_stands_over_the_films_edges_is_cut_off(tmp_path: Path) -> None:
     late = Layer(early.pcm, 4000, 2000, fade_in=0, fade_out=0)
     never = [Layer(early.pcm, -2000, 2000), Layer(early.pcm, 5000, 2000), Layer(early.pcm, 100, 0)]
 
-    sound = mixed(tmp_path, [early, late, *never], 5000)
+    sound = mixed([early, late, *never], 5000)
 
     np.testing.assert_array_equal(sound[:1500], material[500:])
     np.testing.assert_array_equal(sound[4000:], material[:1000])
@@ -96,7 +93,7 @@ def test_what_stands_over_the_films_edges_is_cut_off(tmp_path: Path) -> None:
 def test_material_that_is_shorter_than_its_slot_fades_at_its_own_end(tmp_path: Path) -> None:
     layer = Layer(pcm(tmp_path / "a.f32", np.ones((1000, 2))), 0, 3000)
 
-    sound = mixed(tmp_path, [layer], 3000)
+    sound = mixed([layer], 3000)
 
     assert not sound[1000:].any()
     assert sound[999, 0] < 0.01
@@ -106,7 +103,7 @@ def test_material_that_is_shorter_than_its_slot_fades_at_its_own_end(tmp_path: P
 def test_material_that_is_longer_than_its_slot_fades_at_the_slots_end(tmp_path: Path) -> None:
     layer = Layer(pcm(tmp_path / "a.f32", np.ones((9000, 2))), 0, 3000)
 
-    sound = mixed(tmp_path, [layer], 5000)
+    sound = mixed([layer], 5000)
 
     assert not sound[3000:].any()
     assert sound[2999, 0] < 0.01
@@ -115,8 +112,8 @@ def test_material_that_is_longer_than_its_slot_fades_at_the_slots_end(tmp_path: 
 
 def test_a_crossover_keeps_the_power_of_unrelated_sounds(tmp_path: Path) -> None:
     ones = pcm(tmp_path / "a.f32", np.ones((20_000, 2)))
-    going = mixed(tmp_path, [Layer(ones, 0, 20_000, fade_out=12_000)], 28_000)[8000:20_000]
-    coming = mixed(tmp_path, [Layer(ones, 8000, 20_000, fade_in=12_000)], 28_000)[8000:20_000]
+    going = mixed([Layer(ones, 0, 20_000, fade_out=12_000)], 28_000)[8000:20_000]
+    coming = mixed([Layer(ones, 8000, 20_000, fade_in=12_000)], 28_000)[8000:20_000]
 
     np.testing.assert_allclose(going**2 + coming**2, 1, atol=1e-6)
     assert (np.diff(coming[:, 0]) >= 0).all()
@@ -125,7 +122,7 @@ def test_a_crossover_keeps_the_power_of_unrelated_sounds(tmp_path: Path) -> None
 def test_fades_that_do_not_fit_are_shortened_alike(tmp_path: Path) -> None:
     ones = pcm(tmp_path / "a.f32", np.ones((900, 2)))
 
-    sound = mixed(tmp_path, [Layer(ones, 0, 900, fade_in=4000, fade_out=2000)], 900)[:, 0]
+    sound = mixed([Layer(ones, 0, 900, fade_in=4000, fade_out=2000)], 900)[:, 0]
 
     assert int(sound.argmax()) in (599, 600)
     assert sound.max() > 0.999
@@ -137,13 +134,13 @@ def test_gain_is_in_decibels(tmp_path: Path) -> None:
     ones = pcm(tmp_path / "a.f32", np.ones((1000, 2)))
     layers = [Layer(ones, 0, 1000, gain_db=Decimal(gain)) for gain in ("-6", "12.5")]
 
-    assert mixed(tmp_path, layers, 1000)[500, 0] == pytest.approx(10 ** (-6 / 20) + 10 ** (12.5 / 20))
+    assert mixed(layers, 1000)[500, 0] == pytest.approx(10 ** (-6 / 20) + 10 ** (12.5 / 20))
 
 
 def test_material_without_a_sample_is_silence_however_often_it_is_repeated(tmp_path: Path) -> None:
     empty = pcm(tmp_path / "a.f32", [])
 
-    assert not mixed(tmp_path, [Layer(empty, 0, 100, loop=True), Layer(empty, 0, 100)], 100).any()
+    assert not mixed([Layer(empty, 0, 100, loop=True), Layer(empty, 0, 100)], 100).any()
 
 
 @pytest.mark.parametrize("fields", [{"samples": -1}, {"samples": 5, "fade_in": -1}, {"samples": 5, "fade_out": -1}])
@@ -165,16 +162,16 @@ def test_no_seam_clicks(tmp_path: Path, hz: float) -> None:
 
     # Where a fade meets silence its own slope bends, by a hundredth of what a hard seam does.
     inside = roughness(material) + 0.5 * (np.pi / 2) / 240
-    assert roughness(mixed(tmp_path, hard, 120_000)) > 30 * inside
+    assert roughness(mixed(hard, 120_000)) > 30 * inside
     for layers in (row, loop, dissolve):
-        assert roughness(mixed(tmp_path, layers, 120_000)) < 1.5 * inside
+        assert roughness(mixed(layers, 120_000)) < 1.5 * inside
 
 
 def test_a_loop_begins_again_ten_milliseconds_before_its_end(tmp_path: Path) -> None:
     material = click(20_000, 5000)
     layer = Layer(pcm(tmp_path / "a.f32", material), 100, 70_000, loop=True)
 
-    sound = mixed(tmp_path, [layer], 80_000)
+    sound = mixed([layer], 80_000)
 
     period = 20_000 - LOOP_FADE
     assert np.flatnonzero(sound[:, 0]).tolist() == [100 + 5000 + period * turn for turn in range(4)]
@@ -184,7 +181,7 @@ def test_a_loop_begins_again_ten_milliseconds_before_its_end(tmp_path: Path) -> 
 def test_a_loop_does_not_get_quieter_where_it_begins_again(tmp_path: Path) -> None:
     layer = Layer(pcm(tmp_path / "a.f32", noise(10_000)), 0, 400_000, loop=True)
 
-    sound = mixed(tmp_path, [layer], 400_000)[1000:-1000]
+    sound = mixed([layer], 400_000)[1000:-1000]
 
     seams = [(sound[at - 1000 : at - 1000 + LOOP_FADE] ** 2).mean() for at in range(9520, 390_000, 9520)]
     assert np.mean(seams) == pytest.approx((sound**2).mean(), rel=0.05)
@@ -261,54 +258,71 @@ def test_a_mix_is_the_sum_of_its_layers(drawn: tuple[list[tuple[int, Layer]], in
                 Layer(path, layer.at, layer.samples, layer.gain_db, layer.fade_in, layer.fade_out, layer.loop)
             )
 
-        np.testing.assert_allclose(mixed(folder, layers, film), naive(sounds, film), atol=2e-5)
+        np.testing.assert_allclose(mixed(layers, film), naive(sounds, film), atol=2e-5)
 
 
 def test_the_same_layers_give_the_same_bytes(tmp_path: Path) -> None:
     layers = [Layer(pcm(tmp_path / "a.f32", noise(99_999)), 17, 99_999, gain_db=Decimal("-3.1"), loop=True)]
 
-    digests = {hashlib.sha256(mixed(tmp_path, layers, 150_000).tobytes()).digest() for _ in range(2)}
+    digests = {hashlib.sha256(mixed(layers, 150_000).tobytes()).digest() for _ in range(2)}
 
     assert len(digests) == 1
 
 
-def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_material_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        mix([Layer(tmp_path / "gone.f32", 0, 10)], 10, tmp_path / "mixed.f32")
-
-    assert list(tmp_path.iterdir()) == []
+        Mix([Layer(tmp_path / "gone.f32", 0, 10)], 10)
 
 
 def test_a_film_is_not_held_in_memory(tmp_path: Path) -> None:
     music = Layer(pcm(tmp_path / "a.f32", noise(20 * SECOND)), 0, 60 * SECOND, loop=True)
     tracemalloc.start()
-    mix([music], 60 * SECOND, tmp_path / "mixed.f32")
+    for _ in Mix([music], 60 * SECOND).read(0, 60 * SECOND):
+        pass
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
-    assert peak < (tmp_path / "mixed.f32").stat().st_size / 3
+    assert peak < 60 * SECOND * 8 / 3
 
 
-def test_a_disk_without_room_is_told_as_that(tmp_path: Path) -> None:
-    layer = Layer(pcm(tmp_path / "a.f32", noise(SECOND)), 0, SECOND, loop=True)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    try:
-        with pytest.raises(StorageUnreachable, match="no room") as raised:
-            mix([layer], 3 * SECOND, tmp_path / "mixed.f32")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+@settings(deadline=None, max_examples=60)
+@given(layers_of_noise(), st.integers(0, 3 * SECOND), st.integers(1, SECOND), st.data())
+def test_what_is_made_of_the_same_sounds_the_same(
+    drawn: tuple[list[tuple[int, Layer]], int], first: int, length: int, data: st.DataObject
+) -> None:
+    found, film = drawn
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for number, (material, layer) in enumerate(found):
+            pcm(folder / layer.pcm, noise(material, number))
+        layers = [replace(layer, pcm=folder / layer.pcm) for _, layer in found]
+        which = data.draw(st.integers(0, len(layers) - 1))
+        others = list(layers)
+        others[which] = data.draw(
+            st.sampled_from(
+                [
+                    replace(layers[which], samples=2 * SECOND),
+                    replace(layers[which], fade_out=99),
+                    replace(layers[which], fade_in=777),
+                    replace(layers[which], at=5),
+                    replace(layers[which], loop=True),
+                ]
+            )
+        )
+        last = min(film, first + length)
+        first = min(first, last - 1)
 
-    assert raised.value.file == str(tmp_path / "mixed.f32")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.f32"]
+        one, other = Mix(layers, film), Mix(others, film + SECOND)
+        heard = [np.concatenate(list(mix.read(first, last))) for mix in (one, other)]
+        if one.made_of(first, last) == other.made_of(first, last):
+            np.testing.assert_array_equal(heard[0], heard[1])
 
 
-def test_what_nobody_waits_for_is_not_mixed(tmp_path: Path) -> None:
-    layer = Layer(pcm(tmp_path / "a.f32", noise(SECOND)), 0, SECOND)
-    stop = Stop()
-    stop.set()
+def test_a_longer_film_changes_nothing_of_music_until_it_goes(tmp_path: Path) -> None:
+    path = pcm(tmp_path / "a.f32", noise(2 * SECOND))
+    short, longer = (
+        Mix([Layer(path, 0, length, fade_out=SECOND, loop=True)], length) for length in (20 * SECOND, 25 * SECOND)
+    )
 
-    with pytest.raises(CancelledError):
-        mix([layer], 3 * SECOND, tmp_path / "mixed.f32", stop)
-
-    assert [path.name for path in tmp_path.iterdir()] == ["a.f32"]
+    assert short.made_of(5 * SECOND, 19 * SECOND) == longer.made_of(5 * SECOND, 19 * SECOND)
+    assert short.made_of(5 * SECOND, 19 * SECOND + 1) != longer.made_of(5 * SECOND, 19 * SECOND + 1)

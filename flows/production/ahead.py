@@ -1,0 +1,91 @@
+"""The film's sound, made of the shots that there are while others are still being generated.
+
+It takes the longest of what is left to do behind the last clip, and most of it is the same whatever that clip brings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from flows.outcome import Made
+from tasks.errors import ShotchainError
+from tasks.plan.model import Plan
+from tasks.sequence.cuts import planned_cut
+from tasks.sequence.sound.soundtrack import Laid, Mixdown, Shown
+
+__all__ = ["SoundAhead"]
+
+
+class SoundAhead:
+    """Works on a film's sound whenever half of the shots have come that were missing the last time.
+
+    So the work that is done again, since one more shot makes all of the film louder or quieter, stays bounded.
+
+    Args:
+        plan: The film.
+        laid: Music and narration.
+        folder: Takes what is worked out.
+    """
+
+    def __init__(self, plan: Plan, laid: Mapping[str, Laid], folder: Path) -> None:
+        self._plan = plan
+        self._mixdown = Mixdown(plan, laid, folder)
+        self._missed = len(plan.shots)
+        self._made: Made | None = None
+        self._working: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    def conformed(self, made: Made) -> None:
+        """Say that one more shot has come; `made` is what there is."""
+        self._made = made
+        if self._working is None and self._is_worth_it():
+            self._working = asyncio.ensure_future(self._work())
+
+    async def end(self) -> Mixdown:
+        """Stop working ahead; gives what finishes the sound, now that all is there."""
+        await self._stop()
+        return self._mixdown
+
+    def _is_worth_it(self) -> bool:
+        return 0 < self._missing() <= self._missed / 2
+
+    def _missing(self) -> int:
+        return len(self._plan.shots) - (0 if self._made is None else len(self._made.whole()))
+
+    async def _work(self) -> None:
+        while self._made is not None and self._is_worth_it():
+            self._missed = self._missing()
+            await self._mixdown.ahead(self._shown(self._made), self._missed)
+        self._working = None
+
+    def _shown(self, made: Made) -> list[Shown]:
+        shown = []
+        for shot in self._plan.scenes:
+            part = made.parts.get(shot.id)
+            cut = planned_cut(self._plan, shot) if part is None else made.cut(shot)
+            shown.append(Shown(cut, None if part is None else part.value.sound))
+        return shown
+
+    async def _stop(self) -> None:
+        working, self._made = self._working, None
+        if working is None:
+            return
+        working.cancel()
+        try:
+            await working
+        except asyncio.CancelledError:
+            if (own := asyncio.current_task()) is not None and own.cancelling():
+                raise
+        except ShotchainError:
+            pass  # whatever it was, it is met again, and told, when the sound is finished
