@@ -18,7 +18,7 @@ from flows.page.tables import bill_of, progress_of, shots_of
 from flows.page.words import line_of, plain
 from flows.page.writer import Careful, Log, careful_artifacts, run_log
 from tasks.errors import MediaError
-from tasks.plan.model import Plan, PlannedScene
+from tasks.plan.model import Plan, PlannedScene, PlannedShot
 from tasks.progress import Event, Observer, Stage
 from tasks.publish.targets import Targets
 
@@ -191,7 +191,11 @@ class RunPage:
         for shot in shots:
             if shot.id in self._pictures or self._places[shot.id] not in self._layout.shots:
                 continue
-            if shot.id not in self._made.parts and not self._made.selected(shot).is_here:
+            if (
+                isinstance(shot, PlannedShot)
+                and shot.id not in self._made.parts
+                and not self._made.selected(shot).is_here
+            ):
                 continue  # it lies in the store alone, and is not fetched for a picture
             if self._closing.is_set() and not is_closing:
                 return

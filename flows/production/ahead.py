@@ -61,7 +61,7 @@ class SoundAhead:
         return 0 < self._missing() <= self._missed / 2
 
     def _missing(self) -> int:
-        return len(self._plan.shots) - (0 if self._made is None else len(self._made.whole()))
+        return sum(self._made is None or shot.id not in self._made.parts for shot in self._plan.shots)
 
     async def _work(self) -> None:
         while self._made is not None and self._is_worth_it():
@@ -71,9 +71,9 @@ class SoundAhead:
 
     def _shown(self, made: Made) -> list[Shown]:
         shown = []
-        for shot in self._plan.scenes:
-            part = made.parts.get(shot.id)
-            cut = planned_cut(self._plan, shot) if part is None else made.cut(shot)
+        for scene in self._plan.scenes:
+            part = made.parts.get(scene.id)
+            cut = planned_cut(self._plan, scene) if part is None else made.cut(scene)
             shown.append(Shown(cut, None if part is None else part.value.sound))
         return shown
 

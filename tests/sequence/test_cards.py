@@ -26,10 +26,10 @@ from tasks.sequence.assemble import assemble
 from tasks.sequence.blend import Blended
 from tasks.sequence.cards import check_card, draw_card, make_card
 from tasks.sequence.conform import Conformed, conform
-from tasks.sequence.cuts import card_cut, cut_of, layout_of
+from tasks.sequence.cuts import card_cut, cut_of
 from tasks.sequence.scenes import Scene, captions_of, chapters_of, scenes_of
 from tasks.sequence.shots import card_of, check_finish, dissolve_of, part_of
-from tasks.sequence.sound.soundtrack import make_soundtrack
+from tasks.sequence.sound.soundtrack import Mixdown, Shown
 from tasks.sequence.timeline import Cut, FilmLayout
 from tasks.sequence.verify import FilmFacts
 from tasks.settings import Finish
@@ -215,7 +215,8 @@ async def made(plan: Plan, store: Path, output: Path, finish: Finish) -> tuple[l
             earlier, later = parts[-2][0], parts[-1][0]
             blends[scene.id] = await dissolve_of(plan, scene, earlier, later, finish, store / "parts")
     scenes = scenes_of(parts)
-    soundtrack = await make_soundtrack(plan, scenes, {}, layout_of(plan), output.parent)
+    mixdown = Mixdown(plan, {}, output.parent / "sound")
+    soundtrack = await mixdown.finish([Shown(scene.cut, scene.conformed.sound) for scene in scenes])
     return scenes, await assemble(plan, scenes, blends, soundtrack, finish, store / "parts", output)
 
 
