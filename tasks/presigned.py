@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
+from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from tasks.errors import SettingsError
 from tasks.storage import Location
 
-__all__ = ["LONGEST_S", "can_sign", "upload_address"]
+__all__ = ["LONGEST_S", "Reach", "can_sign", "reach_of", "upload_address"]
 
 LONGEST_S: Final = 7 * 86_400
 """Seconds for which signatures (version 4) hold at most."""
@@ -23,6 +26,32 @@ _PUT: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "gcs": {"method": "PUT", "version": "v4"},
     }
 )
+
+
+class Reach(IntEnum):
+    """From where an address leads to what it names; a larger one from wherever a smaller one does."""
+
+    MACHINE = 0  # from this machine
+    NETWORK = 1  # from machines beside it
+    ANYWHERE = 2
+
+
+def reach_of(address: str) -> Reach:
+    """From where a URL can be reached, by its host alone: asks nobody.
+
+    A name without a dot is one of a network's own, such as that of a container.
+    """
+    host = (urlsplit(address).hostname or "").lower()
+    try:
+        number = ipaddress.ip_address(host)
+    except ValueError:
+        if host == "localhost" or host.endswith(".localhost"):
+            return Reach.MACHINE
+        is_own = "." not in host or host.endswith((".local", ".internal", ".lan"))
+        return Reach.NETWORK if is_own else Reach.ANYWHERE
+    if number.is_loopback:
+        return Reach.MACHINE
+    return Reach.ANYWHERE if number.is_global else Reach.NETWORK
 
 
 def can_sign(location: Location) -> bool:

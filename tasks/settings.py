@@ -27,7 +27,6 @@ Defaults are per user, not per folder, so that the same shot is paid once wherev
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -53,14 +52,12 @@ __all__ = [
     "Sign",
     "Signing",
     "Webhook",
-    "is_here",
     "parse_usd",
     "resolve_settings",
     "webhook_secret",
 ]
 
 OFFICIAL_BASE_URL = "https://api.runware.ai/v1"
-_HERE = re.compile(r"localhost|127(\.\d+){3}|::1", re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443}
 _SHORTEST_SECRET = 32
 _MOST_USD = Decimal(1_000_000_000)
@@ -367,11 +364,6 @@ def _check_address(address: str) -> None:
         raise SettingsError(
             f"'{redact(address)}' is not a base URL", advice=f"Accepted: an address such as {OFFICIAL_BASE_URL}."
         )
-
-
-def is_here(address: str) -> bool:
-    """Whether the host of a URL is this machine's loopback."""
-    return _HERE.fullmatch(urlsplit(address).hostname or "") is not None
 
 
 def _identity(address: str, *, embedded: bool) -> str:

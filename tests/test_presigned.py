@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tasks.errors import SettingsError
-from tasks.presigned import LONGEST_S, can_sign, upload_address
+from tasks.presigned import LONGEST_S, Reach, can_sign, reach_of, upload_address
 from tasks.storage import locate
 from tests.buckets import Bucket, counted_bucket
 
@@ -52,3 +52,23 @@ def test_other_storage_gives_none(place: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="gives no address") as caught:
         upload_address(location, 60)
     assert caught.value.advice == "Accepted: s3://… and gs://…."
+
+
+@pytest.mark.parametrize(
+    ("address", "reach"),
+    [
+        ("http://127.0.0.1:9000/films/a?b=c", Reach.MACHINE),
+        ("http://[::1]:9000/films", Reach.MACHINE),
+        ("http://LOCALHOST/films", Reach.MACHINE),
+        ("http://minio:9000/films", Reach.NETWORK),
+        ("http://10.0.0.7:9000/films", Reach.NETWORK),
+        ("http://192.168.1.5/films", Reach.NETWORK),
+        ("http://store.studio.internal/films", Reach.NETWORK),
+        ("https://films.s3.eu-central-1.amazonaws.com/a", Reach.ANYWHERE),
+        ("https://8.8.8.8/a", Reach.ANYWHERE),
+        ("https://127.0.0.1.example.com/a", Reach.ANYWHERE),
+        ("https://api.runware.ai/v1", Reach.ANYWHERE),
+    ],
+)
+def test_from_where_it_can_be_reached_is_told_by_its_host(address: str, reach: Reach) -> None:
+    assert reach_of(address) is reach

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.errors import KeyRefused, SettingsError
 from tasks.redaction import fingerprint
-from tasks.settings import OFFICIAL_BASE_URL, is_here, parse_usd, resolve_settings
+from tasks.settings import OFFICIAL_BASE_URL, parse_usd, resolve_settings
 
 KEY = "rw-5ecret-key"
 
@@ -47,20 +47,6 @@ def test_deliveries_are_asked_for_only_if_that_is_said(said: str | None, is_aske
 def test_what_is_no_answer_about_deliveries_is_refused(environ: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="SHOTCHAIN_D"):
         resolve(environ)
-
-
-@pytest.mark.parametrize(
-    ("address", "is_so"),
-    [
-        ("http://127.0.0.1:9000/films/a?b=c", True),
-        ("http://[::1]:9000/films", True),
-        ("http://LOCALHOST/films", True),
-        ("https://films.s3.amazonaws.com/a", False),
-        ("https://127.0.0.1.example.com/a", False),
-    ],
-)
-def test_an_address_of_this_machine_is_told(address: str, is_so: bool) -> None:
-    assert is_here(address) is is_so
 
 
 def resolve(environ: dict[str, str] | None = None, **flags: Any) -> Any:

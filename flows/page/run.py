@@ -191,12 +191,8 @@ class RunPage:
         for shot in shots:
             if shot.id in self._pictures or self._places[shot.id] not in self._layout.shots:
                 continue
-            if (
-                isinstance(shot, PlannedShot)
-                and shot.id not in self._made.parts
-                and not self._made.selected(shot).is_here
-            ):
-                continue  # it lies in the store alone, and is not fetched for a picture
+            if not _is_here(self._made, shot):
+                continue  # its clip lies in the store alone, and is not fetched for a picture
             if self._closing.is_set() and not is_closing:
                 return
             try:
@@ -210,6 +206,11 @@ class RunPage:
             except (MediaError, OSError) as error:
                 self._pictures[shot.id] = ()
                 artifacts.note(f"the pictures of '{shot.id}': {error}")
+
+
+def _is_here(made: Made, scene: PlannedScene) -> bool:
+    """Whether there is something on this machine to take a picture of."""
+    return not isinstance(scene, PlannedShot) or scene.id in made.parts or made.selected(scene).is_here
 
 
 def _video_of(made: Made, scene: PlannedScene) -> Path:

@@ -366,6 +366,7 @@ class Driver:
         error.task_uuid = attempt.task_uuid
         if self._deliveries is not None and self._deliveries.was_refused(attempt, error):
             error.transient = True  # what is sent from now on asks for none
+            error.advice = error.advice or "Leave SHOTCHAIN_DIRECT_DELIVERY off. This run asks for no more deliveries."
         moved = await write_end(self._ledger, attempt, state, error, at_post=at_post)
         if moved is None:
             return await self._reload(attempt)  # where another run ended it, the ledger says why

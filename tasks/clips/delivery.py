@@ -17,11 +17,11 @@ from tasks.clips.record import ClipRecord, Origin
 from tasks.clips.store import ClipStore
 from tasks.errors import ProviderError, SettingsError, ShotchainError, StorageUnreachable
 from tasks.ledger import Attempt
-from tasks.presigned import can_sign, upload_address
+from tasks.presigned import Reach, can_sign, reach_of, upload_address
 from tasks.progress import Event, Observer, Stage
 from tasks.runware.messages import VideoResult
 from tasks.runware.pauses import Pauses
-from tasks.settings import Settings, is_here
+from tasks.settings import Settings
 
 __all__ = ["Deliveries", "suffix_of"]
 
@@ -129,14 +129,13 @@ class Deliveries:
         return self._settings.delivery_grace_s - max(0.0, since_s)
 
     def _check_reach(self, address: str) -> None:
-        """See that a provider elsewhere is not sent to this machine, nor the emulator inside away from it."""
-        is_inside = self._settings.identity == "emulator"
-        if is_here(address) == (is_inside or is_here(self._settings.base_url)):
-            return
-        if is_here(address):
-            raise SettingsError(f"the provider cannot reach a store on this machine ({urlsplit(address).hostname})")
-        if is_inside:
-            raise SettingsError("the emulator inside sends nothing anywhere else than to this machine")
+        """See that the provider can come to where it is sent, as far as names of hosts tell."""
+        reach = reach_of(address)
+        if self._settings.identity == "emulator":
+            if reach is not Reach.MACHINE:
+                raise SettingsError("the emulator inside sends nothing anywhere else than to this machine")
+        elif reach < reach_of(self._settings.base_url):
+            raise SettingsError(f"the provider cannot come to {urlsplit(address).hostname}, where the clip store is")
 
     def _give_up(self, error: ShotchainError) -> None:
         if not self._is_asked:

@@ -33,7 +33,7 @@ class State(StrEnum):
     SUBMITTED = "submitted"  # committed before the first byte left: may have been accepted
     ACCEPTED = "accepted"  # the provider said so
     SUCCEEDED = "succeeded"  # the result is known and the cost settled
-    STORED = "stored"  # the clip is whole in the store
+    STORED = "stored"  # the clip is in the store: whole, or delivered there and not read yet
     REFUSED = "refused"  # rejected before any work
     FAILED = "failed"  # the provider, or a person, ended it
     UNKNOWN = "unknown"  # nobody can tell; it keeps its price, or what a person says that it has cost

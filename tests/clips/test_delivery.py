@@ -428,9 +428,8 @@ class TestWhereThereIsNone:
         async with it.house.run(provider, direct_delivery=True) as run:
             assert (await run.first()).is_here
         assert "uploadEndpoint" not in provider.bodies[0][0]
-        assert it.notes() == [
-            "clips are downloaded, not delivered: the provider cannot reach a store on this machine (127.0.0.1)"
-        ]
+        why = "the provider cannot come to 127.0.0.1, where the clip store is"
+        assert it.notes() == [f"clips are downloaded, not delivered: {why}"]
 
     async def test_unless_it_is_wanted_nothing_is_asked_for(self, start: Start) -> None:
         it = start()
