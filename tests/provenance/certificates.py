@@ -10,7 +10,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -87,6 +87,7 @@ class Root:
         ends: timedelta = 7 * DAY,
         signs: bool = True,
         key: Any = None,
+        is_strict: bool = False,
     ) -> Leaf:
         """One that may sign films, unless something is made wrong."""
         key, now = key or ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
@@ -112,7 +113,7 @@ class Root:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         )
         if purposes:
-            builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+            builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=is_strict)
         certificate = builder.sign(self.key, hashes.SHA256())
         return Leaf(certificate.public_bytes(Encoding.PEM).decode() + self.pem, pem_of_key(key))
 
@@ -123,7 +124,3 @@ def signing_by(leaf: Leaf, folder: Path, **more: Any) -> Signing:
     chain.write_text(leaf.chain)
     key.write_text(leaf.key)
     return Signing(**{"certificate": str(chain), "key": str(key), **more})
-
-
-def other_key() -> Any:
-    return ed25519.Ed25519PrivateKey.generate()

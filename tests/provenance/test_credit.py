@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import av
@@ -22,6 +23,7 @@ from tasks.provenance.credits import Credits, Ingredient
 from tasks.provenance.verify import State, verify
 from tasks.settings import Signing
 from tests.media.barclips import codes_of, remuxed
+from tests.provenance.authority import authority
 from tests.provenance.certificates import Root, signing_by
 
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -213,6 +215,20 @@ def test_a_clip_of_another_kind_is_an_ingredient_too(
 
     found = verify(film, root.pem.encode())
     assert (found.state, [item.title for item in found.ingredients]) == (State.TRUSTED, ["lake"])
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="OpenSSL makes the authority's answers")
+def test_a_timestamp_authority_says_when_it_was_signed(
+    film: Path, shown: Credits, signing: Signing, root: Root, tmp_path: Path
+) -> None:
+    with authority(root, tmp_path) as (address, asked):
+        told = credit(film, shown, replace(signing, timestamps=address))
+        assert (told.failed, told.as_dict()["timestamped"], len(asked)) == (None, True, 1)
+
+    found = verify(film, root.pem.encode())
+    assert found.state is State.TRUSTED
+    signed_at = datetime.fromisoformat(str(found.signed_at))
+    assert abs(datetime.now(UTC) - signed_at) < timedelta(minutes=2)
 
 
 # -- other kinds of files ----------------------------------------------------------------------------------------------
