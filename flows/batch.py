@@ -24,6 +24,7 @@ from flows.page.words import plain
 from flows.page.writer import careful_artifacts
 from flows.parameters import ApprovalTimeout, AtOnce, InFlight, Retries
 from flows.server.shared import run_environment
+from tasks.deliver.choice import check_signable
 from tasks.errors import Incomplete, SettingsError, ShotchainError
 from tasks.plan.model import usd
 from tasks.progress import Event, Stage, observer
@@ -73,6 +74,8 @@ async def batch(
     caption_font: str | None = None,
     timeline: bool = False,
     sign: Literal["auto", "required", "off"] | None = None,
+    deliver: list[str] = [],  # noqa: B006 -- read only; a form shows it as it is
+    deliverables: str | None = None,
     force: bool = False,
     at_once: AtOnce = 2,
     run_on: Literal["auto", "workers", "here"] = "auto",
@@ -112,6 +115,9 @@ async def batch(
         timeline: Publish timelines for editors (OTIO, Final Cut, Premiere, EDL), too, with the clips that they show.
         sign: Sign films with content credentials (C2PA): auto where a certificate is configured, required, or off; by
             default SHOTCHAIN_SIGN, else auto.
+        deliver: Make these of the film, too, such as h265, prores or square-1080.
+        deliverables: A file of deliverables of your own (YAML); by default SHOTCHAIN_DELIVERABLES, else only those that
+            ship.
         force: Render also what is published and unchanged; what is paid is not paid again.
         at_once: So many renders at a time, where they run in this process.
         run_on: Where renders run: on the workers of a deployment, here in this process, or as the batch itself does.
@@ -144,6 +150,8 @@ async def batch(
         caption_font=caption_font,
         timeline=timeline,
         sign=sign,
+        deliver=deliver,
+        deliverables=deliverables,
         environ=await run_environment(),
     )
     run_id = str(flow_run.get_id() or uuid.uuid4())
@@ -155,6 +163,7 @@ async def batch(
         parse_usd(text, name)
     boards = await asyncio.to_thread(find_boards, storyboards, output)
     await asyncio.to_thread(_check_places, settings, output)
+    await asyncio.to_thread(check_signable, settings.finish, settings.signing)
     renders = await _renders(run_on, at_once, render_deployment)
     if isinstance(renders, Here):  # a worker has a certificate of its own, and looks at it itself
         await asyncio.to_thread(check_signing, settings.signing)
@@ -183,6 +192,8 @@ async def batch(
         "caption_font": caption_font,
         "timeline": timeline,
         "sign": sign,
+        "deliver": deliver,
+        "deliverables": deliverables,
     }
     rows = await asyncio.gather(*[_one(item, renders, parameters, settings) for item in surveyed])
     told = _summary(run_id, rows, await _spent(run_id, settings), budget_usd)

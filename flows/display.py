@@ -48,6 +48,8 @@ _NOTES = 3
 _shown: list[Live] = []  # the one board of this process, while it is on the terminal
 _FILM = {
     Stage.JOINING: "joining the clips",
+    Stage.DELIVERING: "making deliverables",
+    Stage.DELIVERED: "making deliverables",
     Stage.PUBLISHING: "publishing the film",
     Stage.DONE: "published",
 }
@@ -93,12 +95,17 @@ class _Board:
         self._lines = {shot.id: _Line() for shot in plan.shots}
         self._film = ""
         self._notes: list[str] = []
+        self._delivered: dict[str, Event] = {}
 
     def tell(self, event: Event) -> None:
         line = self._lines.get(event.shot or "")
         if line is None or event.stage is Stage.NOTE:
             self._film = _FILM.get(event.stage, self._film)
-            if event.message:
+            if event.stage in {Stage.DELIVERING, Stage.DELIVERED}:
+                self._delivered[event.message.partition(":")[0]] = event
+                told = [f"{name}{_so_far(it)}" for name, it in self._delivered.items()]
+                self._film = f"{self._film}: {', '.join(told)}"
+            elif event.message:
                 self._notes.append(event.message)
             return
         now = time.monotonic()
@@ -141,6 +148,11 @@ class _Board:
         room = max(3, self._console.height - 3 - _NOTES)
         order = sorted(self._lines, key=lambda shot: _weight(self._lines[shot]))
         return set(order[:room])
+
+
+def _so_far(event: Event) -> str:
+    """How far a deliverable is."""
+    return " (done)" if event.stage is Stage.DELIVERED else event.message.partition(":")[2]
 
 
 def _weight(line: _Line) -> int:
@@ -200,7 +212,7 @@ def _plain(console: Console) -> Observer:
     last: dict[tuple[str | None, int | None], tuple[Stage, str]] = {}
 
     def line(event: Event) -> None:
-        if event.stage is Stage.CONFORMING:
+        if event.stage in {Stage.CONFORMING, Stage.DELIVERING}:
             return  # told every moment: for a terminal, and not for a log
         if last.get((event.shot, event.take)) == (event.stage, event.message):
             return
@@ -208,7 +220,7 @@ def _plain(console: Console) -> Observer:
         what = f"{event.shot} · take {event.take}" if event.take else event.shot or "film"
         paid = f" ${usd(event.cost_usd)}" if event.cost_usd is not None else ""
         told = f": {event.message}" if event.message else ""
-        words = _FILM.get(event.stage, str(event.stage))
+        words = str(event.stage) if event.stage is Stage.DELIVERED else _FILM.get(event.stage, str(event.stage))
         console.print(
             f"{time.monotonic() - began_s:7.1f} s  {what}: {words}{paid}{told}",
             markup=False,
@@ -332,6 +344,8 @@ def print_outcome(console: Console, outcome: dict[str, Any]) -> None:
     for warning in outcome["warnings"]:
         console.print(f"note: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     paid = f"${outcome['cost_usd']} {'of play money' if outcome['provider'] == 'emulator' else 'paid'}"
+    for place in outcome["deliverables"].values():
+        console.print(_near(place), markup=False, highlight=False, soft_wrap=True)
     console.print(
         f"{_near(outcome['output'])}: {outcome['frames']} frames, {outcome['duration_s']} s; "
         f"{outcome['generated']} generated, {outcome['reused']} reused, {paid}",

@@ -31,7 +31,8 @@ class Made:
     """What was made so far, by shot and take, and what failed; under no shot's name what concerns the whole film.
 
     `blends` has the dissolve into a shot, under its name; `cards` the cards that are drawn, `slates` what stands in
-    place of a shot that is missing; `stills` a picture of what the film shows for each.
+    place of a shot that is missing; `stills` a picture of what the film shows for each; `undelivered` why a
+    deliverable is missing, by its preset.
     """
 
     plan: Plan
@@ -43,6 +44,7 @@ class Made:
     slates: dict[str, Path] = field(default_factory=dict)
     stills: dict[str, Image] = field(default_factory=dict)
     failures: dict[str, ShotchainError] = field(default_factory=dict)
+    undelivered: dict[str, ShotchainError] = field(default_factory=dict)
     shortfall: Shortfall | None = None
 
     def selected(self, shot: PlannedShot) -> Taken:
@@ -132,7 +134,8 @@ class Made:
         whole, count = len(self.whole()), len(self.plan.shots)
         made = f"{whole} of {count} shots are made and kept"
         if whole == count:
-            made = "every shot is made and kept" + ("" if "" in self.failures else ", though not every take")
+            every_take = "" in self.failures or not self.failures
+            made = "every shot is made and kept" + ("" if every_take else ", though not every take")
         if not self.is_conforming:
             film = ""
         elif published.get("output") is None:
@@ -140,13 +143,16 @@ class Made:
         else:
             film = "; the film is whole" if whole == count else "; the film shows slates in place of the others"
         summary = {**self.summary(totals), **published}
+        if self.undelivered:
+            film += f"; without {', '.join(self.undelivered)}"
         message = made + film
         advice = "Run the same command again when what is named below is mended: what is made costs nothing more."
         if self.shortfall is not None:
             message = f"money ran out: {self.shortfall.refused.message}; {message}; {self.shortfall.says}"
             advice = self.shortfall.advice
             summary["to_finish"] = self.shortfall.as_dict()
-        error = Incomplete(message, advice=advice, failures=list(self._in_film_order()), summary=summary)
+        failures = [*self._in_film_order(), *self.undelivered.values()]
+        error = Incomplete(message, advice=advice, failures=failures, summary=summary)
         if set(self.failures) == {""}:
             error.exit_code = self.failures[""].exit_code  # all else went well
         if self.shortfall is not None:

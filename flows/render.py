@@ -18,6 +18,7 @@ from flows.production.produce import produce, produce_takes
 from flows.production.running_out import Refill
 from flows.production.studio import open_studio
 from flows.server.shared import run_environment
+from tasks.deliver.choice import check_signable
 from tasks.errors import ApprovalNeeded
 from tasks.plan.catalog import input_formats
 from tasks.plan.task import plan_film
@@ -73,6 +74,8 @@ async def render(
     caption_font: str | None = None,
     timeline: bool = False,
     sign: Literal["auto", "required", "off"] | None = None,
+    deliver: list[str] = [],  # noqa: B006 -- read only; a form shows it as it is
+    deliverables: str | None = None,
     only: list[str] | None = None,
 ) -> dict[str, Any]:
     """Render a storyboard to a film.
@@ -112,6 +115,9 @@ async def render(
         timeline: Publish timelines for editors (OTIO, Final Cut, Premiere, EDL), too, with the clips that they show.
         sign: Sign films with content credentials (C2PA): auto where a certificate is configured, required, or off; by
             default SHOTCHAIN_SIGN, else auto.
+        deliver: Make these of the film, too, such as h265, prores or square-1080.
+        deliverables: A file of deliverables of your own (YAML); by default SHOTCHAIN_DELIVERABLES, else only those that
+            ship.
         only: Make the takes of these shots only, and no film.
 
     Returns:
@@ -133,13 +139,16 @@ async def render(
         caption_font=caption_font,
         timeline=timeline,
         sign=sign,
+        deliver=deliver,
+        deliverables=deliverables,
         environ=await run_environment(),
     )
     approved_sum = parse_usd(approved_usd, "approved_usd")
     targets = targets_of(output)
     if only is None:
-        await asyncio.to_thread(targets.check)
+        await asyncio.to_thread(targets.check, settings.finish)
         await asyncio.to_thread(check_signing, settings.signing)
+        await asyncio.to_thread(check_signable, settings.finish, settings.signing)
     boards = await read(storyboard, settings.cache, input_formats())
     plan = await plan_film(boards, settings.identity)
     if only is None:

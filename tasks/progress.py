@@ -27,6 +27,8 @@ class Stage(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     JOINING = "joining"
+    DELIVERING = "delivering"
+    DELIVERED = "delivered"
     PUBLISHING = "publishing"
     DONE = "done"
     NOTE = "note"

@@ -20,6 +20,7 @@
     SHOTCHAIN_C2PA_ALGORITHM     es256, es384, es512, ps256, ps384, ps512 or ed25519; unset, what suits the key
     SHOTCHAIN_C2PA_TIMESTAMPS    address of a timestamp authority; unset, nobody is asked for the time
     SHOTCHAIN_C2PA_TRUST         the root certificates that `shotchain verify` trusts, like the certificate
+    SHOTCHAIN_DELIVERABLES    the file of one's own presets of deliverables
 
 Defaults are per user, not per folder, so that the same shot is paid once wherever it is rendered from.
 """
@@ -27,8 +28,8 @@ Defaults are per user, not per folder, so that the same shot is paid once wherev
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
@@ -77,18 +78,27 @@ class Finish:
     `seam` is how they are joined: all encoded to one layout (`conform`), copied but for the few frames at each seam
     (`lossless`), or copied where that is safe (`auto`). `burn_captions` draws captions into the pictures, in the font
     of the file `caption_font` if that is given, as cards are. With `timeline`, timelines for editors go beside the
-    film, and the clips that they refer to.
+    film, and the clips that they refer to. `deliver` names the presets of what else is made of the film, each as it is
+    or as the file `deliverables` has it.
     """
 
     seam: Seam = "conform"
     burn_captions: bool = False
     caption_font: str | None = None
     timeline: bool = False
+    deliver: tuple[str, ...] = ()
+    deliverables: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready fields; the font by its file's name, since it may lie elsewhere on another machine."""
         font = None if self.caption_font is None else Path(self.caption_font).name
-        return {"seam": self.seam, "burn_captions": self.burn_captions, "caption_font": font, "timeline": self.timeline}
+        return {
+            "seam": self.seam,
+            "burn_captions": self.burn_captions,
+            "caption_font": font,
+            "timeline": self.timeline,
+            "deliver": list(self.deliver),
+        }
 
 
 DEFAULT_FINISH: Final = Finish()
@@ -188,6 +198,8 @@ def resolve_settings(
     caption_font: str | None = None,
     timeline: bool = False,
     sign: str | None = None,
+    deliver: Sequence[str] | None = None,
+    deliverables: str | None = None,
     needs_key: bool = True,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
@@ -209,6 +221,8 @@ def resolve_settings(
         caption_font: File of the font for that and for cards; None for the built-in one.
         timeline: Whether timelines for editors, and clips, are published, too.
         sign: Whether films are signed: `auto`, `required` or `off`; see `Signing`.
+        deliver: Names of the presets by which other files are made of the film.
+        deliverables: The file of presets of one's own.
         needs_key: Whether anything will be sent; planning needs no key.
         environ: The environment; the process's own if not given.
 
@@ -276,7 +290,11 @@ def resolve_settings(
         cache_gb=_number(env, "SHOTCHAIN_CACHE_GB", 20.0, most=1_000_000, of="gigabytes"),
         budgets=budgets or env.get("SHOTCHAIN_BUDGETS") or None,
         on_empty="pause" if on_empty == "pause" else "fail",
-        finish=_finish(seam, caption_font, burn_captions=burn_captions, timeline=timeline),
+        finish=replace(
+            _finish(seam, caption_font, burn_captions=burn_captions, timeline=timeline),
+            deliver=tuple(dict.fromkeys(deliver or ())),
+            deliverables=deliverables or env.get("SHOTCHAIN_DELIVERABLES") or None,
+        ),
         signing=_signing(env, sign),
         webhook=_webhook(env),
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from tasks.errors import BadInput
 from tasks.publish.targets import Targets, targets_of
+from tasks.settings import Finish
 from tasks.storage import Location, StoredFile, locate
 
-__all__ = ["Board", "find_boards"]
+__all__ = ["Board", "clashes", "find_boards"]
 
 _SUFFIXES = {".yaml", ".yml", ".json"}
 _MAGIC = re.compile(r"[*?\[]")
@@ -68,6 +69,24 @@ def find_boards(storyboards: str, output: str) -> list[Board]:
         boards.append(Board(stem, _place(top.child(name)), _place(film), taken.get(stem)))
         taken.setdefault(stem, name)
     return boards
+
+
+def clashes(boards: Sequence[Board], finish: Finish) -> dict[str, str]:
+    """By storyboard, which of its deliverables would have the name of another film, or of another's deliverable.
+
+    Raises:
+        SettingsError: A deliverable that is asked for cannot be made.
+    """
+    # Where letters of both cases are one, so are these names.
+    taken = {board.targets.film.url.casefold(): f"the film of '{board.name}'" for board in boards}
+    found = {}
+    for board in boards if finish.deliver else ():
+        for preset, place in board.targets.deliverables(finish).items():
+            own = f"'{preset}' of '{board.name}'"
+            other = taken.setdefault(place.url.casefold(), own)
+            if other != own:
+                found[board.name] = f"its deliverable '{preset}' would have the name of {other}"
+    return found
 
 
 def _found(storyboards: str) -> tuple[Location, list[str]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from flows.batches.boards import Board
+from flows.batches.boards import Board, clashes
 from flows.books.history import learnt_times
 from tasks.clips.gate import refuse_unpinned
 from tasks.clips.store import ClipStore
@@ -56,12 +56,19 @@ async def survey(boards: list[Board], settings: Settings, *, force: bool) -> lis
         boards: What was found.
         settings: Whose store, ledger and provider.
         force: Whether also what is published and unchanged is rendered.
+
+    Raises:
+        SettingsError: A deliverable that is asked for cannot be made.
     """
     places = asyncio.Semaphore(_AT_ONCE)
     known: dict[str, ClipTimes] = {}
+    clashing = await asyncio.to_thread(clashes, boards, settings.finish)
 
     async def one(board: Board) -> Surveyed:
         async with places:
+            if board.name in clashing:
+                problem = Problem(clashing[board.name], file=board.source, accepted="another name for the storyboard")
+                return Surveyed(board, StoryboardError([problem]))
             try:
                 return await _look(board, settings, known, force=force)
             except Exception as error:  # noqa: BLE001 -- whatever one storyboard meets, the others are looked at
@@ -81,7 +88,7 @@ async def _look(board: Board, settings: Settings, known: dict[str, ClipTimes], *
     refuse_unpinned(plan)
     finish = settings.finish
     check_finish(plan, finish)
-    await asyncio.to_thread(board.targets.check)
+    await asyncio.to_thread(board.targets.check, finish)
     signed = settings.signing.is_wanted
     manifest = None if force else await asyncio.to_thread(is_published, board.targets, plan, finish, signed=signed)
     if manifest is not None:

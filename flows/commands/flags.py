@@ -69,6 +69,10 @@ class FinishFlags:
         Literal["auto", "required", "off"] | None,
         Parameter(help="Sign films (C2PA) where a certificate is configured (default), in any case, or never."),
     ] = None
+    deliver: Annotated[
+        list[str] | None, Parameter(negative="", help="Make this of the film, too, such as h265; repeatable.")
+    ] = None
+    deliverables: Annotated[str | None, Parameter(help="A file of deliverables of your own (YAML).")] = None
 
     def parameters(self) -> dict[str, Any]:
         """The same as parameters of the flow, and of `resolve_settings`."""
@@ -78,6 +82,8 @@ class FinishFlags:
             "caption_font": self.caption_font,
             "timeline": self.timeline,
             "sign": self.sign,
+            "deliver": list(self.deliver or ()),
+            "deliverables": self.deliverables,
         }
 
 

@@ -31,16 +31,18 @@ def render(
 ) -> None:
     """Render a storyboard to a film. Run again after whatever happened: what is paid is not paid again."""
     from flows.commands.prepare import approve, prepare
+    from tasks.deliver.choice import check_signable
     from tasks.publish.targets import targets_of
     from tasks.storyboard.read import name_of
 
     settings = flags.settings(finish)
     output = output if output is not None else f"{name_of(storyboard).replace('/', '-')}.mp4"
-    targets_of(output).check()
+    targets_of(output).check(settings.finish)
     if settings.signing.is_wanted:
         from tasks.provenance.credentials import check_signing
 
         check_signing(settings.signing)
+    check_signable(settings.finish, settings.signing)
     prepared = asyncio.run(prepare(storyboard, settings))
     approved = approve(prepared, flags)
     from flows.commands.running import run_render

@@ -30,7 +30,12 @@ _CLOSE_S: Final = 10.0
 _STOP_S: Final = 1.0
 _PICTURES_S: Final = 5.0
 _STEPS: Final = MappingProxyType(
-    {Stage.JOINING: "joining the film", Stage.PUBLISHING: "publishing", Stage.DONE: "published"}
+    {
+        Stage.JOINING: "joining the film",
+        Stage.DELIVERING: "making deliverables",
+        Stage.PUBLISHING: "publishing",
+        Stage.DONE: "published",
+    }
 )
 _current: ContextVar[RunPage | None] = ContextVar("shotchain_page", default=None)
 

@@ -31,11 +31,13 @@ def line_of(event: Event, many_takes: Collection[str] = ()) -> tuple[int, str] |
         event: The step.
         many_takes: The shots of more than one take, whose lines name the take too.
     """
-    if event.stage is Stage.CONFORMING:
+    if event.stage in {Stage.CONFORMING, Stage.DELIVERING}:
         return None  # told every moment, and over soon
     level = _LEVELS.get(event.stage, logging.INFO)
     message = _one_line(event.message)
     if event.shot is None:
+        if event.stage is Stage.DELIVERED:
+            message = f"delivered {message}"
         said = _FILM.get(event.stage) or (message and f"film: {message}")
         return (level, said) if said else None
     who = f"{event.shot} · take {event.take}" if event.shot in many_takes and event.take else event.shot

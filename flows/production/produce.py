@@ -46,13 +46,13 @@ async def produce(
 
     Returns:
         The outcome in numbers: `output`, `manifest`, `shots`, `generated`, `reused`, `failed`, `cost_usd`, `frames`,
-        `duration_s`.
+        `duration_s`, `deliverables` (where each is, by its preset).
 
     Raises:
         ApprovalNeeded: More would be spent than is approved; nothing was submitted.
         OverBudget: The budget has no room; nothing was submitted.
-        Incomplete: Some shots failed, or money ran out midway; what there is is kept, and the manifest that is
-            published says so.
+        Incomplete: Some shots or deliverables failed, or money ran out midway; what there is is kept, and the manifest
+            that is published says so.
         ShotchainError: The run as a whole could not go on.
     """
     plan = planned.value
@@ -66,7 +66,7 @@ async def produce(
         await show_budgets(studio, plan)
         totals = await asyncio.to_thread(studio.ledger.totals, studio.run_id)
         published = await publish(studio, made, targets, totals, laid, sound, placeholder=placeholder)
-    if made.failures:
+    if made.failures or made.undelivered:
         raise made.incomplete(totals, published)
     return {**made.summary(totals), **published}
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from flows.outcome import Made
 from flows.page import page_of_run
 from flows.production.ahead import SoundAhead
 from flows.production.cards import drawn_card
+from flows.production.delivering import Deliverable, deliver_all
 from flows.production.studio import Studio
 from tasks.errors import MediaError, ShotchainError
 from tasks.handed import Handed
@@ -47,6 +49,11 @@ class _Joined:
     provenance: Handed[Provenance]
     sidecars: Sequence[Sidecar]
     editing: ForEditors
+    delivered: Sequence[Deliverable] = ()
+
+    def captions(self) -> Path | None:
+        """The film's captions as WebVTT, if it has any."""
+        return next((sidecar.path for sidecar in self.sidecars if sidecar.kind is SidecarKind.VTT), None)
 
 
 async def publish(
@@ -77,6 +84,7 @@ async def publish(
         except ShotchainError as error:
             made.failures[""] = error
     if joined is not None:
+        joined = replace(joined, delivered=await deliver_all(studio, made, joined.facts, joined.captions()))
         try:
             return await _publish(studio, made, targets, totals, joined)
         except ShotchainError as error:
@@ -168,7 +176,9 @@ async def _publish(
         warnings.append(f"clips were encoded again, since they cannot be copied: {'; '.join(reasons)}")
     if joined is not None and (reason := joined.provenance.value.failed):
         warnings.append(f"the film is not signed: {reason}")
-    sidecars = () if joined is None else joined.sidecars
+    sidecars = [] if joined is None else list(joined.sidecars)
+    delivered = [] if joined is None else joined.delivered
+    warnings += [error.message for error in made.undelivered.values()]
     editing = NOTHING if joined is None else joined.editing
     warnings += editing.warnings
     manifest = build_manifest(
@@ -184,6 +194,7 @@ async def _publish(
         film_name=targets.film.name,
         provenance=None if joined is None else joined.provenance.value,
         sidecars=await asyncio.to_thread(lambda: [it.facts(targets) for it in sidecars]),
+        deliverables=await asyncio.to_thread(lambda: [it.facts(targets) for it in delivered]),
         media=await asyncio.to_thread(editing.media_facts),
         finish=studio.settings.finish,
         timings=_timings(studio, attempts),
@@ -194,7 +205,11 @@ async def _publish(
     if joined is not None:
         studio.observe(Event(Stage.PUBLISHING))
     checked = None if joined is None else joined.provenance
-    await publish_film(checked, studio.film, Handed(manifest), Handed(targets), studio.scratch, sidecars, editing.media)
+    beside = [*sidecars, *(it.sidecar for it in delivered)]
+    made_of = [it.provenance for it in delivered]
+    await publish_film(
+        checked, studio.film, Handed(manifest), Handed(targets), studio.scratch, beside, editing.media, made_of
+    )
     if page := page_of_run():
         page.published(manifest, targets)
     if joined is not None:
@@ -210,6 +225,7 @@ async def _publish(
         "duration_s": number(facts.duration_s),
         "signed": provenance.signed,
         "unsigned_because": provenance.why,
+        "deliverables": {it.preset.name: targets.sidecar(it.sidecar.kind).shown for it in delivered},
     }
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import subprocess
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +18,7 @@ import imageio_ffmpeg
 
 from tasks.errors import MediaError
 
-__all__ = ["Pool", "binary", "run", "version"]
+__all__ = ["Pool", "binary", "encoders", "run", "version"]
 
 _STDERR_TAIL_BYTES: Final = 2000
 _NICENESS: Final = 10
@@ -98,6 +100,27 @@ def version() -> str:
     """
     binary()
     return str(imageio_ffmpeg.get_ffmpeg_version())
+
+
+def encoders() -> frozenset[str]:
+    """The encoders that this ffmpeg was built with, by its own names. Blocks for some hundredths of a second, once.
+
+    Raises:
+        MediaError: There is no ffmpeg, or it does not run.
+    """
+    return _encoders_of(binary())
+
+
+@cache
+def _encoders_of(program: str) -> frozenset[str]:
+    command = [program, "-nostdin", "-hide_banner", "-v", "error", "-encoders"]
+    try:
+        said = subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL).stdout
+    except (OSError, subprocess.CalledProcessError) as cause:
+        raise MediaError(f"ffmpeg does not say what it can encode: {cause}") from cause
+    # Below a ruler of dashes, each line is flags, the name, and words for people.
+    listed = said.decode("utf-8", "replace").partition("------")[2]
+    return frozenset(line.split()[1] for line in listed.splitlines() if len(line.split()) > 1)
 
 
 async def run(stream: Any, *, what: str, on_frames: Callable[[int], None] | None = None) -> None:

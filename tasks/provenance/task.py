@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -14,7 +15,6 @@ from tasks.media.thread import finish_in_thread
 from tasks.plan.model import Plan
 from tasks.provenance.credit import Provenance, credit
 from tasks.provenance.credits import credits_of
-from tasks.sequence.verify import FilmFacts
 from tasks.settings import Finish, Signing
 
 __all__ = ["credit_film"]
@@ -27,10 +27,10 @@ async def credit_film(
     slates: Collection[str],
     finish: Handed[Finish],
     signing: Handed[Signing],
-    checked: Handed[FilmFacts],
+    checked: Handed[Any],
     film: Path,
 ) -> Handed[Provenance]:
-    """See `credit`. `checked` is what the film was found to be before, and so an edge of the graph."""
+    """See `credit`. `checked` is what the file was found to be before, and so an edge of the graph."""
     del checked
     told = credits_of(plan.value, clips.value, slates, finish.value)
     return Handed(await finish_in_thread(credit, film, told, signing.value))

@@ -50,6 +50,7 @@ def build_manifest(
     film_name: str,
     provenance: Provenance | None = None,
     sidecars: Sequence[Mapping[str, Any]] = (),
+    deliverables: Sequence[Mapping[str, Any]] = (),
     media: Sequence[Mapping[str, Any]] = (),
     finish: Finish = DEFAULT_FINISH,
     timings: Timings,
@@ -72,6 +73,7 @@ def build_manifest(
         film_name: The film's file beside the manifest.
         provenance: What the film says of its origin, and what it is with that.
         sidecars: The other files beside it: name, sha256, size in bytes.
+        deliverables: What else was made of it, told alike, and what each is.
         media: What timelines among them refer to, told alike.
         finish: How clips were to become a film.
         timings: When what happened.
@@ -93,6 +95,7 @@ def build_manifest(
         "film": None if film is None else _film(film, film_name, provenance),
         "provenance": None if provenance is None else provenance.as_dict(),
         "sidecars": [dict(sidecar) for sidecar in sidecars],
+        "deliverables": [dict(deliverable) for deliverable in deliverables],
         "media": [dict(file) for file in media],
         "finish": finish.as_dict(),
         "cost_usd": usd(totals.spent_usd),

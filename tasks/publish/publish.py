@@ -53,7 +53,8 @@ async def publish(
     before = await asyncio.to_thread(_manifest_before, targets)
     if film is None:
         # What lies there is known to the next run by this manifest alone.
-        manifest = {**manifest, "left": [*(before.get("sidecars") or []), *(before.get("left") or [])]}
+        beside = [it for key in ("sidecars", "deliverables", "left") for it in before.get(key) or []]
+        manifest = {**manifest, "left": beside}
     else:
         await asyncio.to_thread(targets.film.put, film)
         for copy in media:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.deliver.choice import chosen_presets
 from tasks.plan.model import Plan
 from tasks.publish.manifest import FORMAT
 from tasks.publish.sidecars import are_whole
@@ -45,12 +46,15 @@ def is_published(
     `signed`, a film that is not signed is not the one.
 
     Raises:
+        SettingsError: A deliverable that is asked for cannot be made.
         StorageUnreachable: The storage does not answer.
     """
     told = read_manifest(targets)
     if told is None or told.get("complete") is not True or _film_of(told.get("plan")) != _planned(plan):
         return None
-    if told.get("finish") != finish.as_dict() or (signed and not _is_signed(told)):
+    if told.get("finish") != finish.as_dict() or _delivered(told.get("deliverables")) != _to_deliver(finish):
+        return None
+    if signed and not _is_signed(told):
         return None
     return told if is_whole(targets, told) else None
 
@@ -73,7 +77,19 @@ def _is_signed(manifest: Mapping[str, Any]) -> bool:
 
 def film_digest(plan: Plan, finish: Finish = DEFAULT_FINISH) -> str:
     """What film a plan makes, as a hash: the same for plans that make the same film, as `is_published` sees it."""
-    return hashlib.sha256(json.dumps([_planned(plan), finish.as_dict()], sort_keys=True).encode()).hexdigest()
+    made_of = [_planned(plan), finish.as_dict(), _to_deliver(finish)]
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+
+
+def _to_deliver(finish: Finish) -> dict[str, Any]:
+    """What each deliverable that is asked for is to be: a preset of the same name may have changed."""
+    return {preset.name: preset.as_dict() for preset in chosen_presets(finish)}
+
+
+def _delivered(told: object) -> object:
+    """What each deliverable is that a manifest tells of."""
+    listed = [it for it in told if isinstance(it, dict)] if isinstance(told, list) else []
+    return {it.get("preset"): it.get("settings") for it in listed if isinstance(it.get("preset"), str)}
 
 
 def _planned(plan: Plan) -> object:

@@ -1,4 +1,4 @@
-"""The files beside a film: captions, poster, contact sheet. What they are, and which of them an older film left."""
+"""The files beside a film: captions, stills, deliverables. What they are, and which of them an older film left."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.publish.targets import SidecarKind, Targets
+from tasks.publish.targets import Kind, SidecarKind, Targets
 from tasks.storage import Location
 
 __all__ = ["Sidecar", "are_whole", "left_behind"]
@@ -18,7 +18,7 @@ __all__ = ["Sidecar", "are_whole", "left_behind"]
 class Sidecar:
     """A file that goes beside a film, and where it lies on this machine until then."""
 
-    kind: SidecarKind
+    kind: Kind
     path: Path
 
     def facts(self, targets: Targets) -> dict[str, Any]:
@@ -41,10 +41,11 @@ def are_whole(targets: Targets, manifest: Mapping[str, Any]) -> bool:
     Raises:
         StorageUnreachable: The storage does not answer.
     """
-    return all(place.size() == facts.size_bytes for _, place, facts in _told(targets, manifest))
+    told = [*_told(targets, manifest, "sidecars"), *_told(targets, manifest, "deliverables")]
+    return all(place.size() == facts.size_bytes for _, place, facts in told)
 
 
-def left_behind(targets: Targets, manifest: Mapping[str, Any], new: Collection[SidecarKind]) -> list[Location]:
+def left_behind(targets: Targets, manifest: Mapping[str, Any], new: Collection[Kind]) -> list[Location]:
     """Files that an older manifest tells of, which have no successor among the `new` ones. Blocks.
 
     One without a film tells under `left` what lies there of a film before it.
@@ -56,19 +57,20 @@ def left_behind(targets: Targets, manifest: Mapping[str, Any], new: Collection[S
     """
     return [
         place
-        for listed in ("sidecars", "left")
+        for listed in ("sidecars", "deliverables", "left")
         for kind, place, facts in _told(targets, manifest, listed)
         if kind not in new and place.size() == facts.size_bytes and _digest(place) == facts.sha256
     ]
 
 
-def _told(
-    targets: Targets, manifest: Mapping[str, Any], key: str = "sidecars"
-) -> Iterator[tuple[SidecarKind, Location, _Facts]]:
+def _told(targets: Targets, manifest: Mapping[str, Any], key: str) -> Iterator[tuple[Kind, Location, _Facts]]:
     """The files that a manifest, of whatever version, tells of, as far as they have names that ours have."""
     listed = manifest.get(key)
     told = [facts for facts in listed if isinstance(facts, dict)] if isinstance(listed, list) else []
-    for kind in SidecarKind:
+    kinds: list[Kind] = list(SidecarKind)
+    names = dict.fromkeys(name for facts in told if isinstance(name := facts.get("file"), str))
+    kinds += [delivered for name in names if (delivered := targets.deliverable(name)) is not None]
+    for kind in kinds:
         place = targets.sidecar(kind)
         for facts in told:
             size_bytes, digest = facts.get("size_bytes"), facts.get("sha256")

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
+from typing import Final, TypeAlias
 
+from tasks.deliver.choice import chosen_presets
+from tasks.deliver.presets import PRESET_NAME, Container
 from tasks.errors import SettingsError
+from tasks.settings import DEFAULT_FINISH, Finish
 from tasks.storage import Location, locate
 
-__all__ = ["SidecarKind", "Targets", "targets_of"]
+__all__ = ["DeliverableKind", "Kind", "SidecarKind", "Targets", "targets_of"]
 
 _VIDEO = {".mp4"}
 _OTHER_VIDEO = {".mov", ".webm", ".mkv", ".avi", ".m4v", ".mpg", ".mpeg", ".ts"}
+_DELIVERED: Final = frozenset(str(container) for container in Container)
+_PRESET: Final = re.compile(PRESET_NAME)
 
 
 class SidecarKind(StrEnum):
@@ -27,6 +34,17 @@ class SidecarKind(StrEnum):
     FCP7 = "xml"
     FCPXML = "fcpxml"
     EDL = "edl"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverableKind:
+    """A deliverable of a film beside it: its preset's name, and its suffix without the dot."""
+
+    preset: str
+    suffix: str
+
+
+Kind: TypeAlias = SidecarKind | DeliverableKind
 
 
 # In a folder of the film's own, and beside a film with a name, by which players find its captions.
@@ -60,8 +78,10 @@ class Targets:
     manifest: Location
     stem: str | None = None
 
-    def sidecar(self, kind: SidecarKind) -> Location:
-        """The place of a file beside the film."""
+    def sidecar(self, kind: Kind) -> Location:
+        """The place of a file beside the film. `harbor.mp4` as `square` is `harbor.square.mp4`."""
+        if isinstance(kind, DeliverableKind):
+            return self.film.beside(f"{self._stem}.{kind.preset}.{kind.suffix}")
         return self.film.beside(_IN_FOLDER[kind] if self.stem is None else f"{self.stem}{_BESIDE[kind]}")
 
     @property
@@ -74,15 +94,37 @@ class Targets:
         folder, _, file = name.partition("/")
         return self.film.beside(folder).child(file)
 
-    def check(self) -> None:
+    def deliverable(self, name: str) -> DeliverableKind | None:
+        """Which deliverable of this film has such a file name; None if it can be none."""
+        rest, _, suffix = name.rpartition(".")
+        begin, preset = rest[: len(self._stem) + 1], rest[len(self._stem) + 1 :]
+        if begin != f"{self._stem}." or suffix not in _DELIVERED or not _PRESET.fullmatch(preset):
+            return None
+        return DeliverableKind(preset, suffix)
+
+    def check(self, finish: Finish = DEFAULT_FINISH) -> None:
         """See, before anything is paid, whether all the files could be written. Blocks; writes nothing.
 
         Raises:
-            SettingsError: A place is no place for a file, or its kind of storage is not known or not installed.
+            SettingsError: A deliverable that is asked for cannot be made, or a place is no place for a file, or its
+                kind of storage is not known or not installed.
             StorageUnreachable: It cannot be written, or does not answer.
         """
-        for place in self._places():
+        for place in [*self._places(), *self.deliverables(finish).values()]:
             place.check_writable()
+
+    def deliverables(self, finish: Finish) -> dict[str, Location]:
+        """The places of the deliverables that are asked for, by their presets.
+
+        Raises:
+            SettingsError: One cannot be made.
+        """
+        presets = chosen_presets(finish)
+        return {preset.name: self.sidecar(DeliverableKind(preset.name, preset.suffix)) for preset in presets}
+
+    @property
+    def _stem(self) -> str:
+        return "film" if self.stem is None else self.stem
 
     def _places(self) -> Iterator[Location]:
         yield self.film

@@ -28,6 +28,7 @@ async def publish_film(
     scratch: Path,
     sidecars: Sequence[Sidecar] = (),
     media: Sequence[MediaCopy] = (),
+    delivered: Sequence[Handed[Provenance]] = (),  # noqa: ARG001 -- what the graph of a run draws its edges from
 ) -> None:
     """See `publish`. `credited` is what the film says of its origin; None where there is only its manifest."""
     await publish(None if credited is None else film, sidecars, manifest.value, targets.value, scratch, media)

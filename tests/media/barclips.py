@@ -37,6 +37,7 @@ def bar_clip(
     *,
     frames: int = 121,
     first: int = 0,
+    step: int = 1,
     rate: Fraction = FILM,
     width: int = 320,
     height: int = 180,
@@ -53,9 +54,10 @@ def bar_clip(
 ) -> Path:
     """Write a clip of `frames` frames numbered from `first` (or of one flat colour `rgb`), with one keyframe.
 
-    `times` gives the frames' times in frame lengths, for a rate that is not constant. `sound_s` is the length of
-    the sound, `None` for no track; it begins `sound_from_s` after the pictures, and clicks are at `clicks_s` on the
-    pictures' clock. `sound_codec` `"pcm_s16le"` needs a `.mov`.
+    A frame's number is by `step` more than that of the one before. `times` gives the frames' times in frame lengths,
+    for a rate that is not constant. `sound_s` is the length of the sound, `None` for no track; it begins
+    `sound_from_s` after the pictures, and clicks are at `clicks_s` on the pictures' clock. `sound_codec` `"pcm_s16le"`
+    needs a `.mov`.
     """
     options = {"preset": "veryfast", "crf": "12", "bf": "3", "g": "9999", "sc_threshold": "0"}
     with av.open(str(path), "w") as container:
@@ -75,7 +77,7 @@ def bar_clip(
             planes = (
                 flat_planes(width, height, rgb, matrix, full_range)
                 if rgb
-                else bar_planes(width, height, first + number, full_range)
+                else bar_planes(width, height, first + number * step, full_range)
             )
             frame = VideoFrame.from_ndarray(planes, format="yuv420p")
             frame.pts, frame.time_base = (times[number] if times else number), 1 / rate

@@ -1,0 +1,98 @@
+"""A film that is joined, to its deliverables: side by side, each marked and signed as the film is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.outcome import Made
+from flows.production.studio import Studio
+from tasks.clips.store import Clip
+from tasks.deliver.choice import chosen_presets
+from tasks.deliver.deliver import Delivered, copy_of
+from tasks.deliver.presets import Preset
+from tasks.deliver.task import deliver_film
+from tasks.errors import ShotchainError
+from tasks.handed import Handed
+from tasks.media.thread import finish_in_thread
+from tasks.progress import Event, Stage
+from tasks.provenance.credit import Provenance
+from tasks.provenance.task import credit_film
+from tasks.publish.sidecars import Sidecar
+from tasks.publish.targets import DeliverableKind, Targets
+from tasks.sequence.verify import FilmFacts
+
+__all__ = ["Deliverable", "deliver_all"]
+
+
+@dataclass(frozen=True)
+class Deliverable:
+    """A deliverable as it is to be published: what was made, what it says of its origin, and the file with both."""
+
+    made: Handed[Delivered]
+    provenance: Handed[Provenance]
+    path: Path
+
+    @property
+    def preset(self) -> Preset:
+        """What it was made by."""
+        return self.made.value.preset
+
+    @property
+    def sidecar(self) -> Sidecar:
+        """The file that goes beside the film."""
+        return Sidecar(DeliverableKind(self.preset.name, self.preset.suffix), self.path)
+
+    def facts(self, targets: Targets) -> Mapping[str, Any]:
+        """What the manifest tells of it. Blocks."""
+        told = self.provenance.value.as_dict()
+        said = {name: told[name] for name in ("marked", "signed", "why")}
+        return {**self.sidecar.facts(targets), **self.made.value.facts(), **said}
+
+
+async def deliver_all(
+    studio: Studio, made: Made, facts: Handed[FilmFacts], captions: Path | None
+) -> Sequence[Deliverable]:
+    """Make the deliverables that are asked for. One that fails takes along neither the film nor the others.
+
+    Args:
+        studio: What the run works with; its film is joined.
+        made: What it was joined of; takes what fails.
+        facts: What the film was found to be when it was joined.
+        captions: The film's captions as WebVTT, if it has any.
+    """
+    presets = await asyncio.to_thread(chosen_presets, studio.settings.finish)
+    work = (_deliver(studio, made, facts, captions, preset) for preset in presets)
+    # With exceptions as results it waits, when cancelled, until the last child process is gone.
+    ended = await asyncio.gather(*work, return_exceptions=True)
+    for outcome in ended:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return [outcome for outcome in ended if isinstance(outcome, Deliverable)]
+
+
+async def _deliver(
+    studio: Studio, made: Made, facts: Handed[FilmFacts], captions: Path | None, preset: Preset
+) -> Deliverable | None:
+    def tell(frames: int) -> None:
+        studio.observe(Event(Stage.DELIVERING, message=f"{preset.name}: {frames} frames"))
+
+    try:
+        delivered = await deliver_film(studio.film, facts, Handed(preset), captions, studio.conformed, on_frames=tell)
+        path = studio.scratch / f"delivered.{preset.name}.{preset.suffix}"
+        await finish_in_thread(copy_of, delivered.value, path)
+        credit = credit_film.with_options(task_run_name=f"{preset.name} · provenance")
+        clips: Mapping[str, Clip] = {shot.id: made.selected(shot).clip for shot in made.whole()}
+        finish, signing = Handed(studio.settings.finish), Handed(studio.settings.signing)
+        told = Handed(made.plan), Handed(clips), list(made.slates), finish, signing
+        provenance = await credit(*told, delivered, path)
+    except ShotchainError as error:
+        error.message = f"'{preset.name}' is not delivered: {error.message}"
+        made.undelivered[preset.name] = error
+        studio.observe(Event(Stage.NOTE, message=error.message))
+        return None
+    studio.observe(Event(Stage.DELIVERED, message=preset.name))
+    return Deliverable(delivered, provenance, path)
