@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -360,7 +360,7 @@ class _Planner:
             transition=transition,
             fit=shot.fit,
             gain_db=shot.gain_db,
-            narration=self._sound(shot.narration, shot.narration_gain_db),
+            narration=self._sound(shot.narration, shot.narration_gain_db) if shot.narration else None,
             caption=shot.caption,
         )
 
@@ -384,15 +384,13 @@ class _Planner:
 
     def _music(self) -> PlannedSound | None:
         music = self.storyboard.music
-        return None if music is None else self._sound(music.file, music.gain_db, music.fade_out_s)
-
-    def _sound(
-        self, media: MediaFile | None, gain_db: Decimal, fade_out_s: Decimal = Decimal(0)
-    ) -> PlannedSound | None:
-        if media is None:
+        if music is None:
             return None
+        return replace(self._sound(music.file, music.gain_db), fade_out_s=music.fade_out_s, duck_db=music.duck_db)
+
+    def _sound(self, media: MediaFile, gain_db: Decimal) -> PlannedSound:
         facts = self._facts_of(media)
-        return PlannedSound(media, facts.sha256 if facts else None, gain_db, fade_out_s)
+        return PlannedSound(media, facts.sha256 if facts else None, gain_db)
 
     def _request(self, measured: _Measured, width: int | None, height: int | None) -> dict[str, Any]:
         return build_request(

@@ -90,6 +90,7 @@ class PlannedSound:
     sha256: str | None
     gain_db: Decimal
     fade_out_s: Decimal = Decimal(0)
+    duck_db: Decimal = Decimal(0)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready fields."""
@@ -98,6 +99,7 @@ class PlannedSound:
             "sha256": self.sha256,
             "gain_db": number(self.gain_db),
             "fade_out_s": number(self.fade_out_s),
+            "duck_db": number(self.duck_db),
         }
 
 

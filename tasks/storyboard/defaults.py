@@ -36,7 +36,7 @@ def transition_of(document: TransitionDocument, *, is_default: bool) -> Transiti
 def music_of(document: MusicDocument, file: MediaFile) -> Music:
     """Music of `file`, which the document names."""
     fade_out_s = DEFAULT_FADE_OUT_S if document.fade_out is None else document.fade_out
-    return Music(file, document.gain_db or Decimal(0), fade_out_s)
+    return Music(file, document.gain_db or Decimal(0), fade_out_s, document.duck_db or Decimal(0))
 
 
 def loudness_of(written: Decimal | Literal["off"] | None) -> Decimal | None:

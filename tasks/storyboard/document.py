@@ -32,6 +32,7 @@ from tasks.storyboard.values import (
     FrameWord,
     Lifetime,
     Loudness,
+    Lowering,
     Rate,
     Retries,
     Seconds,
@@ -174,6 +175,8 @@ class MusicDocument(_Keys):
     """Decibels by which it is made louder or, below 0, softer; default 0."""
     fade_out: FadeSeconds | None = None
     """Seconds in which it fades out at the end of the film; default 2."""
+    duck_db: Lowering | None = None
+    """Decibels by which it goes down while a shot's own sound or a narration is heard; default 0."""
 
 
 _music = _short_for(
@@ -342,7 +345,7 @@ class StoryboardDocument(_Keys):
     tags: dict[TagName, Text] | None = None
     """What standing budgets match, such as project and client."""
     music: Music | None = None
-    """Music under the whole film: a sound file, or {source, gain_db, fade_out}."""
+    """Music under the whole film: a sound file, or {source, gain_db, fade_out, duck_db}."""
     loudness: Loudness | None = None
     """Loudness of the film's sound in LUFS (EBU R128), or `off` to leave it as it is; default -16."""
     title_card: Card | None = None

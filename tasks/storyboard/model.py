@@ -136,11 +136,15 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Music:
-    """A sound file under the whole film, looped or cut to its length; `fade_out_s` long it fades at the end."""
+    """A sound file under the whole film, looped or cut to its length.
+
+    `fade_out_s` long it fades at the end; by `duck_db` it goes down while a shot's own sound or a narration is heard.
+    """
 
     file: MediaFile
     gain_db: Decimal
     fade_out_s: Decimal
+    duck_db: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ __all__ = [
     "FrameWord",
     "Lifetime",
     "Loudness",
+    "Lowering",
     "Rate",
     "Retries",
     "Seconds",
@@ -240,6 +241,11 @@ Decibels: TypeAlias = Annotated[
     Decimal,
     _number("decibels", "a number from -60 to 20, such as -6 or 2.5", Decimal(-60), Decimal(20)),
     WithJsonSchema({"type": "number", "minimum": -60, "maximum": 20}),
+]
+Lowering: TypeAlias = Annotated[
+    Decimal,
+    _number("decibels", "a number from 0 to 60, such as 12", Decimal(0), Decimal(60)),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 60}),
 ]
 FadeSeconds: TypeAlias = Annotated[
     Decimal,

@@ -85,6 +85,20 @@ async def test_a_film_with_everything(home: Home, everything: Path) -> None:
     assert level_at(film, 1.6, 2.4, 330) > 0.01
 
 
+async def test_music_goes_down_under_a_voice(home: Home) -> None:
+    tone(home.folder / "theme.wav", 12, 330)
+    tone(home.folder / "voice.wav", 1.0, 990)
+    board = home.storyboard(
+        "music: {source: theme.wav, duck_db: 20, fade_out: 0}\n"
+        "shots: [{id: a, prompt: A calm lake, duration: 4}, {id: b, prompt: A hill, narration: voice.wav}]"
+    )
+
+    await render(str(board), str(home.folder / "a.mp4"), provider="emulator")
+
+    under, alone = level_at(home.folder / "a.mp4", 4.1, 4.9, 330), level_at(home.folder / "a.mp4", 2, 3, 330)
+    assert 20 * np.log10(under / alone) == pytest.approx(-20, abs=1)
+
+
 async def test_a_dissolve_waits_for_both_of_its_shots_and_for_nothing_else(home: Home, everything: Path) -> None:
     from prefect import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName

@@ -341,6 +341,13 @@ MISTAKES: dict[str, Mistake] = {
         "a number from 0 to 60, without a unit, such as 2",
         key="music.fade_out",
     ),
+    "music that goes up under a voice": Mistake(
+        "music: {source: 's3://b/a.mp3', duck_db: -6}\n" + ONE,
+        1,
+        "'music.duck_db' cannot be -6",
+        "a number from 0 to 60, such as 12",
+        key="music.duck_db",
+    ),
     "ttl": on_two("ttl: 0", "'ttl' cannot be 0", "a whole number from 1", "ttl"),
     "sound in quotes": on_two(
         "keep_original_sound: 'yes'",

@@ -101,7 +101,7 @@ def test_what_is_said_of_picture_sound_and_words_arrives(tmp_path: Path) -> None
     theme, one = (MediaFile((tmp_path / name).as_uri()) for name in ("theme.mp3", "one.wav"))
     text = """\
 loudness: off
-music: {source: theme.mp3, gain_db: -9.5, fade_out: 0}
+music: {source: theme.mp3, gain_db: -9.5, fade_out: 0, duck_db: 12}
 defaults: {transition: dissolve, fit: blur, prompt: x}
 shots:
   - {id: a, caption: " Once\\nupon a time "}
@@ -112,7 +112,7 @@ shots:
     board = read_storyboard(tmp_path / "film.yaml", text=text)
 
     a, b, c = board.shots
-    assert (board.loudness_lufs, board.music) == (None, Music(theme, Decimal("-9.5"), Decimal(0)))
+    assert (board.loudness_lufs, board.music) == (None, Music(theme, Decimal("-9.5"), Decimal(0), Decimal(12)))
     assert a.transition == Transition(TransitionKind.DISSOLVE, Decimal("0.5"), is_default=True)
     assert b.transition == Transition(TransitionKind.FADE, Decimal("1.25"), is_default=False)
     assert (c.transition, c.narration_gain_db) == (None, Decimal(-2))

@@ -117,6 +117,8 @@ def lost_of_music(plan: Plan, sounds: Sequence[Lane], frames: int) -> Iterator[s
     """In words, what of the film's music no timeline has."""
     if plan.music is None:
         return
+    if plan.music.duck_db:
+        yield f"in the film, music goes down by {plan.music.duck_db} dB under other sounds; in a timeline it does not"
     wanted, last = _faded_frames(plan, plan.music), sounds[-1].pieces[-1]
     if last.end < frames:
         yield "the music is shorter than a second: the film plays it again and again, a timeline has it once"

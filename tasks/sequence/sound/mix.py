@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from tasks.errors import BadInput
 from tasks.sequence.sound.decode import BYTES_PER_SAMPLE, Samples
+from tasks.sequence.sound.duck import BEFORE, BEHIND, WINDOW_SAMPLES, heard_in, lowered
 from tasks.sequence.timeline import SAMPLE_RATE
 
 __all__ = ["Layer", "Mix"]
@@ -34,8 +35,10 @@ class Layer:
     that comes before the slot's. Fades that need more than there is are shortened alike. They are of equal power:
     where one layer goes while another comes over the same samples, unrelated sounds keep their loudness together.
 
+    With `duck_db`, it goes down by so many decibels while layers without that are heard.
+
     Raises:
-        BadInput: A slot or a fade of less than no samples.
+        BadInput: A slot, a fade, or a ducking of less than none.
     """
 
     pcm: Path
@@ -45,9 +48,10 @@ class Layer:
     fade_in: int = 240
     fade_out: int = 240
     loop: bool = False
+    duck_db: Decimal = Decimal(0)
 
     def __post_init__(self) -> None:
-        if min(self.samples, self.fade_in, self.fade_out) < 0:
+        if min(self.samples, self.fade_in, self.fade_out) < 0 or self.duck_db < 0:
             raise BadInput(f"a sound cannot be heard for {self.samples} samples, nor fade for less than none")
 
 
@@ -66,7 +70,10 @@ class Mix:
 
     def __init__(self, layers: Sequence[Layer], samples: int) -> None:
         self.samples = samples
-        self._voices = [voice for layer in layers if (voice := _Voice.of(layer)) is not None]
+        voices = [voice for layer in layers if (voice := _Voice.of(layer)) is not None]
+        self._leading = [voice for voice in voices if not voice.layer.duck_db]
+        self._ducked = [voice for voice in voices if voice.layer.duck_db]
+        self._heard: dict[int, npt.NDArray[np.bool_]] = {}
 
     def read(self, first: int, last: int) -> Iterator[Samples]:
         """Give the sound from one sample to before another, in blocks of a second. Blocks; holds some of these."""
@@ -75,16 +82,51 @@ class Mix:
 
     def made_of(self, first: int, last: int) -> Hashable:
         """What is heard from one sample to before another: where this is equal in two mixes, so is the sound."""
-        return tuple(part for voice in self._voices if (part := voice.part(first, last)) is not None)
+        leading, ducked = _parts(self._leading, first, last), _parts(self._ducked, first, last)
+        if not ducked:
+            return leading
+        begin, end = _windows(first, last)
+        return leading, ducked, _parts(self._leading, begin * WINDOW_SAMPLES, end * WINDOW_SAMPLES)
 
     def _sum(self, begin: int, end: int) -> Samples:
-        total = np.zeros((end - begin, 2), dtype=np.float32)
-        for voice in self._voices:
-            at = voice.layer.at
-            first, last = max(begin, at), min(end, at + voice.length)
-            if first < last:
-                total[first - begin : last - begin] += voice.heard(first - at, last - at)
+        total = _summed(self._leading, begin, end)
+        ducked = [voice for voice in self._ducked if voice.part(begin, end) is not None]
+        if ducked:
+            first, last = _windows(begin, end)
+            heard = np.concatenate([self._heard_in(second) for second in range(first // 100, -(-last // 100))])
+            heard = heard[first % 100 :][: last - first]
+            within = begin % WINDOW_SAMPLES
+            for voice in ducked:
+                factors = lowered(heard, float(voice.layer.duck_db))
+                total += _summed([voice], begin, end) * factors[within : within + end - begin]
         return total
+
+    def _heard_in(self, second: int) -> npt.NDArray[np.bool_]:
+        """Whether leading layers are heard in each hundredth of a second of the film; not before and behind it."""
+        if second not in self._heard:
+            begin = second * SAMPLE_RATE
+            self._heard[second] = heard_in(_summed(self._leading, begin, begin + SAMPLE_RATE))
+        return self._heard[second]
+
+
+def _windows(begin: int, end: int) -> tuple[int, int]:
+    """The windows that decide about ducked sound from one sample to before another."""
+    return begin // WINDOW_SAMPLES - BEHIND, -(-end // WINDOW_SAMPLES) + BEFORE
+
+
+def _parts(voices: Sequence[_Voice], first: int, last: int) -> tuple[Hashable, ...]:
+    return tuple(part for voice in voices if (part := voice.part(first, last)) is not None)
+
+
+def _summed(voices: Sequence[_Voice], begin: int, end: int) -> Samples:
+    """The film's samples `begin` … `end - 1`."""
+    total = np.zeros((end - begin, 2), dtype=np.float32)
+    for voice in voices:
+        at = voice.layer.at
+        first, last = max(begin, at), min(end, at + voice.length)
+        if first < last:
+            total[first - begin : last - begin] += voice.heard(first - at, last - at)
+    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +159,8 @@ class _Voice:
         # How long it is, is of no matter until it begins to go.
         going = (self.length, self.fade_out) if last - at > self.length - self.fade_out else None
         coming = self.fade_in if first - at < self.fade_in else None
-        return self.layer.pcm, self.layer.gain_db, self.layer.loop, at, self.material, first, last, coming, going
+        layer = self.layer
+        return layer.pcm, layer.gain_db, layer.duck_db, layer.loop, at, self.material, first, last, coming, going
 
     def heard(self, first: int, last: int) -> Samples:
         """Samples `first` … `last - 1` of the slot."""

@@ -194,7 +194,7 @@ def _samples(shown: Sequence[Shown], layout: FilmLayout) -> int:
 
 def _music(music: PlannedSound, laid: Laid, end: int) -> Layer:
     fade_out = max(_EDGE_SAMPLES, round_half_up(Fraction(music.fade_out_s) * SAMPLE_RATE))
-    return Layer(laid.pcm, 0, end, gain_db=music.gain_db, fade_out=fade_out, loop=True)
+    return Layer(laid.pcm, 0, end, gain_db=music.gain_db, fade_out=fade_out, loop=True, duck_db=music.duck_db)
 
 
 def _edges(cut: Cut, begin: int, layout: FilmLayout) -> tuple[int, int]:

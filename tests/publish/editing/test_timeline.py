@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -247,6 +248,10 @@ def test_what_music_a_timeline_cannot_have_is_told() -> None:
         "the music is shorter than a second: the film plays it again and again, a timeline has it once",
     )
     assert [(piece.begin, piece.frames) for piece in short.sounds[0].pieces] == [(0, 5)]
+    ducked = replace(music, duck_db=Decimal(12))
+    assert made(board(*shots, music=ducked), sounds={MUSIC: 48_000 * 60}).edit().losses == (
+        "in the film, music goes down by 12 dB under other sounds; in a timeline it does not",
+    )
 
 
 def test_secrets_in_addresses_are_hidden() -> None:
