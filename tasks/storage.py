@@ -7,6 +7,7 @@ and renamed.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -25,6 +26,7 @@ from tasks.redaction import redact
 
 __all__ = ["Doing", "Location", "StoredFile", "file_uri", "locate"]
 
+_BLOCK_BYTES = 1 << 20
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss"}
 Doing: TypeAlias = Literal["read", "write", "remove"]
 """What is done with a file, for errors."""
@@ -157,6 +159,29 @@ class Location:
             except FileNotFoundError:
                 return None
             return content
+
+    def sha256(self) -> str | None:
+        """The digest of a file of any size, in hexadecimal, or None if there is no such file.
+
+        Raises:
+            StorageUnreachable: The storage does not answer.
+        """
+        if self.local is not None:
+            with self._local("read"):
+                try:
+                    with self.local.open("rb") as file:
+                        return hashlib.file_digest(file, "sha256").hexdigest()
+                except (FileNotFoundError, NotADirectoryError):
+                    return None
+        with self.filesystem("read") as (fs, path):
+            digest = hashlib.sha256()
+            try:
+                with fs.open(path, "rb") as file:
+                    while block := file.read(_BLOCK_BYTES):
+                        digest.update(block)
+            except FileNotFoundError:
+                return None
+            return digest.hexdigest()
 
     def fetch(self, target: Path) -> None:
         """Copy the file to a local path, which then is whole.

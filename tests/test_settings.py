@@ -225,3 +225,14 @@ class TestDollars:
         except SettingsError:
             return
         assert amount is None or (amount >= 0 and amount == round(amount, 6))
+
+
+def test_deliverables_are_named_once_and_their_file_is_the_flags_or_the_environments() -> None:
+    environ = {"SHOTCHAIN_DELIVERABLES": "studio.yaml"}
+
+    finish = resolve_settings(provider="emulator", deliver=["gif", "h265", "gif"], environ=environ).finish
+    assert (finish.deliver, finish.deliverables) == (("gif", "h265"), "studio.yaml")
+    assert finish.as_dict()["deliver"] == ["gif", "h265"]
+    named = resolve_settings(provider="emulator", deliverables="own.yaml", environ=environ)
+    assert named.finish.deliverables == "own.yaml"
+    assert resolve_settings(provider="emulator", environ={}).finish.deliver == ()

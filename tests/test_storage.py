@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import uuid
@@ -57,9 +58,11 @@ def test_what_is_put_is_there(folder: Location, source: Path, tmp_path: Path) ->
     place = folder.child("deep/er/film.mp4")
     assert place.size() is None
     assert place.read_bytes() is None
+    assert place.sha256() is None
     place.put(source)
     assert place.size() == 7
     assert place.read_bytes() == b"content"
+    assert place.sha256() == hashlib.sha256(b"content").hexdigest()
     place.fetch(tmp_path / "back" / "film.mp4")
     assert (tmp_path / "back" / "film.mp4").read_bytes() == b"content"
     assert listed(folder) == ["film.mp4"]

@@ -59,7 +59,7 @@ def left_behind(targets: Targets, manifest: Mapping[str, Any], new: Collection[K
         place
         for listed in ("sidecars", "deliverables", "left")
         for kind, place, facts in _told(targets, manifest, listed)
-        if kind not in new and place.size() == facts.size_bytes and _digest(place) == facts.sha256
+        if kind not in new and place.size() == facts.size_bytes and place.sha256() == facts.sha256
     ]
 
 
@@ -76,8 +76,3 @@ def _told(targets: Targets, manifest: Mapping[str, Any], key: str) -> Iterator[t
             size_bytes, digest = facts.get("size_bytes"), facts.get("sha256")
             if facts.get("file") == place.name and isinstance(size_bytes, int) and isinstance(digest, str):
                 yield kind, place, _Facts(size_bytes, digest)
-
-
-def _digest(place: Location) -> str | None:
-    content = place.read_bytes()
-    return None if content is None else hashlib.sha256(content).hexdigest()

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from tasks.deliver.choice import chosen_presets
 from tasks.plan.build import build_plan
 from tasks.plan.model import Plan
 from tasks.publish.manifest import FORMAT
 from tasks.publish.published import film_digest, is_published, read_manifest
-from tasks.publish.targets import SidecarKind, Targets, targets_of
+from tasks.publish.targets import DeliverableKind, SidecarKind, Targets, targets_of
 from tasks.settings import Finish
 from tasks.storyboard.read import read_storyboard
 
@@ -95,6 +96,31 @@ def test_a_film_that_is_finished_otherwise_is_another_film(targets: Targets, fin
     assert film_digest(plan_of(), finish) != film_digest(plan_of())
     put(targets, plan_of(), finish=finish.as_dict())
     assert is_published(targets, plan_of(), finish) is not None
+
+
+def test_a_film_without_its_deliverables_or_with_others_is_another_film(targets: Targets, tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("presets: {small: {container: webm, max_width: 320}}")
+    finish = Finish(deliver=("small",), deliverables=str(own))
+    place = targets.sidecar(DeliverableKind("small", "webm"))
+    place.put_bytes(b"small")
+    (preset,) = chosen_presets(finish)
+    made = {"file": place.name, "sha256": "0" * 64, "size_bytes": 5, "preset": "small", "settings": preset.as_dict()}
+
+    put(targets, plan_of(), finish=finish.as_dict(), deliverables=[])
+    assert is_published(targets, plan_of(), finish) is None
+    put(targets, plan_of(), finish=finish.as_dict(), deliverables=[made])
+    assert is_published(targets, plan_of(), finish) is not None
+    assert is_published(targets, plan_of()) is None
+    before = film_digest(plan_of(), finish)
+    place.put_bytes(b"cut")
+    assert is_published(targets, plan_of(), finish) is None
+
+    # The same name for something else.
+    place.put_bytes(b"small")
+    own.write_text("presets: {small: {container: webm, max_width: 640}}")
+    assert is_published(targets, plan_of(), finish) is None
+    assert film_digest(plan_of(), finish) != before != film_digest(plan_of())
 
 
 def test_a_film_without_what_goes_beside_it_is_not_whole(targets: Targets) -> None:

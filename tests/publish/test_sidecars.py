@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.publish.sidecars import Sidecar, are_whole, left_behind
-from tasks.publish.targets import SidecarKind, Targets, targets_of
+from tasks.publish.targets import DeliverableKind, SidecarKind, Targets, targets_of
 
 
 @pytest.fixture(params=["harbor.mp4", "harbor"])
@@ -61,6 +61,22 @@ def test_left_behind_is_what_an_older_manifest_tells_of_and_nobody_changed(capti
     assert left_behind(targets, manifest, set()) == []
 
 
+def test_a_deliverable_goes_when_nobody_asks_for_it_any_more(targets: Targets, tmp_path: Path) -> None:
+    (tmp_path / "scratch.mp4").write_bytes(b"a square")
+    square = Sidecar(DeliverableKind("square-1080", "mp4"), tmp_path / "scratch.mp4")
+    manifest = {"deliverables": [square.facts(targets)]}
+    place = targets.sidecar(square.kind)
+
+    assert not are_whole(targets, manifest)
+    place.put(square.path)
+    assert are_whole(targets, manifest)
+    assert left_behind(targets, manifest, {DeliverableKind("vertical", "mp4")}) == [place]
+    assert left_behind(targets, {"left": manifest["deliverables"]}, set()) == [place]
+    assert left_behind(targets, manifest, {square.kind}) == []
+    place.put_bytes(b"my cut..")
+    assert left_behind(targets, manifest, set()) == []
+
+
 @pytest.mark.parametrize(
     "listed",
     [
@@ -77,5 +93,6 @@ def test_left_behind_is_what_an_older_manifest_tells_of_and_nobody_changed(capti
 def test_a_manifest_of_another_kind_tells_of_nothing(targets: Targets, listed: Any) -> None:
     targets.film.put_bytes(b"f")
 
-    assert are_whole(targets, {"sidecars": listed})
-    assert left_behind(targets, {"sidecars": listed}, set()) == []
+    for key in ("sidecars", "deliverables"):
+        assert are_whole(targets, {key: listed})
+        assert left_behind(targets, {key: listed}, set()) == []

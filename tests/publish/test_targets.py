@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import SettingsError, StorageUnreachable
-from tasks.publish.targets import SidecarKind, targets_of
+from tasks.publish.targets import DeliverableKind, SidecarKind, targets_of
+from tasks.settings import Finish
 
 
 @pytest.mark.parametrize(
@@ -171,3 +172,48 @@ def test_a_place_where_nothing_can_be_written_is_told() -> None:
 def test_the_media_of_timelines_lie_in_a_folder_beside_the_film(output: str, place: str) -> None:
     targets = targets_of(output)
     assert targets.media(f"{targets.media_folder}/a-take1.mp4").url == place
+
+
+@pytest.mark.parametrize(
+    ("output", "place"),
+    [
+        ("films/harbor.mp4", "harbor.square-1080.mp4"),
+        ("films/v1.2.MP4", "v1.2.square-1080.mp4"),
+        ("films/harbor/", "film.square-1080.mp4"),
+        ("s3://films/harbor.mp4", "harbor.square-1080.mp4"),
+    ],
+)
+def test_a_deliverable_is_called_after_the_film_and_its_preset(output: str, place: str) -> None:
+    targets, kind = targets_of(output), DeliverableKind("square-1080", "mp4")
+
+    assert targets.sidecar(kind).name == place
+    assert targets.deliverable(place) == kind
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "harbor.mp4",
+        "harbor..mp4",
+        "harbor.a.srt",
+        "harbour.a.mp4",
+        "a.mp4",
+        "harbor.A.mp4",
+        "harbor.a/b.mp4",
+        "",
+        "harbor.",
+    ],
+)
+def test_a_name_that_no_deliverable_has(name: str) -> None:
+    assert targets_of("films/harbor.mp4").deliverable(name) is None
+
+
+def test_the_places_of_deliverables_are_tried_too(tmp_path: Path) -> None:
+    targets = targets_of(str(tmp_path / "harbor.mp4"))
+    (tmp_path / "harbor.gif.gif").mkdir()
+
+    targets.check()
+    with pytest.raises(SettingsError):
+        targets.check(Finish(deliver=("gif",)))
+    with pytest.raises(SettingsError, match="no deliverable 'gf'"):
+        targets.check(Finish(deliver=("gf",)))
