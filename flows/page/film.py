@@ -29,11 +29,20 @@ def film_of(manifest: Mapping[str, Any], targets: Targets) -> FilmNote:
     film, place = manifest["film"], targets.film
     figures = (
         f"**{plain(str(manifest['title']))}**: {film['duration_s']} s, {film['frames']} frames, "
-        f"{film['width']} × {film['height']}, ${manifest['cost_usd']}"
+        f"{film['width']} × {film['height']}, ${manifest['cost_usd']}{_signed(manifest)}"
     )
     where = f"Film: {_code(place.shown)}\n\nManifest: {_code(targets.manifest.shown)}\n"
     url = place.shown if place.protocol in _BROWSABLE and place.shown == place.url else None
     return FilmNote(place.name, url, figures, f"{figures}\n\n{where}")
+
+
+def _signed(manifest: Mapping[str, Any]) -> str:
+    provenance = manifest.get("provenance")
+    if not provenance:
+        return ""
+    if provenance["signed"]:
+        return f"; signed by {plain(str(provenance['signer']))}"
+    return f"; not signed: {plain(str(provenance['why']))}"
 
 
 def _code(text: str) -> str:

@@ -8,6 +8,7 @@ import logging
 import random
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -184,3 +185,18 @@ def test_a_film_is_a_link_only_where_a_browser_can_open_it() -> None:
         "**A film**: 5 s, 121 frames, 1280 × 720, $0.42\n\n"
         "Film: `/films/out.mp4`\n\nManifest: `/films/out.manifest.json`\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("provenance", "says"),
+    [
+        ({"signed": True, "signer": "A Studio", "why": None}, "$0.42; signed by A Studio"),
+        ({"signed": False, "signer": None, "why": "signing is off"}, "$0.42; not signed: signing is off"),
+        (None, "$0.42"),
+    ],
+)
+def test_it_says_whether_the_film_is_signed(provenance: Any, says: str) -> None:
+    film = {"duration_s": 5, "frames": 121, "width": 1280, "height": 720}
+    manifest = {"title": "A film", "film": film, "cost_usd": "0.42", "provenance": provenance}
+
+    assert film_of(manifest, targets_of("/films/out.mp4")).figures.endswith(says)
