@@ -58,7 +58,7 @@ def draw_caption(text: str, layout: FilmLayout, path: Path, font: Path | None = 
         text: The caption; its lines are made as `lines_of` makes them, to the width that there is.
         layout: The film's; the picture has its size.
         path: A PNG with straight alpha, transparent but for the words; written whole or not at all.
-        font: A TrueType or OpenType file; by default a built-in one, which has little more than ASCII.
+        font: A TrueType or OpenType file; by default a built-in one, of Latin, Greek and Cyrillic letters.
 
     Raises:
         BadInput: See `check_caption`.
@@ -135,16 +135,22 @@ def _laid(
     columns = MOST_COLUMNS * wanted_size // size
 
     def width(line: str) -> int:
-        return max(math.ceil(face.getlength(line)), columns_of(line) * room // columns)
+        return max(math.ceil(_drawn_px(face, line)), columns_of(line) * room // columns)
 
     lines = [_SPACE.sub(" ", line) for line in lines_of(text, room, width, cut_words=cut_words)]
     return _Laid(lines, face, outline, round(_LINE_HEIGHT * size))
 
 
 def _has_room(laid: _Laid, layout: FilmLayout) -> bool:
-    widest = max((laid.face.getlength(line) for line in laid.lines), default=0)
+    widest = max((_drawn_px(laid.face, line) for line in laid.lines), default=0)
     height = len(laid.lines) * laid.line_height
     return widest <= _room(layout.width, laid.outline) and height <= _room(layout.height, laid.outline)
+
+
+def _drawn_px(face: ImageFont.FreeTypeFont, line: str) -> float:
+    """How wide a line is as it is drawn: letters may reach over the place that they take up."""
+    left, _, right, _ = face.getbbox(line)
+    return max(face.getlength(line), right) - min(0, left)
 
 
 def _room(length: int, outline: int) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from PIL import ImageFont, features
 
@@ -22,7 +24,7 @@ _VARIANT: Final = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
 def check_letters(text: str, font: Path | None, *, whose: str, instead: str) -> None:
-    """See whether a text can be drawn in a font, or in the built-in one, which has little more than ASCII.
+    """See whether a text can be drawn in a font, or in the built-in one, which has Latin, Greek and Cyrillic ones.
 
     Args:
         text: What is to be drawn.
@@ -73,8 +75,7 @@ def face_of(font: Path | None, size: int, engine: ImageFont.Layout = ImageFont.L
         BadInput: It cannot be read.
     """
     if font is None:
-        # With a size it is one of FreeType's; without one it would be an old bitmap.
-        return cast("ImageFont.FreeTypeFont", ImageFont.load_default(size))
+        font, engine = _built_in(), ImageFont.Layout.BASIC
     try:
         return ImageFont.truetype(font, size, layout_engine=engine)
     except OSError as cause:
@@ -83,6 +84,12 @@ def face_of(font: Path | None, size: int, engine: ImageFont.Layout = ImageFont.L
             file=str(font),
             advice="Accepted: a TrueType or OpenType file whose letters are outlines.",
         ) from cause
+
+
+@cache
+def _built_in() -> Path:
+    """Source Sans, whose letters do not get lost over a picture: Latin, Greek and Cyrillic, and much punctuation."""
+    return Path(str(files("font_source_sans_pro"))) / "files" / "SourceSansPro-Semibold.ttf"
 
 
 def _is_shaped(font: Path | None) -> bool:

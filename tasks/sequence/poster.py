@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from av.container import InputContainer
 from av.video.frame import VideoFrame
@@ -21,6 +21,7 @@ from tasks.media.colour import rgb_of
 from tasks.media.files import written_whole
 from tasks.media.reading import open_video
 from tasks.rounding import round_half_up
+from tasks.sequence.letters import face_of
 
 __all__ = ["MOST_BYTES", "Thumb", "poster", "sheet", "thumbnail", "thumbnail_width"]
 
@@ -41,8 +42,6 @@ _NARROWEST_CELL: Final = 96
 _GROUND: Final = (24, 25, 28)
 _NAME: Final = (235, 235, 235)
 _TIME: Final = (165, 168, 175)
-
-Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ def sheet(thumbs: Sequence[Thumb], output: Path) -> None:
     width = max(_NARROWEST_CELL, *(thumb.picture.width for thumb in thumbs))
     height = max(thumb.picture.height for thumb in thumbs)
     letters = max(10, width // 16)
-    font, line = ImageFont.load_default(letters), round(1.35 * letters)
+    font, line = face_of(None, letters), round(1.35 * letters)
     across, down = width + _GAP, height + 2 * line + 2 * _GAP
     columns = _columns(len(thumbs), across, down)
     rows = -(-len(thumbs) // columns)
@@ -166,7 +165,7 @@ def _columns(count: int, across: int, down: int) -> int:
     return min(range(1, count + 1), key=lambda columns: -count % columns / count + abs(math.log(columns / wanted)))
 
 
-def _shortened(text: str, font: Font, width: int) -> str:
+def _shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(f"{text}…") > width:

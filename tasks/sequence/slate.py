@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tasks.errors import MediaError
 from tasks.sequence.conform import content_key
 from tasks.sequence.held import hold
+from tasks.sequence.letters import face_of
 from tasks.sequence.timeline import FilmLayout
 
 __all__ = ["make_slate"]
@@ -57,7 +58,7 @@ def _drawn(shot: str, words: str, layout: FilmLayout) -> Image.Image:
     unit = max(8, min(width, height) // 24)
     margin = min(width, height) // 10
     title = _fitting(shot, 3 * unit, width - 2 * margin)
-    small = ImageFont.load_default(unit)
+    small = face_of(None, unit)
     lines = _lines(words, small, width - 2 * margin)
     top = (height - 3 * unit - round(1.4 * unit * (len(lines) + 1))) // 2
     draw.text((margin, top), shot, font=title, fill=_TITLE)
@@ -68,14 +69,14 @@ def _drawn(shot: str, words: str, layout: FilmLayout) -> Image.Image:
     return image
 
 
-def _fitting(text: str, size: int, width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def _fitting(text: str, size: int, width: int) -> ImageFont.FreeTypeFont:
     """The font in which a line fits, from `size` pixels down."""
-    while size > 8 and ImageFont.load_default(size).getlength(text) > width:
+    while size > 8 and face_of(None, size).getlength(text) > width:
         size -= 1
-    return ImageFont.load_default(size)
+    return face_of(None, size)
 
 
-def _lines(words: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
+def _lines(words: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     lines = [""]
     for word in words.split():
         longer = f"{lines[-1]} {word}".strip()

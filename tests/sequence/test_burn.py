@@ -15,7 +15,7 @@ from PIL import Image, ImageFont, features
 
 from tasks.errors import BadInput
 from tasks.sequence.burn import check_caption, draw_caption
-from tasks.sequence.letters import missing_glyphs
+from tasks.sequence.letters import face_of, missing_glyphs
 from tasks.sequence.timeline import FilmLayout
 from tests.sequence.conftest import names
 
@@ -56,10 +56,18 @@ def over(image: Image.Image, ground: Image.Image) -> Pixels:
 @pytest.fixture
 def built_in(tmp_path: Path) -> Path:
     """The built-in font as a file."""
+    path = tmp_path / "a font's name.ttf"
+    path.write_bytes(Path(str(face_of(None, 10).path)).read_bytes())
+    return path
+
+
+@pytest.fixture
+def small_font(tmp_path: Path) -> Path:
+    """A font that has little more than ASCII, as a file."""
     font = ImageFont.load_default(10)
     assert isinstance(font, ImageFont.FreeTypeFont)
     assert isinstance(font.path, BytesIO)
-    path = tmp_path / "a font's name.ttf"
+    path = tmp_path / "little.ttf"
     path.write_bytes(font.path.getvalue())
     return path
 
@@ -167,25 +175,39 @@ def test_any_text_is_in_the_safe_area_or_refused(tmp_path: Path, text: str) -> N
 # -- fonts -----------------------------------------------------------------------------------------------------------
 
 
+def test_the_built_in_font_has_the_letters_of_europe() -> None:
+    for text in (
+        "Où ça ? À Besançon – « déjà-vu »… 20 €",
+        "¡Señor! ¿Qué?",
+        "Größe, Übel, ÆØÅ æøå œ",
+        "Żółw ěščřž őű ğışİ",
+    ):
+        assert missing_glyphs(text) == ""
+    for text in ("Ωκεανός", "ночь, объект, Київ", "Tiếng Việt: ạảấầẩẫậ", "10 × 20 ± 5° → ½ © ™ • “So” – so — ‘so’…"):
+        assert missing_glyphs(text) == ""
+
+
 def test_the_built_in_font_has_what_a_keyboard_has() -> None:
     assert missing_glyphs("".join(map(chr, range(32, 127)))) == ""
     assert missing_glyphs("‘Quoted’ “twice” … ·\n\t\u00a0\u2009\u200d\u200e\ufe0f\u00ad") == ""
 
 
-def test_what_a_font_lacks_is_named_once_in_order(built_in: Path) -> None:
+def test_what_a_font_lacks_is_named_once_in_order(small_font: Path) -> None:
     text = "Żółw é ночь é😀"
 
-    assert missing_glyphs(text) == missing_glyphs(text, built_in) == "Żółéночь😀"
+    assert missing_glyphs(text, small_font) == "Żółéночь😀"
+    assert missing_glyphs(text) == "😀"
     # With an accent of its own, an e is the same letter.
-    assert missing_glyphs("e\u0301") == "é"
+    assert missing_glyphs("e\u0301", small_font) == "é"
+    assert missing_glyphs("e\u0301") == ""
 
 
-def test_a_caption_in_other_letters_says_what_to_do(tmp_path: Path, built_in: Path) -> None:
-    with pytest.raises(BadInput, match=r"^(?s:.)*the built-in font has no 'éè'.*\n.*--caption-font PATH") as caught:
-        check_caption("été, très été", film(320, 180), shot="a")
+def test_a_caption_in_other_letters_says_what_to_do(tmp_path: Path, small_font: Path) -> None:
+    with pytest.raises(BadInput, match=r"^(?s:.)*the built-in font has no '夜明'.*\n.*--caption-font PATH") as caught:
+        check_caption("夜明, très 夜", film(320, 180), shot="a")
     assert caught.value.shot == "a"
-    with pytest.raises(BadInput, match=r"the font a font's name\.ttf has no 'é'"):
-        draw_caption("été", film(320, 180), tmp_path / "caption.png", built_in)
+    with pytest.raises(BadInput, match=r"the font little\.ttf has no 'é'"):
+        draw_caption("été", film(320, 180), tmp_path / "caption.png", small_font)
     with pytest.raises(BadInput, match=r"has no '.{20}…'"):
         check_caption("".join(map(chr, range(0x4E00, 0x4E40))), film(320, 180))
     assert not (tmp_path / "caption.png").exists()
