@@ -30,7 +30,7 @@ class Coding:
 
 # How long each takes is in docs/deliverables.md. Of the encoders of ProRes this one is four times as fast, and as good.
 CODINGS: Final[Mapping[Codec, Coding]] = {
-    Codec.H264: Coding("libx264", "h264", "yuv420p", {"preset": "medium", "profile:v": "high"}, "crf"),
+    Codec.H264: Coding("libx264", "h264", "yuv420p", {"preset": "medium"}, "crf"),
     # The tag is the one under which Apple's players take H.265.
     Codec.H265: Coding(
         "libx265", "hevc", "yuv420p", {"preset": "medium", "x265-params": "log-level=error", "tag:v": "hvc1"}, "crf"

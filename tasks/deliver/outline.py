@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from math import ceil
 
-from tasks.deliver.presets import Preset
+from tasks.deliver.presets import FASTEST_GIF, Container, Preset
 from tasks.plan.lengths import film_frames
 from tasks.rounding import milliseconds
 from tasks.sequence.encoding import fitted_size
@@ -55,6 +55,8 @@ def outline_of(film: FilmFacts, preset: Preset) -> Outline:
         # Any height will do, so it is the width that decides.
         width, height = fitted_size(film.width, film.height, FilmLayout(preset.max_width, 2 * film.height, film.rate))
     rate = preset.rate or film.rate
+    if preset.container is Container.GIF:
+        rate = min(rate, Fraction(FASTEST_GIF))
     shown = film.frames
     if preset.first_s is not None:
         shown = min(shown, ceil(Fraction(preset.first_s) * film.rate))

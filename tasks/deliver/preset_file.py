@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from tasks.deliver.presets import (
     CODECS,
     DEFAULT_QUALITY,
+    FASTEST_GIF,
     PRESET_NAME,
     PROFILES,
     QUALITIES,
@@ -36,7 +37,7 @@ _SHIPPED: Final = "configs/deliverables.yaml"
 _MOST_PX: Final = 8192
 
 _Name = Annotated[str, Field(pattern=rf"^{PRESET_NAME}$", max_length=64)]
-_Side = Annotated[int, Field(ge=16, le=_MOST_PX, multiple_of=2)]
+_Side = Annotated[int, Field(ge=64, le=_MOST_PX, multiple_of=2)]
 
 
 class _Data(BaseModel):
@@ -71,6 +72,8 @@ class _PresetDocument(_Data):
             raise ValueError(f"{codec} {of_it}, so it cannot be {self.quality}")
         if self.profile is not None and (codec is not Codec.PRORES or self.profile not in PROFILES):
             raise ValueError(f"there is no profile '{self.profile}' of {codec}; prores has {', '.join(PROFILES)}")
+        if self.container is Container.GIF and self.fps is not None and self.fps > FASTEST_GIF:
+            raise ValueError(f"a gif shows at most {FASTEST_GIF} frames a second")
         if self.size is not None and self.max_width is not None:
             raise ValueError("'size' and 'max_width' exclude each other")
         if self.fit is not None and self.size is None:

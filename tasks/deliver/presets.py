@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tasks.storyboard.model import Fit
 
-__all__ = ["CODECS", "DEFAULT_QUALITY", "PRESET_NAME", "PROFILES", "QUALITIES", "Codec", "Container", "Preset", "Size"]
+__all__ = ["CODECS", "DEFAULT_QUALITY", "FASTEST_GIF", "PRESET_NAME", "PROFILES", "QUALITIES", "Codec", "Container", "Preset", "Size"]
 
 
 class Container(StrEnum):
@@ -69,6 +69,9 @@ DEFAULT_QUALITY: Final[Mapping[Codec, int]] = {
     Codec.VP9: 33,
     Codec.WEBP: 75,
 }
+
+FASTEST_GIF: Final = 50
+"""Frames a second: it tells times in hundredths, and players slow down what is shown for a single one."""
 
 PROFILES: Final = ("proxy", "lt", "standard", "hq")
 """Of ProRes, from the smallest to the finest."""

@@ -78,5 +78,13 @@ def test_length_and_rate(first_s: str | None, rate: Fraction | None, shown: int,
     assert outline.is_cut == (shown < 1181)
 
 
+def test_a_gif_is_no_faster_than_players_are() -> None:
+    fast = replace(FILM, rate=Fraction(60))
+
+    outline = outline_of(fast, replace(PLAIN, container=Container.GIF, codec=Codec.GIF))
+    assert (outline.layout.rate, outline.frames) == (50, 984)
+    assert outline_of(fast, PLAIN).layout.rate == 60
+
+
 def test_a_preview_of_ten_seconds_has_125_frames() -> None:
     assert outline_of(FILM, read_presets()["gif"]).frames == 125

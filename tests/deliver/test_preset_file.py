@@ -73,6 +73,8 @@ def test_a_file_without_presets_adds_none(tmp_path: Path, text: str) -> None:
         ("presets:\n  a: {container: mp4, fit: fill}", 2, "'fit' says how a film comes to a size, and there is no"),
         ("presets:\n  a: {container: gif, size: square-1080, max_width: 64}", 2, "exclude each other"),
         ("presets:\n  a: {container: gif, fps: 0}", 2, "fps: input should be greater than or equal to 1"),
+        ("presets:\n  a: {container: gif, fps: 60}", 2, "a gif shows at most 50 frames a second"),
+        ("presets:\n  a: {container: gif, max_width: 62}", 2, "max_width: input should be greater than or equal to 64"),
         ("presets:\n  a: {container: gif, first_s: 0}", 2, "first_s: input should be greater than 0"),
         ("presets:\n  A: {container: gif}", 2, "'A' cannot be a name"),
         ("presets:\n  a/b: {container: gif}", 2, "'a/b' cannot be a name"),
