@@ -11,7 +11,18 @@ from typing import Any, Final
 
 from tasks.storyboard.model import Fit
 
-__all__ = ["CODECS", "DEFAULT_QUALITY", "FASTEST_GIF", "PRESET_NAME", "PROFILES", "QUALITIES", "Codec", "Container", "Preset", "Size"]
+__all__ = [
+    "CODECS",
+    "DEFAULT_QUALITY",
+    "FASTEST_GIF",
+    "PRESET_NAME",
+    "PROFILES",
+    "QUALITIES",
+    "Codec",
+    "Container",
+    "Preset",
+    "Size",
+]
 
 
 class Container(StrEnum):
