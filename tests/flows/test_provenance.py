@@ -187,3 +187,27 @@ async def test_a_batch_signs_what_was_published_unsigned_and_no_more(
     monkeypatch.setenv("SHOTCHAIN_C2PA_KEY", "nowhere.pem")
     with pytest.raises(SettingsError, match=r"cannot be read from nowhere\.pem"):
         await again()
+
+
+@pytest.mark.timeout(180)
+async def test_what_is_delivered_is_signed_as_the_film_is(home: Home, leaf: Leaf, root: Root) -> None:
+    presets = home.storyboard(
+        "presets: {small: {container: mp4, max_width: 128}, moving: {container: gif, max_width: 64}}"
+    )
+    wanted: dict[str, Any] = {"deliver": ["small", "moving"], "deliverables": str(presets), "sign": "required"}
+    board = home.storyboard("title: A lake\nshots: [{id: a, prompt: A calm lake, duration: 1}]", "film.yaml")
+
+    for _ in range(2):  # the second time they are found, and signed anew
+        told = await render(str(board), str(home.folder / "film.mp4"), provider="emulator", **wanted)
+        listed = manifest_of(home)["deliverables"]
+        assert [(it["file"], it["signed"]) for it in listed] == [("film.small.mp4", True), ("film.moving.gif", True)]
+        for facts in listed:
+            path = home.folder / facts["file"]
+            found = verify(path, root.pem.encode())
+            assert (found.state, found.title) == (State.TRUSTED, "A lake")
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == facts["sha256"]
+    assert told["generated"] == 0
+
+    wanted["deliver"] = ["webm-vp9"]
+    with pytest.raises(SettingsError, match="'webm-vp9' cannot be signed"):
+        await render(str(board), str(home.folder / "film.mp4"), provider="emulator", **wanted)
