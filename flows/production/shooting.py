@@ -161,14 +161,14 @@ async def make_shots(
             made.failures.setdefault(shot.id, error)
             studio.observe(Event(Stage.FAILED, shot.id, message=error.message))
 
-    async def one_seam(shot: PlannedShot, behind: PlannedShot | None) -> None:
+    async def one_seam(scene: PlannedScene, behind: PlannedScene | None) -> None:
         """What copying a clip takes, as soon as there is the one behind it."""
         if not is_conforming or studio.settings.finish.seam == "conform":
             return
         try:
-            for it in (shot, behind) if behind else (shot,):
-                await asyncio.shield(selected[it.id])
-            cuts = made.cut(shot), made.cut(behind) if behind else None
+            for it in (plan.shots[0], scene, *([behind] if behind else [])):
+                await asyncio.shield(there(it))
+            cuts = made.cut(scene), made.cut(behind) if behind else None, made.cut(plan.shots[0])
         except ShotchainError:
             return  # the shot that is missing, or too short, says why
         await prepare_seam(plan, *cuts, studio.settings.finish, studio.conformed)
@@ -193,11 +193,11 @@ async def make_shots(
             selected[shot.id].set_exception(error)
             selected[shot.id].exception()  # nobody may be waiting for it
 
-    behind = [*plan.shots[1:], None]
+    behind = [*plan.scenes[1:], None]
     work = [guarded(shot) for shot in plan.shots]
     work += [one_card(card) for card in plan.cards]
     work += [one_blend(before, scene) for before, scene in pairwise(plan.scenes)]
-    work += [one_seam(shot, after) for shot, after in zip(plan.shots, behind, strict=True)]
+    work += [one_seam(scene, after) for scene, after in zip(plan.scenes, behind, strict=True)]
     await _settled([asyncio.ensure_future(it) for it in work])
     return made
 

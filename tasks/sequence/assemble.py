@@ -14,6 +14,7 @@ from tasks.sequence.blend import Blended
 from tasks.sequence.cuts import layout_of
 from tasks.sequence.film import Film, make_film
 from tasks.sequence.join import Stretch
+from tasks.sequence.lossless.fitted import fitted
 from tasks.sequence.lossless.joined import join_lossless
 from tasks.sequence.lossless.pieces import prepare
 from tasks.sequence.lossless.preflight import why_not_lossless
@@ -60,10 +61,12 @@ async def assemble(
         chapters=chapters_of(scenes),
         tags={"title": plan.title},
     )
-    reasons = await _why_not_lossless(plan, cuts, layout, finish)
+    cuts, reasons = await _why_not_lossless(plan, cuts, layout, finish, folder)
     if reasons == []:
         try:
-            return await _copied(film, cuts, layout, folder, output)
+            facts = await _copied(film, cuts, layout, folder, output)
+            # A card is drawn: what is copied of it was coded here.
+            return replace(facts, copied_frames=facts.copied_frames - sum(card.frames for card in plan.cards))
         except (MediaError, FilmWrong) as error:
             if finish.seam == "lossless":
                 raise
@@ -72,19 +75,31 @@ async def assemble(
     return replace(facts, not_lossless=tuple(reasons or ()))
 
 
-async def prepare_seam(plan: Plan, cut: Cut, later: Cut | None, finish: Finish, folder: Path) -> None:
+async def prepare_seam(plan: Plan, cut: Cut, later: Cut | None, first: Cut, finish: Finish, folder: Path) -> None:
     """Make what copying `cut` takes as soon as its clip and the one behind are there; nothing where it is not copied.
 
     What fails here fails when the film is joined, too, and is told then.
+
+    Args:
+        plan: What the film is to be.
+        cut: A shot or a card.
+        later: The one behind it; None at the end of the film.
+        first: The film's first shot, which cards are coded to go with.
+        finish: How clips are joined.
+        folder: Takes what is kept.
     """
-    layout, cuts = layout_of(plan), [cut] if later is None else [cut, later]
+    layout = layout_of(plan)
     with suppress(MediaError):
-        if (
-            finish.seam != "conform"
-            and not plan.cards
-            and not await asyncio.to_thread(why_not_lossless, cuts, layout, from_start=False)
-        ):
-            await prepare(cut, later, layout, folder)
+        if finish.seam == "conform" or _in_transition(cut, later):
+            return
+        cuts = await _fitted(plan, [cut] if later is None else [cut, later], first, layout, folder)
+        if not await asyncio.to_thread(why_not_lossless, cuts, layout, from_start=False):
+            await prepare(cuts[0], None if later is None else cuts[1], layout, folder)
+
+
+def _in_transition(*cuts: Cut | None) -> bool:
+    """Whether something is done to pictures of these, so that they cannot be copied."""
+    return any(cut.lead or cut.tail or cut.fade_in or cut.fade_out for cut in cuts if cut is not None)
 
 
 async def _copied(film: Film, cuts: Sequence[Cut], layout: FilmLayout, folder: Path, output: Path) -> FilmFacts:
@@ -99,23 +114,41 @@ async def _copied(film: Film, cuts: Sequence[Cut], layout: FilmLayout, folder: P
     return replace(facts, seam="lossless", copied_frames=joined.copied)
 
 
-async def _why_not_lossless(plan: Plan, cuts: Sequence[Cut], layout: FilmLayout, finish: Finish) -> list[str] | None:
-    """Why clips have to be encoded again; nothing if they need not be, None where nobody wants to know.
+async def _fitted(plan: Plan, cuts: Sequence[Cut], first: Cut, layout: FilmLayout, folder: Path) -> list[Cut]:
+    """The same cuts, of cards as clips that go with the others.
+
+    Raises:
+        MediaError: There can be no such clip.
+    """
+    cards = {card.id for card in plan.cards}
+    return [await fitted(cut, first, layout, folder) if cut.shot in cards else cut for cut in cuts]
+
+
+async def _why_not_lossless(
+    plan: Plan, cuts: list[Cut], layout: FilmLayout, finish: Finish, folder: Path
+) -> tuple[list[Cut], list[str] | None]:
+    """What is copied, and why clips have to be encoded again; nothing if they need not be, None where nobody asks.
 
     Raises:
         MediaError: They have to be, and were not to be.
     """
     if finish.seam == "conform":
-        return None
+        return cuts, None
     if finish.burn_captions:
-        return ["captions are burned into the pictures"]
-    if plan.cards and finish.seam == "auto":
-        return [f"the {card.id} is drawn, and no clip that could be copied" for card in plan.cards]
-    reasons = await asyncio.to_thread(why_not_lossless, cuts, layout)
+        return cuts, ["captions are burned into the pictures"]
+    cards = {card.id for card in plan.cards}
+    shots = [cut for cut in cuts if cut.shot not in cards]
+    reasons = await asyncio.to_thread(why_not_lossless, shots, layout)
+    if cards and not reasons:
+        try:
+            cuts = await _fitted(plan, cuts, shots[0], layout, folder)
+            reasons = await asyncio.to_thread(why_not_lossless, cuts, layout)
+        except MediaError as error:
+            reasons = [error.message]
     if reasons and finish.seam == "lossless":
         more = f" (and {len(reasons) - _REASONS_TOLD} more)" if len(reasons) > _REASONS_TOLD else ""
         raise MediaError(
             f"these clips cannot be joined without encoding them again: {'; '.join(reasons[:_REASONS_TOLD])}{more}",
             advice="Run again with --seam auto or conform: the clips are kept and cost nothing more.",
         )
-    return reasons
+    return cuts, reasons

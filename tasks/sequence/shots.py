@@ -56,8 +56,11 @@ def check_finish(plan: Plan, finish: Finish, *, placeholder: bool = False) -> No
 
 
 def _check_lossless(plan: Plan, *, placeholder: bool) -> None:
-    against = [f"the {card.id} is drawn, and no clip that could be copied" for card in plan.cards]
-    against += [f"shot '{shot.id}' begins with a {shot.transition.kind}" for shot in plan.shots if shot.transition]
+    against = [
+        f"{f'the {scene.id}' if scene in plan.cards else f'shot {scene.id!r}'} begins with a {scene.transition.kind}"
+        for scene in plan.scenes
+        if scene.transition
+    ]
     if plan.rate != plan.clip_rate:
         against.append(f"the film has {float(plan.rate):g} frames a second and its clips {float(plan.clip_rate):g}")
     if placeholder:

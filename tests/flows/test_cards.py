@@ -83,6 +83,18 @@ async def test_cards_come_and_go_without_a_clip_being_bought(home: Home, monkeyp
     assert (told["frames"], again["frames"]) == (85, 49)
 
 
+async def test_clips_are_copied_between_cards(home: Home) -> None:
+    board = home.storyboard(f"title_card: {{text: Two lamps, duration: 1}}\nend_card: The End\n{SHOTS}")
+
+    told = await render(str(board), str(home.folder / "film.mp4"), provider="emulator", seam="lossless")
+
+    film = manifest_at(told["manifest"])["film"]
+    assert told["frames"] == 24 + 25 + 24 + 72 == decoded_frames(home.folder / "film.mp4")
+    assert film["seam"] == "lossless"
+    # At most three frames before each of the two places at which a clip is cut are coded again.
+    assert 49 - 6 <= film["copied_frames"] <= 49
+
+
 async def test_a_shot_that_is_missing_has_a_slate_between_the_cards(
     home: Home, cards: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

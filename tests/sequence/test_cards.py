@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -19,14 +21,17 @@ from PIL import Image
 
 from tasks.clips.store import Clip, Origin
 from tasks.errors import BadInput, MediaError, StoryboardError
+from tasks.media.ffmpeg import binary
 from tasks.media.frames import decode_whole, extract_frame
 from tasks.plan.build import build_plan
 from tasks.plan.model import Plan, PlannedCard, PlannedShot
-from tasks.sequence.assemble import assemble
+from tasks.sequence.assemble import assemble, prepare_seam
 from tasks.sequence.blend import Blended
 from tasks.sequence.cards import check_card, draw_card, make_card
 from tasks.sequence.conform import Conformed, conform
-from tasks.sequence.cuts import card_cut, cut_of
+from tasks.sequence.cuts import card_cut, cut_of, layout_of
+from tasks.sequence.lossless.fitted import fitted
+from tasks.sequence.lossless.joined import join_lossless
 from tasks.sequence.scenes import Scene, captions_of, chapters_of, scenes_of
 from tasks.sequence.shots import card_of, check_finish, dissolve_of, part_of
 from tasks.sequence.sound.soundtrack import Mixdown, Shown
@@ -316,17 +321,72 @@ async def test_whatever_cards_and_transitions_the_film_has_the_planned_frames(
 # -- clips that are copied -------------------------------------------------------------------------------------------
 
 
-def test_clips_are_not_copied_into_a_film_with_cards_and_that_is_said_first() -> None:
-    plan = board([shot("a")], title=card("title_card", "1"))
+def test_what_is_done_to_pictures_keeps_them_from_being_copied_and_is_said_first() -> None:
+    plan = board([shot("a")], title=card("title_card", "1", into("fade")))
 
-    with pytest.raises(BadInput, match="the title card is drawn, and no clip that could be copied"):
+    with pytest.raises(BadInput, match="the title card begins with a fade"):
         check_finish(plan, Finish(seam="lossless"))
 
 
-async def test_where_copying_is_left_to_us_it_is_said_why_not(tmp_path: Path, store: Path) -> None:
+@pytest.mark.parametrize("seam", ["lossless", "auto"])
+async def test_cards_are_coded_to_go_with_clips_that_are_copied(
+    tmp_path: Path, store: Path, seam: Literal["lossless", "auto"]
+) -> None:
+    plan = board([shot("a"), shot("b")], title=card("title_card", "0.5"), end=card("end_card", "1"))
+    check_finish(plan, Finish(seam=seam))
+
+    scenes, facts = await made(plan, store, tmp_path / "film.mp4", Finish(seam=seam))
+
+    assert (facts.seam, facts.not_lossless) == ("lossless", ())
+    assert facts.frames == plan.frames == 12 + 25 + 25 + 24
+    # Frames before a cut within a clip are coded again, and no frame of a card is a clip's own.
+    assert 40 <= facts.copied_frames <= 50
+    assert codes_of(tmp_path / "film.mp4")[12:62] == [*range(1_000, 1_025), *range(2_000, 2_025)]
+    for frame, scene in ((0, scenes[0]), (11, scenes[0]), (62, scenes[-1]), (85, scenes[-1])):
+        shown, drawn = tmp_path / "shown.png", tmp_path / "drawn.png"
+        extract_frame(tmp_path / "film.mp4", frame, shown)
+        extract_frame(scene.cut.clip, 0, drawn)
+        with Image.open(shown) as one, Image.open(drawn) as other:
+            assert np.abs(grey(one) - grey(other)).mean() < 1
+
+
+@pytest.fixture
+def silent(tmp_path: Path) -> None:
+    """A clip in which nothing says how it was coded."""
+    clip = bar_clip(tmp_path / "said.mp4", frames=121, first=1_000)
+    options = ["-c", "copy", "-bsf:v", "filter_units=remove_types=6", str(tmp_path / "a.mp4")]
+    subprocess.run([binary(), "-v", "error", "-i", str(clip), *options], check=True)
+
+
+@pytest.mark.usefixtures("silent")
+async def test_where_a_card_cannot_be_coded_so_it_is_said_why(tmp_path: Path) -> None:
     plan = board([shot("a")], end=card("end_card", "0.5"))
 
-    _, facts = await made(plan, store, tmp_path / "film.mp4", Finish(seam="auto"))
+    _, facts = await made(plan, tmp_path, tmp_path / "film.mp4", Finish(seam="auto"))
 
     assert (facts.seam, facts.frames) == ("conform", 25 + 12)
-    assert facts.not_lossless == ("the end card is drawn, and no clip that could be copied",)
+    assert facts.not_lossless == ("the end card cannot be coded as the clip of shot 'a' is",)
+    with pytest.raises(MediaError, match="cannot be joined without encoding them again: the end card cannot be coded"):
+        await made(plan, tmp_path, tmp_path / "film.mp4", Finish(seam="lossless"))
+
+
+async def test_a_card_that_goes_with_a_clip_is_made_once_and_while_others_are_generated(
+    tmp_path: Path, store: Path
+) -> None:
+    plan = board([shot("a")], title=card("title_card", "0.5"))
+    finish, folder = Finish(seam="lossless"), tmp_path / "parts"
+    drawn = await card_of(plan, plan.cards[0], None, finish, store / "parts")
+    cuts = [card_cut(plan, plan.cards[0], drawn.clip), cut_of(plan, plan.shots[0], clip_of(store, plan.shots[0]))]
+
+    await prepare_seam(plan, cuts[0], cuts[1], cuts[1], finish, folder)
+    before = names(folder)
+    film = await join_lossless(
+        [await fitted(cuts[0], cuts[1], layout_of(plan), folder), cuts[1]],
+        layout_of(plan),
+        tmp_path / "film.mp4",
+        folder,
+    )
+
+    assert film.frames == 12 + 25
+    assert len(before) == 2
+    assert set(before) < set(names(folder))

@@ -20,14 +20,14 @@ from tasks.errors import MediaError
 from tasks.media.reading import open_video
 from tasks.media.thread import Stop
 from tasks.sequence.lossless.avcc import ParameterSets, read_avcc, with_sets_of
-from tasks.sequence.lossless.coded import H264, Coded
+from tasks.sequence.lossless.coded import H264, Coded, read_coded
 from tasks.sequence.lossless.cutting import shown_order
 from tasks.sequence.lossless.packets import CodedPacket, packets_of
 from tasks.sequence.lossless.preflight import PROFILES
 from tasks.sequence.lossless.x264 import own_settings, settings_of
 from tasks.sequence.timeline import FilmLayout
 
-__all__ = ["Tail", "check_piece", "encode_tail"]
+__all__ = ["Tail", "check_piece", "encode_like", "encode_tail"]
 
 _ENCODER: Final = "libx264"
 # One at a time, for a moment, and in one thread: an encoder takes more memory than all that is decoded beside it, and
@@ -83,6 +83,36 @@ def _encoded(stop: Stop, clip: Coded, frames: Sequence[VideoFrame], layout: Film
     packets += encoder.encode(None)
     made = packets[1:]
     return Tail(tuple(bytes(packet) for packet in made), shown_order([packet.pts or 0 for packet in made]), extradata)
+
+
+def encode_like(
+    stop: Stop, clip: Coded, pictures: Path, frames: int, layout: FilmLayout
+) -> list[Packet[Stream]] | None:
+    """Encode the first frames of `pictures`, finely, so that decoders are told what they are told of `clip`. Blocks.
+
+    Args:
+        stop: Ends it between two frames.
+        clip: A clip that preflight has nothing against.
+        pictures: A video of the clip's size, in its colours.
+        frames: How many.
+        layout: The film's rate and size.
+
+    Returns:
+        Packets in the order of decoding, with times in frames; `None` where the encoder cannot be set to agree.
+
+    Raises:
+        MediaError: A video cannot be decoded.
+    """
+    with _libav("encoded again", clip.path):
+        encoder, extradata = _encoder(clip, layout)
+        if extradata != clip.extradata:
+            return None
+        packets: list[Packet[Stream]] = []
+        for number, frame in enumerate(_frames(stop, read_coded(pictures), 0, frames)):
+            frame.pts, frame.time_base = number, encoder.time_base
+            frame.pict_type = PictureType.I if number == 0 else PictureType.NONE
+            packets += encoder.encode(frame)
+        return [*packets, *encoder.encode(None)]
 
 
 def check_piece(
