@@ -174,6 +174,8 @@ async def _publish(
     warnings = made.warnings()
     if joined is not None and (reasons := joined.facts.value.not_lossless):
         warnings.append(f"clips were encoded again, since they cannot be copied: {'; '.join(reasons)}")
+    if joined is not None and (loudness := joined.facts.value.loudness) and loudness.is_silent:
+        warnings.append("nothing can be heard in the film: the sound of its clips, or its music, is silence")
     if joined is not None and (reason := joined.provenance.value.failed):
         warnings.append(f"the film is not signed: {reason}")
     sidecars = [] if joined is None else list(joined.sidecars)

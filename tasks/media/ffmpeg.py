@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
+import signal
 import subprocess
 import threading
 from collections import deque
@@ -17,6 +19,7 @@ from typing import Any, Final
 import imageio_ffmpeg
 
 from tasks.errors import MediaError
+from tasks.media.files import NO_ROOM, no_room
 
 __all__ = ["Pool", "binary", "encoders", "run", "version"]
 
@@ -136,6 +139,7 @@ async def run(stream: Any, *, what: str, on_frames: Callable[[int], None] | None
 
     Raises:
         MediaError: ffmpeg failed, or said that all is well and left no output or an empty one.
+        StorageUnreachable: There was no room for what it wrote.
     """
     outputs = [Path(name) for name in _output_names(stream.node)]
     # First, so that a graph's own global options win over them.
@@ -145,6 +149,10 @@ async def run(stream: Any, *, what: str, on_frames: Callable[[int], None] | None
     async with _POOL.slot():
         code, complaint = await _run_child(arguments, on_frames)
     if code:
+        for number in NO_ROOM:
+            # A file that grows larger than it may ends the child by a signal, before it can say so.
+            if os.strerror(number) in complaint or (number == errno.EFBIG and code == -signal.SIGXFSZ):
+                raise no_room(outputs[0], number)
         raise MediaError(f"ffmpeg could not {what} (exit code {code}): {complaint or 'it did not say why'}")
     for output in outputs:
         if not output.is_file() or not output.stat().st_size:

@@ -12,11 +12,10 @@ from typing import Final
 
 from tasks.errors import StorageUnreachable
 
-__all__ = ["mark_used", "written_whole"]
+__all__ = ["NO_ROOM", "mark_used", "no_room", "written_whole"]
 
-# What only writing can meet with, whatever else is done on the way.
-_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_TOO_LARGE: Final = errno.EFBIG
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What only writing can meet with, whatever else is done on the way."""
 
 
 @contextmanager
@@ -47,16 +46,21 @@ def _told_when_full(path: Path) -> Iterator[None]:
         yield
     except OSError as cause:
         # What else goes wrong may be about a file that the body reads, and says itself which.
-        if cause.errno not in {*_NO_ROOM, _TOO_LARGE}:
+        if cause.errno not in NO_ROOM:
             raise
-        raise StorageUnreachable(
-            f"there is no room to write this file: {cause.strerror}",
-            file=str(path),
-            advice=(
-                f"{'free some space there' if cause.errno in _NO_ROOM else 'let files there be larger'}, "
-                "and run again; what is made is kept"
-            ),
-        ) from cause
+        raise no_room(path, cause.errno) from cause
+
+
+def no_room(path: Path, number: int) -> StorageUnreachable:
+    """The error of a file that cannot be written for the reason that the system calls so, one of `NO_ROOM`."""
+    return StorageUnreachable(
+        f"there is no room to write this file: {os.strerror(number)}",
+        file=str(path),
+        advice=(
+            f"{'let files there be larger' if number == errno.EFBIG else 'free some space there'}, "
+            "and run again; what is made is kept"
+        ),
+    )
 
 
 def mark_used(path: Path) -> None:

@@ -99,6 +99,15 @@ async def test_music_goes_down_under_a_voice(home: Home) -> None:
     assert 20 * np.log10(under / alone) == pytest.approx(-20, abs=1)
 
 
+async def test_a_film_of_silent_music_says_so(home: Home) -> None:
+    tone(home.folder / "theme.wav", 1, 0)
+    board = home.storyboard("music: theme.wav\nshots: [{id: a, prompt: A calm lake, duration: 1}]")
+
+    told = await render(str(board), str(home.folder / "a.mp4"), provider="emulator")
+
+    assert any("nothing can be heard" in warning for warning in told["warnings"])
+
+
 async def test_a_dissolve_waits_for_both_of_its_shots_and_for_nothing_else(home: Home, everything: Path) -> None:
     from prefect import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName

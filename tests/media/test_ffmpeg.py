@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import threading
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import ffmpeg
 import pytest
 
-from tasks.errors import MediaError
+from tasks.errors import MediaError, StorageUnreachable
 from tasks.media.ffmpeg import Pool, binary, run, version
 
 
@@ -33,6 +34,26 @@ async def test_a_failure_tells_what_was_done_and_what_ffmpeg_said(tmp_path: Path
         await run(broken, what="join two clips")
 
     assert raised.value.exit_code == 5
+
+
+async def test_a_disk_without_room_is_told_as_that(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    try:
+        with pytest.raises(StorageUnreachable, match="no room") as raised:
+            await run(pattern(tmp_path / "out.mp4", vframes=50), what="draw")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert raised.value.file == str(tmp_path / "out.mp4")
+    assert "let files there be larger" in str(raised.value)
+
+
+async def test_a_full_disk_is_told_as_that() -> None:
+    full = ffmpeg.input("testsrc2=s=320x180:r=24", format="lavfi").output("/dev/full", format="rawvideo", vframes=50)
+
+    with pytest.raises(StorageUnreachable, match=r"no room.*No space left"):
+        await run(full, what="draw")
 
 
 @pytest.mark.parametrize("wanted", ["out.png", "out.h264"])

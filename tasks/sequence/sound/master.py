@@ -33,6 +33,7 @@ TRUE_PEAK_DBTP: Final = Decimal("-1.5")
 """No true peak of a mastered film exceeds this."""
 # Other meters of true peaks find a little more than ours, mostly where a sound begins at once.
 _ALLOWED_DBTP: Final = float(TRUE_PEAK_DBTP) - 0.15
+_SILENT_DBTP: Final = -70
 # What coding adds to peaks is rarely more than this.
 _HEADROOM_DB: Final = 1.0
 _CLEARLY_UNDER_DB: Final = 0.1
@@ -64,6 +65,11 @@ class Loudness:
     true_peak_dbtp: Decimal | None
     gain_db: Decimal
     limited_db: Decimal
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing can be heard in it, though it is there."""
+        return self.true_peak_dbtp is None or self.true_peak_dbtp < _SILENT_DBTP
 
     def as_dict(self) -> dict[str, float | None]:
         """As JSON numbers."""

@@ -246,6 +246,11 @@ async def test_work_ahead_ends_soon_when_it_is_cancelled_and_what_was_done_is_ke
     assert len(sound.reads) == 19
 
 
+async def test_silence_knows_that_it_is_silent(tmp_path: Path) -> None:
+    assert (await mastered(np.zeros((SECOND, 2), dtype="<f4"), tmp_path)).is_silent
+    assert not (await mastered(tone(SECOND, 440, 0.001), tmp_path)).is_silent
+
+
 async def test_it_can_be_put_down_as_json(tmp_path: Path) -> None:
     found = await mastered(tone(2 * SECOND, 1000), tmp_path)
 
