@@ -353,8 +353,6 @@ def print_outcome(console: Console, outcome: dict[str, Any]) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    if (why := outcome.get("unsigned_because")) is not None:
-        console.print(f"not signed: {why}", style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 def _near(path: str) -> str:

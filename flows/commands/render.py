@@ -63,3 +63,5 @@ def render(
     from flows.display import print_outcome
 
     print_outcome(console(), outcome)
+    if (why := outcome["unsigned_because"]) is not None:
+        console(stderr=True).print(f"not signed: {why}", style="dim", markup=False, highlight=False, soft_wrap=True)

@@ -61,6 +61,8 @@ def test_render_needs_no_prefect_server_no_key_and_no_ffmpeg_for_the_emulator(ho
         "unknown_usd": "0.00",
         "frames": 25,
         "duration_s": 1.042,
+        "signed": False,
+        "unsigned_because": "no certificate is configured",
         "warnings": [],
     }
     manifest = json.loads((home.folder / "film.manifest.json").read_text())
@@ -72,6 +74,7 @@ def test_render_needs_no_prefect_server_no_key_and_no_ffmpeg_for_the_emulator(ho
         0,
         "film.mp4: 25 frames, 1.042 s; 0 generated, 1 reused, $0.00 of play money\n",
     )
+    assert second.err.splitlines()[-1] == "not signed: no certificate is configured"
     ledger = shotchain("ledger", "--json").json
     assert [item["state"] for item in ledger["attempts"]] == ["stored"]
     assert ledger["totals"] == {"emulator": {"spent_usd": "0.42", "reserved_usd": "0.00", "unknown_usd": "0.00"}}
