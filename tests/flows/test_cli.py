@@ -63,6 +63,7 @@ def test_render_needs_no_prefect_server_no_key_and_no_ffmpeg_for_the_emulator(ho
         "duration_s": 1.042,
         "signed": False,
         "unsigned_because": "no certificate is configured",
+        "deliverables": {},
         "warnings": [],
     }
     manifest = json.loads((home.folder / "film.manifest.json").read_text())
