@@ -11,7 +11,7 @@ from PIL.Image import Image
 
 from flows.money.shortfall import Shortfall
 from tasks.clips.gate import lacks_money
-from tasks.clips.generate import Taken
+from tasks.clips.taken import Taken
 from tasks.errors import Incomplete, NeedFailed, OutcomeUnknown, ShotchainError
 from tasks.handed import Handed
 from tasks.ledger import Totals

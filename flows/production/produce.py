@@ -13,8 +13,8 @@ from flows.production.memory import remember
 from flows.production.publishing import publish
 from flows.production.running_out import Refill, begin_within, make_within
 from flows.production.studio import Studio
-from tasks.clips.generate import Taken
 from tasks.clips.record import ClipRecord
+from tasks.clips.taken import Taken
 from tasks.errors import BadInput
 from tasks.handed import Handed
 from tasks.plan.model import Plan, usd

@@ -26,7 +26,7 @@ from flows.production.gate import reserve_plan
 from flows.production.shooting import make_shots
 from flows.production.studio import Studio
 from tasks.clips.gate import Reserved, lacks_money
-from tasks.clips.generate import Taken
+from tasks.clips.taken import Taken
 from tasks.clips.writing import in_ledger
 from tasks.errors import ApprovalNeeded, OverBudget, SettingsError, ShotchainError, Unreachable
 from tasks.handed import Handed

@@ -16,7 +16,7 @@ from flows.page import page_of_run
 from flows.production.cards import drawn_card
 from flows.production.studio import Studio
 from tasks.clips.gate import Reserved, lacks_money
-from tasks.clips.generate import Taken
+from tasks.clips.taken import Taken
 from tasks.clips.task import bring, generate
 from tasks.errors import MediaError, NeedFailed, ShotchainError
 from tasks.handed import Handed

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tasks.clips.recall import recorded_error
 from tasks.clips.setbacks import Setbacks
 from tasks.clips.slots import Slots
 from tasks.clips.store import Clip, ClipStore, Kept, Stills
+from tasks.clips.taken import Taken
 from tasks.clips.wheel import Wheel
 from tasks.clips.writing import in_ledger
 from tasks.errors import (
@@ -42,36 +43,7 @@ from tasks.runware.client import RunwareClient
 from tasks.runware.pauses import Pauses
 from tasks.settings import Nsfw
 
-__all__ = ["Generator", "Taken"]
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A take that is in the store. `paid_usd` is what this run paid for it: nothing where it was reused."""
-
-    shot: str
-    take: int
-    kept: Kept
-    reused: bool
-    paid_usd: Decimal
-
-    @property
-    def is_here(self) -> bool:
-        """Whether its clip is on this machine, and somebody has looked at it."""
-        return isinstance(self.kept, Clip)
-
-    @property
-    def clip(self) -> Clip:
-        """Its clip, of a take that is here.
-
-        Raises:
-            LookupError: It is not; see `Generator.bring`.
-        """
-        match self.kept:
-            case Clip() as clip:
-                return clip
-            case _:
-                raise LookupError(f"the clip of '{self.shot}', take {self.take}, was not brought here")
+__all__ = ["Generator"]
 
 
 class Generator:

@@ -9,8 +9,9 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.clips.gate import Reserved, open_gate
-from tasks.clips.generate import Generator, Taken
+from tasks.clips.generate import Generator
 from tasks.clips.store import ClipStore
+from tasks.clips.taken import Taken
 from tasks.handed import Handed
 from tasks.ledger.ledger import Ledger
 from tasks.plan.model import Plan, PlannedShot, PlannedTake

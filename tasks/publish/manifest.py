@@ -10,7 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from tasks.clips.generate import Taken
+from tasks.clips.taken import Taken
 from tasks.errors import ShotchainError
 from tasks.ledger import Attempt, Totals
 from tasks.media.ffmpeg import version as ffmpeg_version

@@ -9,7 +9,7 @@ from PIL.Image import Image
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.clips.generate import Taken
+from tasks.clips.taken import Taken
 from tasks.handed import Handed
 from tasks.media.thread import finish_in_thread
 from tasks.plan.model import Plan, PlannedCard, PlannedScene, PlannedShot

@@ -17,11 +17,12 @@ from tasks.clips.attempt import Driver, Order
 from tasks.clips.circuit import Circuit
 from tasks.clips.delivery import Deliveries
 from tasks.clips.gate import open_gate, wanted_take
-from tasks.clips.generate import Generator, Taken
+from tasks.clips.generate import Generator
 from tasks.clips.inputs import Inputs
 from tasks.clips.recall import recorded_result
 from tasks.clips.slots import Slots
 from tasks.clips.store import ClipStore
+from tasks.clips.taken import Taken
 from tasks.errors import ShotchainError
 from tasks.ledger import Attempt, Ledger, State, open_ledger
 from tasks.ledger.heartbeat import Heartbeat

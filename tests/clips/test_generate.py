@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tasks.clips.generate import Taken
 from tasks.clips.store import ClipStore, Origin
+from tasks.clips.taken import Taken
 from tasks.errors import (
     Charged,
     ClipDamaged,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from tasks.clips.gate import open_gate, still_to_buy_usd
-from tasks.clips.generate import Taken
+from tasks.clips.taken import Taken
 from tasks.errors import ContentRefused, OverBudget
 from tasks.ledger import State, open_ledger
 from tasks.plan.model import Plan

@@ -16,8 +16,8 @@ from typing import Any
 
 import httpx
 
-from tasks.clips.generate import Taken
 from tasks.clips.store import ClipStore
+from tasks.clips.taken import Taken
 from tasks.emulator import EmulatorServer
 from tasks.emulator.fault_plan import parse_faults
 from tasks.emulator.instant import VARIANTS

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tasks.clips.generate import Taken
 from tasks.clips.store import Clip, Origin
+from tasks.clips.taken import Taken
 from tasks.errors import Charged, ContentRefused, ProviderFailed
 from tasks.ledger import Attempt, State, Totals
 from tasks.plan.build import build_plan

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.clips.generate import Taken
+from tasks.clips.taken import Taken
 from tasks.plan.model import Plan
 from tasks.publish.editing.build import edit_of
 from tasks.publish.editing.exports import write_timelines

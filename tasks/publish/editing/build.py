@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from tasks.clips.generate import Taken
+from tasks.clips.taken import Taken
 from tasks.plan.model import Plan, PlannedCard, PlannedShot, usd
 from tasks.publish.editing.edit import Edit, Lane, Piece, Source, legible, one_line
 from tasks.publish.editing.media import Media, is_slate

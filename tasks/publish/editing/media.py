@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
 
-from tasks.clips.generate import Taken
+from tasks.clips.taken import Taken
 from tasks.plan.model import Plan, PlannedCard, PlannedShot, PlannedSound
 from tasks.sequence.scenes import Scene
 

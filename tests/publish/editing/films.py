@@ -12,8 +12,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tasks.clips.generate import Taken
 from tasks.clips.store import Clip, Origin
+from tasks.clips.taken import Taken
 from tasks.plan.build import build_plan
 from tasks.plan.lengths import exact_rate
 from tasks.plan.model import Plan, PlannedCard, PlannedShot
