@@ -109,14 +109,15 @@ def verify(path: Path, trust: bytes | None = None) -> Verified:
     with reading_context(trust) as context, path.open("rb") as file:
         try:
             reader = c2pa.Reader.try_create(MEDIA_TYPES.get(path.suffix.lower()), file, None, context)
+            if reader is None:
+                return Verified(State.UNSIGNED, source_type)
+            with reader:
+                told = json.loads(reader.json())
         except c2pa.C2paError.NotSupported:
             return Verified(State.UNSIGNED, source_type)
         except c2pa.C2paError as error:
             return Verified(State.INVALID, source_type, reasons=(Reason("unreadable", str(error)),))
-        if reader is None:
-            return Verified(State.UNSIGNED, source_type)
-        with reader:
-            return _verified(json.loads(reader.json()), source_type)
+    return _verified(told, source_type)
 
 
 def _source_type(path: Path) -> str | None:
@@ -128,7 +129,9 @@ def _source_type(path: Path) -> str | None:
 
 
 def _verified(told: Mapping[str, Any], source_type: str | None) -> Verified:
-    active = told["manifests"][told["active_manifest"]]
+    active = (told.get("manifests") or {}).get(told.get("active_manifest"))
+    if active is None:
+        return Verified(State.INVALID, source_type, reasons=(Reason("unreadable", "what was signed is not there"),))
     created = next(iter(_actions(active)), {})
     signature = active.get("signature_info") or {}
     results = (told.get("validation_results") or {}).get("activeManifest") or {}

@@ -108,6 +108,32 @@ def test_so_do_bytes_that_are_added_or_cut_off_and_credentials_that_are_damaged(
         assert found.reasons
 
 
+def test_whatever_byte_of_the_credentials_is_flipped_there_is_an_answer(
+    film: Path, shown: Credits, signing: Signing, root: Root
+) -> None:
+    credit(film, shown, signing)
+    box = top_level_boxes(film)[1]
+    found = {
+        verify(flipped(film, at), root.pem.encode()).state
+        # Labels and names, hashes and the signature; the rest is padding.
+        for at in range(box.start, box.start + 2600, 7)
+    }
+
+    assert State.INVALID in found
+    assert found <= {State.INVALID, State.UNSIGNED, State.TRUSTED}
+
+
+def test_credentials_whose_name_is_another_one_do_not_hold(
+    film: Path, shown: Credits, signing: Signing, root: Root
+) -> None:
+    credit(film, shown, signing)
+    content = film.read_bytes()
+    at = content.index(b"urn:c2pa:") + 12
+    found = verify(flipped(film, at), root.pem.encode())
+
+    assert (found.state, len(found.reasons)) == (State.INVALID, 1)
+
+
 def test_not_one_block_of_pictures_sound_or_captions_is_changed(
     film: Path, master: Path, shown: Credits, signing: Signing
 ) -> None:
