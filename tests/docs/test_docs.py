@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tasks import errors
+from tasks.deliver.preset_file import read_presets
 from tasks.errors import ShotchainError
 from tasks.ledger import ALLOWED
 from tasks.plan.build import build_plan
@@ -292,3 +293,32 @@ def test_models_sizes_and_prices_are_those_of_the_catalog() -> None:
         lengths = [int(word) for word in re.findall(r"\d+", modes[mode])]
         ends = [rules.choices_s[0], rules.choices_s[-1]] if rules.choices_s else []
         assert lengths == ends
+
+
+# -- docs/deliverables.md --------------------------------------------------------------------------------------------
+
+
+def test_the_presets_are_those_that_ship() -> None:
+    text, shipped = page("deliverables.md"), read_presets()
+    tables = rows(text, "preset"), rows(text[text.index("## How long it takes") :], "preset")
+
+    assert all([spans(row[0])[0] for row in table] == list(shipped) for table in tables)
+    for row in tables[0]:
+        preset = shipped[spans(row[0])[0]]
+        assert spans(row[1]) == [f".{preset.suffix}"]
+        assert preset.quality is None or row[3].split()[-1] == str(preset.quality)
+        if preset.size is not None:
+            assert row[4] == f"{preset.size.width}x{preset.size.height}, `{preset.size.fit}`"
+
+
+def test_a_preset_has_the_keys_that_are_explained(tmp_path: Path) -> None:
+    text = page("deliverables.md")
+    explained = {spans(row[0])[0] for row in rows(text, "key")}
+    (tmp_path / "bad.yaml").write_text("presets: {a: {container: gif, other: 1}}", encoding="utf-8")
+
+    with pytest.raises(errors.SettingsError) as caught:
+        read_presets(tmp_path / "bad.yaml")
+    assert set(str(caught.value.advice).removeprefix("accepted: ").split(", ")) == explained
+    (example,) = [block["body"] for block in FENCED.finditer(text) if block["info"] == "yaml"]
+    (tmp_path / "own.yaml").write_text(example, encoding="utf-8")
+    assert {"banner", "story", "review"} <= set(read_presets(tmp_path / "own.yaml"))
