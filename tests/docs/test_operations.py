@@ -194,7 +194,7 @@ def test_the_example_holds_no_secret_and_the_real_one_stays_here() -> None:
     for line in (DOCKER / ".env.example").read_text().splitlines():
         if re.match(r"\w*(KEY|PASSWORD|USER)=", line):
             assert line.endswith("="), line
-    assert ".env" in (DOCKER / ".gitignore").read_text().splitlines()
+    assert {".env", "settings.env"} <= set((DOCKER / ".gitignore").read_text().splitlines())
 
 
 # -- compose ---------------------------------------------------------------------------------------------------------
