@@ -82,7 +82,7 @@ def test_a_gif_is_no_faster_than_players_are() -> None:
     fast = replace(FILM, rate=Fraction(60))
 
     outline = outline_of(fast, replace(PLAIN, container=Container.GIF, codec=Codec.GIF))
-    assert (outline.layout.rate, outline.frames) == (50, 984)
+    assert (outline.layout.rate, outline.frames) == (Fraction(50), 984)
     assert outline_of(fast, PLAIN).layout.rate == 60
 
 
