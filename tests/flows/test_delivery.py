@@ -19,10 +19,10 @@ from tests.flows.conftest import Home
 # Two takes are of no use to the film, and `corner` begins with the last frame of `tram`.
 BOARD = """
 shots:
-  - {id: tram, prompt: A tram climbs, duration: 5, takes: 3, select: 2}
-  - {id: corner, prompt: It turns a corner, duration: 5, boundary: continue}
-  - {id: harbor, prompt: The harbor at dusk, duration: 5}
-  - {id: gulls, prompt: Gulls over the harbor, duration: 5, takes: 2}
+  - {id: tram, prompt: A tram climbs, duration: 1, takes: 3, select: 2}
+  - {id: corner, prompt: It turns a corner, duration: 1, boundary: continue}
+  - {id: harbor, prompt: The harbor at dusk, duration: 1}
+  - {id: gulls, prompt: Gulls over the harbor, duration: 1, takes: 2}
 """
 TAKES = 7
 SHOTS = 4
@@ -116,7 +116,7 @@ async def test_where_no_film_is_made_only_a_chain_reads(
 
 @pytest.mark.usefixtures("on_server")
 async def test_timelines_need_every_take(home: Home, bucket: Bucket, arguments: dict[str, Any]) -> None:
-    board = str(home.storyboard("shots:\n  - {id: tram, prompt: A tram climbs, duration: 5, takes: 2}\n"))
+    board = str(home.storyboard("shots:\n  - {id: tram, prompt: A tram climbs, duration: 1, takes: 2}\n"))
     await render(board, "s3://films/out/tram.mp4", timeline=True, **arguments)
     assert len(bucket.reads()) == 2
 
