@@ -120,10 +120,11 @@ def shots_of(made: Made) -> tuple[str, Rows]:
 
 def bill_of(manifest: Mapping[str, Any], place: str) -> tuple[str, Rows]:
     """What each take cost: a description and rows. `manifest` is what is published, at `place`."""
-    film = manifest["film"]
+    film, delivered = manifest["film"], [deliverable["file"] for deliverable in manifest["deliverables"]]
     said = (
         f"**{plain(str(manifest['title']))}**: paid ${manifest['cost_usd']} for "
         f"{'no film' if film is None else str(film['frames']) + ' frames'}, published to {plain(place)}"
+        + (f", with {plain(', '.join(delivered))} beside it" if delivered else "")
     )
     rows: list[dict[str, str | int]] = [
         {

@@ -20,7 +20,7 @@ from PIL import Image
 from flows.page.film import film_of
 from flows.page.pictures import data_uri, ends_of, small_jpeg
 from flows.page.sheet import MOST_CHARS, layout_for, sheet_of
-from flows.page.tables import graph_of, plan_of
+from flows.page.tables import bill_of, graph_of, plan_of
 from flows.page.words import line_of, plain
 from tasks.errors import MediaError
 from tasks.plan.build import build_plan
@@ -200,3 +200,14 @@ def test_it_says_whether_the_film_is_signed(provenance: Any, says: str) -> None:
     manifest = {"title": "A film", "film": film, "cost_usd": "0.42", "provenance": provenance}
 
     assert film_of(manifest, targets_of("/films/out.mp4")).figures.endswith(says)
+
+
+def test_the_bill_names_what_lies_beside_the_film() -> None:
+    manifest = {"title": "Harbor", "film": {"frames": 24}, "cost_usd": "0.42", "shots": [], "deliverables": []}
+    files = [{"file": "film.square-1080.mp4"}, {"file": "film.gif.gif"}]
+
+    alone, _ = bill_of(manifest, "out/film.mp4")
+    both, _ = bill_of({**manifest, "deliverables": files}, "out/film.mp4")
+
+    assert alone == "**Harbor**: paid $0.42 for 24 frames, published to out/film.mp4"
+    assert both == f"{alone}, with film.square-1080.mp4, film.gif.gif beside it"
