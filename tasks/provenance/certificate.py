@@ -36,6 +36,10 @@ PURPOSES: Final = {
 }
 """What a certificate may be for, one of which C2PA wants to see in it, by object identifier."""
 
+_BEGIN: Final = "-----BEGIN "
+_PEM_SUFFIXES: Final = {".pem", ".crt", ".cer", ".cert"}
+_LONGEST_PATH: Final = 255
+
 _EXTRA: Final = "Install it with: pip install 'shotchain[provenance]'"
 
 
@@ -66,31 +70,44 @@ def read_roots(given: str) -> bytes:
     Raises:
         SettingsError: They cannot be read, or are no certificates.
     """
-    pem = _read_pem(given, "the certificates to trust")
+    pem = _read_pem(given, "the certificates to trust", _shown(given, "what is given"))
     _chain(pem)
     return pem
 
 
-def _read_pem(given: str, what: str) -> bytes:
-    """The PEM that is given, or that the file of this name holds. Blocks.
+def _read_pem(given: str, what: str, shown: str) -> bytes:
+    """The PEM that is given, or that the file of this name holds; errors call it as `shown` does. Blocks.
 
     Raises:
         SettingsError: There is no such file, it cannot be read, or it is no PEM.
     """
-    if given.startswith("-----BEGIN "):
-        return given.encode()
+    # Files of environment variables hold it in one line, and some readers of them leave its quotes where they are.
+    unwrapped = given.strip().strip("\"'").replace("\\r", "").replace("\\n", "\n").strip()
+    if _BEGIN in unwrapped:
+        return f"{unwrapped}\n".encode()
+    content, why = b"", ""
     try:
-        content = Path(given).expanduser().read_bytes()
-    except (OSError, ValueError) as error:
-        # It may be a key that somebody pasted without its first line.
-        shown = given if given.isprintable() and len(given) <= 255 else "what is given"
-        why = error.strerror if isinstance(error, OSError) else "it is no path"
+        content = Path(given.strip()).expanduser().read_bytes()
+    except (OSError, ValueError, RuntimeError) as error:
+        why = (error.strerror or "") if isinstance(error, OSError) else "it is no path"
+    # Not where it is caught: what Python says of a file tells its name, which may be a key without its first line.
+    if why:
         raise SettingsError(
             f"{what} cannot be read from {shown}: {why}", advice="Accepted: the path of a PEM file, or the PEM itself."
-        ) from None
-    if b"-----BEGIN " not in content:
-        raise SettingsError(f"{given} is no PEM file", advice=f"Accepted: {what} as PEM.")
+        )
+    if _BEGIN.encode() not in content:
+        raise SettingsError(f"{shown} is no PEM file", advice=f"Accepted: {what} as PEM.")
     return content
+
+
+def _shown(given: str, otherwise: str) -> str:
+    """What errors may call it by: its path, where it surely is one and no key that was set in the wrong place."""
+    path = Path(given.strip())
+    try:
+        is_path = path.suffix.lower() in _PEM_SUFFIXES or path.exists()
+    except (OSError, ValueError):
+        is_path = False
+    return given if is_path and given.isprintable() and len(given) <= _LONGEST_PATH else otherwise
 
 
 def read_certified(signing: Signing, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Certified:
@@ -106,8 +123,9 @@ def read_certified(signing: Signing, *, now: Callable[[], datetime] = lambda: da
             f"films cannot be signed: {missing} is not set",
             advice="Set SHOTCHAIN_C2PA_CERTIFICATE and SHOTCHAIN_C2PA_KEY, or leave films unsigned with --sign off.",
         )
-    chain = _chain(_read_pem(signing.certificate, "the certificate"))
-    key = _key(_read_pem(signing.key, "the certificate's key"), signing.password)
+    shown = _shown(signing.certificate, "what SHOTCHAIN_C2PA_CERTIFICATE gives")
+    chain = _chain(_read_pem(signing.certificate, "the certificate", shown))
+    key = _key(_read_pem(signing.key, "the certificate's key", "what SHOTCHAIN_C2PA_KEY gives"), signing.password)
     leaf = chain[0]
     _check(leaf, now())
     _check_key(leaf, key)

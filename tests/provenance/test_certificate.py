@@ -120,13 +120,44 @@ def test_what_is_not_there_or_no_pem_is_told_without_its_content(root: Root, tmp
     file.write_text(secret)
     nowhere = str(tmp_path / "nowhere.pem")
 
-    assert f"the certificate's key cannot be read from {nowhere}" in refused(
-        Signing(certificate=leaf.chain, key=nowhere)
+    assert "the certificate's key cannot be read from what SHOTCHAIN_C2PA_KEY gives: No such file" in refused(
+        Signing(certificate=leaf.chain, key=nowhere), nowhere
     )
-    assert "is no PEM file" in refused(Signing(certificate=leaf.chain, key=str(file)), secret)
-    assert "cannot be read from what is given" in refused(Signing(certificate=leaf.chain, key=secret), secret)
+    assert f"the certificate cannot be read from {nowhere}: " in refused(Signing(certificate=nowhere, key=leaf.key))
+    assert "gives is no PEM file" in refused(Signing(certificate=leaf.chain, key=str(file)), secret)
+    assert f"{file} is no PEM file" in refused(Signing(certificate=str(file), key=leaf.key), secret)
     assert "no certificates" in refused(Signing(certificate=leaf.key, key=leaf.key), leaf.key.splitlines()[1])
     assert "it is no private key" in refused(Signing(certificate=leaf.chain, key=leaf.chain))
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "es256", "ps256"])
+def test_a_key_without_its_first_line_is_told_by_nothing_of_it_wherever_it_is_set(
+    kind: str, root: Root, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    leaf = root.leaf(key=KEYS[kind])
+    lines = leaf.key.splitlines()[1:-1]
+    for given in ("".join(lines), f' "{lines[0]}" ', "\n".join(lines), f"~{lines[0]}", f"{lines[0]}.bak"):
+        for signing in (Signing(certificate=leaf.chain, key=given), Signing(certificate=given, key=leaf.key)):
+            with pytest.raises(SettingsError) as caught:
+                check_signing(signing)
+            error: BaseException | None = caught.value
+            while error is not None:  # Python's own errors tell the names of files
+                assert lines[0] not in f"{error}{error!r}{error.__dict__}"
+                error = error.__cause__ or error.__context__
+        with pytest.raises(SettingsError) as caught:
+            read_roots(given)
+        assert lines[0] not in f"{caught.value}{caught.value.__context__!r}"
+
+
+@pytest.mark.parametrize("wrap", ['"{}"', "'{}'", " {}\n", '" {}"\n', "Bag Attributes\n{}"])
+@pytest.mark.parametrize("newline", ["\n", "\\n", "\\r\\n", "\r\n"])
+def test_pem_may_come_as_files_of_environment_variables_hold_it(wrap: str, newline: str, root: Root) -> None:
+    leaf = root.leaf(key=P256)
+    certificate, key = (wrap.format(pem.strip().replace("\n", newline)) for pem in (leaf.chain, leaf.key))
+
+    assert check_signing(Signing(certificate=certificate, key=key)) is not None
+    assert read_roots(wrap.format(root.pem.strip().replace("\n", newline))).count(b"-----BEGIN CERTIFICATE-----") == 1
 
 
 @pytest.mark.parametrize("missing", ["certificate", "key"])
