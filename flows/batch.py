@@ -24,7 +24,7 @@ from flows.page.words import plain
 from flows.page.writer import careful_artifacts
 from flows.parameters import ApprovalTimeout, AtOnce, InFlight, Retries
 from flows.server.shared import run_environment
-from tasks.deliver.choice import check_signable
+from tasks.deliver.choice import check_signable, chosen_presets
 from tasks.errors import Incomplete, SettingsError, ShotchainError
 from tasks.plan.model import usd
 from tasks.progress import Event, Stage, observer
@@ -163,11 +163,12 @@ async def batch(
         parse_usd(text, name)
     boards = await asyncio.to_thread(find_boards, storyboards, output)
     await asyncio.to_thread(_check_places, settings, output)
-    await asyncio.to_thread(check_signable, settings.finish, settings.signing)
+    presets = await asyncio.to_thread(chosen_presets, settings.finish)
+    check_signable(presets, settings.signing)
     renders = await _renders(run_on, at_once, render_deployment)
     if isinstance(renders, Here):  # a worker has a certificate of its own, and looks at it itself
         await asyncio.to_thread(check_signing, settings.signing)
-    surveyed = await survey(boards, settings, force=force)
+    surveyed = await survey(boards, settings, presets, force=force)
     parameters = {
         "provider": provider,
         "base_url": base_url,
@@ -240,7 +241,7 @@ async def _one(item: Surveyed, renders: Renders, parameters: Mapping[str, Any], 
             if flow_run.run_count > 1:
                 row |= await asyncio.to_thread(earlier, item, parameters["tags"][TAG], settings.ledger)
             return _tell(row)
-        film = "" if item.plan is None else film_digest(item.plan, item.finish)
+        film = "" if item.plan is None else film_digest(item.plan, item.finish, item.presets)
         tags = {**parameters["tags"], STORYBOARD_TAG: board.name}
         own = {"storyboard": board.source, "output": board.output, "tags": tags}
         ended = await renders.render(board.name, film, {**parameters, **own})

@@ -18,7 +18,7 @@ from flows.production.produce import produce, produce_takes
 from flows.production.running_out import Refill
 from flows.production.studio import open_studio
 from flows.server.shared import run_environment
-from tasks.deliver.choice import check_signable
+from tasks.deliver.choice import check_signable, chosen_presets
 from tasks.errors import ApprovalNeeded
 from tasks.plan.catalog import input_formats
 from tasks.plan.task import plan_film
@@ -145,10 +145,11 @@ async def render(
     )
     approved_sum = parse_usd(approved_usd, "approved_usd")
     targets = targets_of(output)
+    presets = await asyncio.to_thread(chosen_presets, settings.finish) if only is None else ()
     if only is None:
-        await asyncio.to_thread(targets.check, settings.finish)
+        await asyncio.to_thread(targets.check, presets)
         await asyncio.to_thread(check_signing, settings.signing)
-        await asyncio.to_thread(check_signable, settings.finish, settings.signing)
+        check_signable(presets, settings.signing)
     boards = await read(storyboard, settings.cache, input_formats())
     plan = await plan_film(boards, settings.identity)
     if only is None:
@@ -201,4 +202,6 @@ async def render(
     ):
         if only is not None:
             return await produce_takes(studio, plan, only, terms.ask_above_usd, refill=refill)
-        return await produce(studio, plan, targets, terms.ask_above_usd, placeholder=placeholder, refill=refill)
+        return await produce(
+            studio, plan, targets, terms.ask_above_usd, placeholder=placeholder, refill=refill, presets=presets
+        )

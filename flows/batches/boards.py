@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from tasks.deliver.presets import Preset
 from tasks.errors import BadInput
 from tasks.publish.targets import Targets, targets_of
-from tasks.settings import Finish
 from tasks.storage import Location, StoredFile, locate
 
 __all__ = ["Board", "clashes", "find_boards"]
@@ -71,17 +71,13 @@ def find_boards(storyboards: str, output: str) -> list[Board]:
     return boards
 
 
-def clashes(boards: Sequence[Board], finish: Finish) -> dict[str, str]:
-    """By storyboard, which of its deliverables would have the name of another film, or of another's deliverable.
-
-    Raises:
-        SettingsError: A deliverable that is asked for cannot be made.
-    """
+def clashes(boards: Sequence[Board], presets: Sequence[Preset]) -> dict[str, str]:
+    """By storyboard, which of its deliverables would have the name of another film, or of another's deliverable."""
     # Where letters of both cases are one, so are these names.
     taken = {board.targets.film.url.casefold(): f"the film of '{board.name}'" for board in boards}
     found = {}
-    for board in boards if finish.deliver else ():
-        for preset, place in board.targets.deliverables(finish).items():
+    for board in boards if presets else ():
+        for preset, place in board.targets.deliverables(presets).items():
             own = f"'{preset}' of '{board.name}'"
             other = taken.setdefault(place.url.casefold(), own)
             if other != own:

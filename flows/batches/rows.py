@@ -131,7 +131,7 @@ def _is_there(item: Surveyed, ended: Ended, manifest: Mapping[str, Any] | None) 
         return True
     if item.plan is None or (ended.error is not None and manifest is None):
         return False
-    return is_published(targets, item.plan, item.finish) is not None
+    return is_published(targets, item.plan, item.finish, item.presets) is not None
 
 
 def _told(code: int, error: Mapping[str, Any] | None) -> dict[str, Any]:

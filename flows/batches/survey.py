@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ from flows.batches.boards import Board, clashes
 from flows.books.history import learnt_times
 from tasks.clips.gate import refuse_unpinned
 from tasks.clips.store import ClipStore
+from tasks.deliver.presets import Preset
 from tasks.errors import StoryboardError
 from tasks.plan.build import build_plan
 from tasks.plan.catalog import input_formats
@@ -37,8 +38,8 @@ class Surveyed:
     """A storyboard of a batch, looked at.
 
     `error` is why it cannot be rendered, else `plan` what there is to make; `manifest` that of its film, where this is
-    published and unchanged; `finish` how its clips are to become a film; `wall_s` how many seconds a render is
-    estimated to take at the provider.
+    published and unchanged; `finish` how its clips are to become a film, `presets` what else is made of it; `wall_s`
+    how many seconds a render is estimated to take at the provider.
     """
 
     board: Board
@@ -46,23 +47,24 @@ class Surveyed:
     plan: Plan | None = None
     manifest: Mapping[str, Any] | None = None
     finish: Finish = DEFAULT_FINISH
+    presets: Sequence[Preset] = ()
     wall_s: Decimal = Decimal(0)
 
 
-async def survey(boards: list[Board], settings: Settings, *, force: bool) -> list[Surveyed]:
+async def survey(
+    boards: list[Board], settings: Settings, presets: Sequence[Preset] = (), *, force: bool
+) -> list[Surveyed]:
     """Look at all of them; the longest to render come first. Nothing is sent or written.
 
     Args:
         boards: What was found.
         settings: Whose store, ledger and provider.
+        presets: What else is made of each film.
         force: Whether also what is published and unchanged is rendered.
-
-    Raises:
-        SettingsError: A deliverable that is asked for cannot be made.
     """
     places = asyncio.Semaphore(_AT_ONCE)
     known: dict[str, ClipTimes] = {}
-    clashing = await asyncio.to_thread(clashes, boards, settings.finish)
+    clashing = await asyncio.to_thread(clashes, boards, presets)
 
     async def one(board: Board) -> Surveyed:
         async with places:
@@ -70,7 +72,7 @@ async def survey(boards: list[Board], settings: Settings, *, force: bool) -> lis
                 problem = Problem(clashing[board.name], file=board.source, accepted="another name for the storyboard")
                 return Surveyed(board, StoryboardError([problem]))
             try:
-                return await _look(board, settings, known, force=force)
+                return await _look(board, settings, presets, known, force=force)
             except Exception as error:  # noqa: BLE001 -- whatever one storyboard meets, the others are looked at
                 return Surveyed(board, error)
 
@@ -78,7 +80,9 @@ async def survey(boards: list[Board], settings: Settings, *, force: bool) -> lis
     return sorted(found, key=lambda item: (-item.wall_s, item.board.name))
 
 
-async def _look(board: Board, settings: Settings, known: dict[str, ClipTimes], *, force: bool) -> Surveyed:
+async def _look(
+    board: Board, settings: Settings, presets: Sequence[Preset], known: dict[str, ClipTimes], *, force: bool
+) -> Surveyed:
     if board.twin is not None:
         message = f"its film would have the name of that of '{board.twin}'"
         raise StoryboardError([Problem(message, file=board.source, accepted="a name that no other storyboard has")])
@@ -88,12 +92,13 @@ async def _look(board: Board, settings: Settings, known: dict[str, ClipTimes], *
     refuse_unpinned(plan)
     finish = settings.finish
     check_finish(plan, finish)
-    await asyncio.to_thread(board.targets.check, finish)
+    await asyncio.to_thread(board.targets.check, presets)
     signed = settings.signing.is_wanted
-    manifest = None if force else await asyncio.to_thread(is_published, board.targets, plan, finish, signed=signed)
+    looked_at = board.targets, plan, finish, presets
+    manifest = None if force else await asyncio.to_thread(is_published, *looked_at, signed=signed)
     if manifest is not None:
-        return Surveyed(board, plan=plan, manifest=manifest, finish=finish)
-    return Surveyed(board, plan=plan, finish=finish, wall_s=await _wall_s(plan, settings, known))
+        return Surveyed(board, plan=plan, manifest=manifest, finish=finish, presets=presets)
+    return Surveyed(board, plan=plan, finish=finish, presets=presets, wall_s=await _wall_s(plan, settings, known))
 
 
 async def _wall_s(plan: Plan, settings: Settings, known: dict[str, ClipTimes]) -> Decimal:

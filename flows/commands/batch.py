@@ -45,10 +45,10 @@ def batch(
     if not 1 <= at_once <= 100:
         raise BadInput(f"--at-once {at_once} is out of range", advice="Accepted: 1 to 100.")
     from flows.batches.boards import find_boards
-    from tasks.deliver.choice import check_signable
+    from tasks.deliver.choice import check_signable, chosen_presets
 
     find_boards(storyboards, output)  # what is wrong with either is said before a server is started
-    check_signable(settings.finish, settings.signing)
+    check_signable(chosen_presets(settings.finish), settings.signing)
     parameters = {
         "storyboards": storyboards,
         "output": output,

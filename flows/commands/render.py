@@ -31,18 +31,19 @@ def render(
 ) -> None:
     """Render a storyboard to a film. Run again after whatever happened: what is paid is not paid again."""
     from flows.commands.prepare import approve, prepare
-    from tasks.deliver.choice import check_signable
+    from tasks.deliver.choice import check_signable, chosen_presets
     from tasks.publish.targets import targets_of
     from tasks.storyboard.read import name_of
 
     settings = flags.settings(finish)
     output = output if output is not None else f"{name_of(storyboard).replace('/', '-')}.mp4"
-    targets_of(output).check(settings.finish)
+    presets = chosen_presets(settings.finish)
+    targets_of(output).check(presets)
     if settings.signing.is_wanted:
         from tasks.provenance.credentials import check_signing
 
         check_signing(settings.signing)
-    check_signable(settings.finish, settings.signing)
+    check_signable(presets, settings.signing)
     prepared = asyncio.run(prepare(storyboard, settings))
     approved = approve(prepared, flags)
     from flows.commands.running import run_render

@@ -11,7 +11,6 @@ from typing import Any
 from flows.outcome import Made
 from flows.production.studio import Studio
 from tasks.clips.store import Clip
-from tasks.deliver.choice import chosen_presets
 from tasks.deliver.deliver import Delivered, copy_of
 from tasks.deliver.presets import Preset
 from tasks.deliver.task import deliver_film
@@ -54,7 +53,7 @@ class Deliverable:
 
 
 async def deliver_all(
-    studio: Studio, made: Made, facts: Handed[FilmFacts], captions: Path | None
+    studio: Studio, made: Made, facts: Handed[FilmFacts], captions: Path | None, presets: Sequence[Preset]
 ) -> Sequence[Deliverable]:
     """Make the deliverables that are asked for. One that fails takes along neither the film nor the others.
 
@@ -63,8 +62,8 @@ async def deliver_all(
         made: What it was joined of; takes what fails.
         facts: What the film was found to be when it was joined.
         captions: The film's captions as WebVTT, if it has any.
+        presets: What is asked for, as it was when the run began.
     """
-    presets = await asyncio.to_thread(chosen_presets, studio.settings.finish)
     work = (_deliver(studio, made, facts, captions, preset) for preset in presets)
     # With exceptions as results it waits, when cancelled, until the last child process is gone.
     ended = await asyncio.gather(*work, return_exceptions=True)

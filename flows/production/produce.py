@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,7 @@ from flows.production.running_out import Refill, begin_within, make_within
 from flows.production.studio import Studio
 from tasks.clips.record import ClipRecord
 from tasks.clips.taken import Taken
+from tasks.deliver.presets import Preset
 from tasks.errors import BadInput
 from tasks.handed import Handed
 from tasks.plan.model import Plan, usd
@@ -33,6 +34,7 @@ async def produce(
     *,
     placeholder: bool = False,
     refill: Refill | None = None,
+    presets: Sequence[Preset] = (),
 ) -> dict[str, Any]:
     """Make and publish the film.
 
@@ -43,6 +45,7 @@ async def produce(
         approved_usd: What may be spent without asking; None for all of the budget.
         placeholder: Whether a film is made even where shots are missing, with slates in their places.
         refill: Whether more money is asked for when it runs out midway; by default it is not.
+        presets: What else is made of the film.
 
     Returns:
         The outcome in numbers: `output`, `manifest`, `shots`, `generated`, `reused`, `failed`, `cost_usd`, `frames`,
@@ -65,7 +68,7 @@ async def produce(
         made = await make_within(studio, plan, reserved, refill, conformed=sound.conformed)
         await show_budgets(studio, plan)
         totals = await asyncio.to_thread(studio.ledger.totals, studio.run_id)
-        published = await publish(studio, made, targets, totals, laid, sound, placeholder=placeholder)
+        published = await publish(studio, made, targets, totals, laid, sound, placeholder=placeholder, presets=presets)
     if made.failures or made.undelivered:
         raise made.incomplete(totals, published)
     return {**made.summary(totals), **published}

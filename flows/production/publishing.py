@@ -16,6 +16,7 @@ from flows.production.ahead import SoundAhead
 from flows.production.cards import drawn_card
 from flows.production.delivering import Deliverable, deliver_all
 from flows.production.studio import Studio
+from tasks.deliver.presets import Preset
 from tasks.errors import MediaError, ShotchainError
 from tasks.handed import Handed
 from tasks.ledger import Attempt, Totals
@@ -65,6 +66,7 @@ async def publish(
     sound: SoundAhead,
     *,
     placeholder: bool,
+    presets: Sequence[Preset] = (),
 ) -> dict[str, Any]:
     """Join and publish a film; says what was published where.
 
@@ -84,7 +86,8 @@ async def publish(
         except ShotchainError as error:
             made.failures[""] = error
     if joined is not None:
-        joined = replace(joined, delivered=await deliver_all(studio, made, joined.facts, joined.captions()))
+        delivered = await deliver_all(studio, made, joined.facts, joined.captions(), presets)
+        joined = replace(joined, delivered=delivered)
         try:
             return await _publish(studio, made, targets, totals, joined)
         except ShotchainError as error:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tasks.deliver.codecs import encoders_of
 from tasks.deliver.preset_file import read_presets
-from tasks.deliver.presets import Container, Preset
+from tasks.deliver.presets import SIGNABLE, Preset
 from tasks.errors import SettingsError
 from tasks.media.ffmpeg import encoders
 from tasks.settings import Finish, Signing
@@ -17,6 +17,8 @@ __all__ = ["check_signable", "chosen_presets"]
 
 def chosen_presets(finish: Finish) -> Sequence[Preset]:
     """The presets of the deliverables that are asked for, each once, in the order in which they are named. Blocks.
+
+    A run asks once, before anything is paid, and keeps what it is told: the file of presets may change meanwhile.
 
     Raises:
         SettingsError: There is no preset of such a name, the file of presets has a mistake or cannot be read, or the
@@ -41,13 +43,13 @@ def chosen_presets(finish: Finish) -> Sequence[Preset]:
     return tuple(found)
 
 
-def check_signable(finish: Finish, signing: Signing) -> None:
-    """See, before anything is paid, whether all deliverables can be signed where they have to be. Blocks.
+def check_signable(presets: Sequence[Preset], signing: Signing) -> None:
+    """See, before anything is paid, whether all deliverables can be signed where they have to be. Pure.
 
     Raises:
-        SettingsError: One cannot, or cannot be made; see `chosen_presets`.
+        SettingsError: One cannot.
     """
-    unsigned = [preset.name for preset in chosen_presets(finish) if preset.container is Container.WEBM]
+    unsigned = [preset.name for preset in presets if preset.container not in SIGNABLE]
     if unsigned and signing.sign == "required":
         raise SettingsError(
             f"'{unsigned[0]}' cannot be signed: a .webm can hold no content credentials",

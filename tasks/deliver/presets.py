@@ -18,6 +18,7 @@ __all__ = [
     "PRESET_NAME",
     "PROFILES",
     "QUALITIES",
+    "SIGNABLE",
     "Codec",
     "Container",
     "Preset",
@@ -63,6 +64,9 @@ CODECS: Final[Mapping[Container, tuple[Codec, ...]]] = {
     Container.WEBP: (Codec.WEBP,),
 }
 """What a container may hold; the first where nothing is said."""
+
+SIGNABLE: Final = frozenset(Container) - {Container.WEBM}
+"""What can hold content credentials."""
 
 QUALITIES: Final[Mapping[Codec, int]] = {
     Codec.H264: 51,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.deliver.choice import chosen_presets
+from tasks.deliver.presets import Preset
 from tasks.plan.model import Plan
 from tasks.publish.manifest import FORMAT
 from tasks.publish.sidecars import are_whole
@@ -37,22 +37,26 @@ def read_manifest(targets: Targets) -> dict[str, Any] | None:
 
 
 def is_published(
-    targets: Targets, plan: Plan, finish: Finish = DEFAULT_FINISH, *, signed: bool = False
+    targets: Targets,
+    plan: Plan,
+    finish: Finish = DEFAULT_FINISH,
+    presets: Sequence[Preset] = (),
+    *,
+    signed: bool = False,
 ) -> dict[str, Any] | None:
     """The manifest of a film that is published and whole and what this plan would make again; else None. Blocks.
 
     Two plans make the same film if they agree in everything but the storyboard's place, the prices and the warnings:
-    each take by its content key, what the film shows of it, and how it is laid out; and they are finished alike. With
-    `signed`, a film that is not signed is not the one.
+    each take by its content key, what the film shows of it, and how it is laid out; and they are finished alike, their
+    deliverables made by `presets` included. With `signed`, a film that is not signed is not the one.
 
     Raises:
-        SettingsError: A deliverable that is asked for cannot be made.
         StorageUnreachable: The storage does not answer.
     """
     told = read_manifest(targets)
     if told is None or told.get("complete") is not True or _film_of(told.get("plan")) != _planned(plan):
         return None
-    if told.get("finish") != finish.as_dict() or _delivered(told.get("deliverables")) != _to_deliver(finish):
+    if told.get("finish") != finish.as_dict() or _delivered(told.get("deliverables")) != _to_deliver(presets):
         return None
     if signed and not _is_signed(told):
         return None
@@ -75,15 +79,15 @@ def _is_signed(manifest: Mapping[str, Any]) -> bool:
     return isinstance(provenance, dict) and provenance.get("signed") is True
 
 
-def film_digest(plan: Plan, finish: Finish = DEFAULT_FINISH) -> str:
+def film_digest(plan: Plan, finish: Finish = DEFAULT_FINISH, presets: Sequence[Preset] = ()) -> str:
     """What film a plan makes, as a hash: the same for plans that make the same film, as `is_published` sees it."""
-    made_of = [_planned(plan), finish.as_dict(), _to_deliver(finish)]
+    made_of = [_planned(plan), finish.as_dict(), _to_deliver(presets)]
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
-def _to_deliver(finish: Finish) -> dict[str, Any]:
+def _to_deliver(presets: Sequence[Preset]) -> dict[str, Any]:
     """What each deliverable that is asked for is to be: a preset of the same name may have changed."""
-    return {preset.name: preset.as_dict() for preset in chosen_presets(finish)}
+    return {preset.name: preset.as_dict() for preset in presets}
 
 
 def _delivered(told: object) -> object:

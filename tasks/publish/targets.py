@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Final, TypeAlias
 
-from tasks.deliver.choice import chosen_presets
-from tasks.deliver.presets import PRESET_NAME, Container
+from tasks.deliver.presets import PRESET_NAME, Container, Preset
 from tasks.errors import SettingsError
-from tasks.settings import DEFAULT_FINISH, Finish
 from tasks.storage import Location, locate
 
 __all__ = ["DeliverableKind", "Kind", "SidecarKind", "Targets", "targets_of"]
@@ -102,24 +100,21 @@ class Targets:
             return None
         return DeliverableKind(preset, suffix)
 
-    def check(self, finish: Finish = DEFAULT_FINISH) -> None:
+    def check(self, presets: Sequence[Preset] = ()) -> None:
         """See, before anything is paid, whether all the files could be written. Blocks; writes nothing.
 
+        Args:
+            presets: Of the deliverables that are asked for.
+
         Raises:
-            SettingsError: A deliverable that is asked for cannot be made, or a place is no place for a file, or its
-                kind of storage is not known or not installed.
+            SettingsError: A place is no place for a file, or its kind of storage is not known or not installed.
             StorageUnreachable: It cannot be written, or does not answer.
         """
-        for place in [*self._places(), *self.deliverables(finish).values()]:
+        for place in [*self._places(), *self.deliverables(presets).values()]:
             place.check_writable()
 
-    def deliverables(self, finish: Finish) -> dict[str, Location]:
-        """The places of the deliverables that are asked for, by their presets.
-
-        Raises:
-            SettingsError: One cannot be made.
-        """
-        presets = chosen_presets(finish)
+    def deliverables(self, presets: Sequence[Preset]) -> dict[str, Location]:
+        """The places of the deliverables of some presets, by their names."""
         return {preset.name: self.sidecar(DeliverableKind(preset.name, preset.suffix)) for preset in presets}
 
     @property

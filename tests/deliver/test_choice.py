@@ -54,7 +54,7 @@ def test_an_ffmpeg_that_lacks_an_encoder(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_what_cannot_be_signed_is_refused_where_signing_is_required() -> None:
-    check_signable(Finish(deliver=("h264", "gif")), Signing(sign="required"))
-    check_signable(Finish(deliver=("webm-vp9",)), Signing(sign="auto"))
+    check_signable(chosen_presets(Finish(deliver=("h264", "gif"))), Signing(sign="required"))
+    check_signable(chosen_presets(Finish(deliver=("webm-vp9",))), Signing(sign="auto"))
     with pytest.raises(SettingsError, match="'webm-vp9' cannot be signed"):
-        check_signable(Finish(deliver=("h264", "webm-vp9")), Signing(sign="required"))
+        check_signable(chosen_presets(Finish(deliver=("h264", "webm-vp9"))), Signing(sign="required"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tasks.emulator.server import EmulatorServer
 from tasks.emulator.settings import EmulatorSettings
 from tasks.errors import Incomplete, SettingsError
 from tasks.media.ffmpeg import binary
+from tasks.progress import Event, Stage, watch
 from tests.flows.conftest import Home, Shotchain
 from tests.flows.test_render import books, decoded_frames, manifest_at
 
@@ -132,6 +134,26 @@ async def test_what_cannot_be_made_is_told_before_anything_is_paid(
         await render(str(board), str(film), base_url=runware.base_url, **wanted)
     assert books(runware)["counts"]["videoInference"] == 0
     assert not film.exists()
+
+
+@pytest.mark.parametrize("becomes", [None, "presets: {small: {container: mp5}}"])
+async def test_presets_are_those_from_before_the_clips_were_paid_whatever_becomes_of_their_file(
+    home: Home, presets: str, becomes: str | None
+) -> None:
+    def spoil(event: Event) -> None:
+        if event.stage is Stage.JOINING:
+            path = Path(presets)
+            path.unlink() if becomes is None else path.write_text(becomes)
+
+    watch(spoil)
+    try:
+        told = await render(
+            str(home.storyboard(BOARD)), str(home.folder / "a.mp4"), "emulator", deliver=["small"], deliverables=presets
+        )
+    finally:
+        watch(lambda _: None)
+    assert told["deliverables"] == {"small": str(home.folder / "a.small.mp4")}
+    assert manifest_at(told["manifest"])["deliverables"][0]["settings"]["max_width"] == 160
 
 
 async def test_an_encoder_that_is_not_there_is_told_before_anything_is_paid(

@@ -104,23 +104,24 @@ def test_a_film_without_its_deliverables_or_with_others_is_another_film(targets:
     finish = Finish(deliver=("small",), deliverables=str(own))
     place = targets.sidecar(DeliverableKind("small", "webm"))
     place.put_bytes(b"small")
-    (preset,) = chosen_presets(finish)
+    presets = (preset,) = tuple(chosen_presets(finish))
     made = {"file": place.name, "sha256": "0" * 64, "size_bytes": 5, "preset": "small", "settings": preset.as_dict()}
 
     put(targets, plan_of(), finish=finish.as_dict(), deliverables=[])
-    assert is_published(targets, plan_of(), finish) is None
+    assert is_published(targets, plan_of(), finish, presets) is None
     put(targets, plan_of(), finish=finish.as_dict(), deliverables=[made])
-    assert is_published(targets, plan_of(), finish) is not None
+    assert is_published(targets, plan_of(), finish, presets) is not None
     assert is_published(targets, plan_of()) is None
-    before = film_digest(plan_of(), finish)
+    before = film_digest(plan_of(), finish, presets)
     place.put_bytes(b"cut")
-    assert is_published(targets, plan_of(), finish) is None
+    assert is_published(targets, plan_of(), finish, presets) is None
 
     # The same name for something else.
     place.put_bytes(b"small")
     own.write_text("presets: {small: {container: webm, max_width: 640}}")
-    assert is_published(targets, plan_of(), finish) is None
-    assert film_digest(plan_of(), finish) != before != film_digest(plan_of())
+    presets = tuple(chosen_presets(finish))
+    assert is_published(targets, plan_of(), finish, presets) is None
+    assert film_digest(plan_of(), finish, presets) != before != film_digest(plan_of())
 
 
 def test_a_film_without_what_goes_beside_it_is_not_whole(targets: Targets) -> None:
