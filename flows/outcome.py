@@ -160,5 +160,5 @@ class Made:
         return error
 
     def _in_film_order(self) -> Iterator[ShotchainError]:
-        order = [*(shot.id for shot in self.plan.shots), ""]
+        order = [*(scene.id for scene in self.plan.scenes), ""]
         return (self.failures[shot] for shot in order if shot in self.failures)

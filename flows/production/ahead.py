@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import Self
 
 from flows.outcome import Made
-from tasks.errors import ShotchainError
 from tasks.plan.model import Plan
+from tasks.progress import Event, Observer, Stage
+from tasks.redaction import redact
 from tasks.sequence.cuts import planned_cut
 from tasks.sequence.sound.soundtrack import Laid, Mixdown, Shown
 
@@ -29,9 +30,12 @@ class SoundAhead:
         plan: The film.
         laid: Music and narration.
         folder: Takes what is worked out.
+        observe: Is told if it goes wrong. That keeps nobody from finishing the sound: if it was not by chance, it is
+            met again then, and told for what it is.
     """
 
-    def __init__(self, plan: Plan, laid: Mapping[str, Laid], folder: Path) -> None:
+    def __init__(self, plan: Plan, laid: Mapping[str, Laid], folder: Path, observe: Observer) -> None:
+        self._observe = observe
         self._plan = plan
         self._mixdown = Mixdown(plan, laid, folder)
         self._missed = len(plan.shots)
@@ -64,10 +68,15 @@ class SoundAhead:
         return sum(self._made is None or shot.id not in self._made.parts for shot in self._plan.shots)
 
     async def _work(self) -> None:
-        while self._made is not None and self._is_worth_it():
-            self._missed = self._missing()
-            await self._mixdown.ahead(self._shown(self._made), self._missed)
-        self._working = None
+        try:
+            while self._made is not None and self._is_worth_it():
+                self._missed = self._missing()
+                await self._mixdown.ahead(self._shown(self._made), self._missed)
+        except Exception as error:  # noqa: BLE001 -- a film that is paid for does not hang on work that is done to save time
+            self._missed = 0
+            self._observe(Event(Stage.NOTE, message=f"no sound is made ahead of the last clips: {redact(str(error))}"))
+        finally:
+            self._working = None
 
     def _shown(self, made: Made) -> list[Shown]:
         shown = []
@@ -82,10 +91,11 @@ class SoundAhead:
         if working is None:
             return
         working.cancel()
-        try:
-            await working
-        except asyncio.CancelledError:
-            if (own := asyncio.current_task()) is not None and own.cancelling():
-                raise
-        except ShotchainError:
-            pass  # whatever it was, it is met again, and told, when the sound is finished
+        cancelled: asyncio.CancelledError | None = None
+        while not working.done():
+            try:
+                await asyncio.wait([working])
+            except asyncio.CancelledError as error:
+                cancelled = error  # its threads still write into a folder that goes away when this is left
+        if cancelled is not None:
+            raise cancelled

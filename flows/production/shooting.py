@@ -139,7 +139,10 @@ async def make_shots(
         return drawn[scene.id] if isinstance(scene, PlannedCard) else selected[scene.id]
 
     async def one_blend(before: PlannedScene, shot: PlannedScene) -> None:
-        """The frames in which two scenes dissolve, as soon as there are both."""
+        """The frames in which two scenes dissolve, as soon as there are both.
+
+        What fails here is tried once more when the film is joined, and told then.
+        """
         if not shot.overlap or not is_conforming or shot.id in made.blends:
             return
         try:
@@ -147,7 +150,7 @@ async def make_shots(
             earlier, later = made.cut(before), made.cut(shot)
         except ShotchainError:
             return  # the shot that is missing, or too short, says why
-        try:
+        with suppress(ShotchainError):
             made.blends[shot.id] = await blend_shots(
                 Handed(plan),
                 Handed(shot),
@@ -157,9 +160,6 @@ async def make_shots(
                 Handed(studio.settings.finish),
                 studio.conformed,
             )
-        except ShotchainError as error:
-            made.failures.setdefault(shot.id, error)
-            studio.observe(Event(Stage.FAILED, shot.id, message=error.message))
 
     async def one_seam(scene: PlannedScene, behind: PlannedScene | None) -> None:
         """What copying a clip takes, as soon as there is the one behind it."""

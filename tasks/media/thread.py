@@ -11,7 +11,7 @@ from functools import partial
 from threading import Event
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
-__all__ = ["Stop", "finish_in_thread", "in_thread"]
+__all__ = ["Stop", "finish_in_thread", "in_thread", "in_thread_of"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,8 +39,15 @@ class Stop:
 
 async def in_thread(work: Callable[Concatenate[Stop, P], T], *arguments: P.args, **options: P.kwargs) -> T:
     """Await `work(stop, …)` in one of a few threads; when cancelled, stop it and wait until it has tidied up."""
+    return await in_thread_of(_THREADS, work, *arguments, **options)
+
+
+async def in_thread_of(
+    threads: ThreadPoolExecutor, work: Callable[Concatenate[Stop, P], T], *arguments: P.args, **options: P.kwargs
+) -> T:
+    """The same in a thread of others than those few: for work that takes long, so that others need not wait for it."""
     stop = Stop()
-    running = _THREADS.submit(partial(work, stop, *arguments, **options))
+    running = threads.submit(partial(work, stop, *arguments, **options))
     waiting = asyncio.wrap_future(running)
     try:
         return await asyncio.shield(waiting)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.errors import FilmWrong, MediaError
+from tasks.errors import FilmWrong, MediaError, ShotchainError
 from tasks.plan.model import Plan
 from tasks.sequence.blend import Blended
 from tasks.sequence.cuts import layout_of
@@ -89,7 +89,7 @@ async def prepare_seam(plan: Plan, cut: Cut, later: Cut | None, first: Cut, fini
         folder: Takes what is kept.
     """
     layout = layout_of(plan)
-    with suppress(MediaError):
+    with suppress(ShotchainError):
         if finish.seam == "conform" or _in_transition(cut, later):
             return
         cuts = await _fitted(plan, [cut] if later is None else [cut, later], first, layout, folder)

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
 
 from tasks.errors import BadInput, MediaError
@@ -156,11 +157,21 @@ def _ground(card: PlannedCard, layout: FilmLayout, picture: Path | None) -> Imag
                 advice="run again: clips that are made cost nothing more",
             )
         with Image.open(io.BytesIO(content)) as opened:
-            seen = ImageOps.fit(ImageOps.exif_transpose(opened).convert("RGBA"), size, Image.Resampling.LANCZOS)
+            upright = _in_8_bits(ImageOps.exif_transpose(opened))
+            seen = ImageOps.fit(upright.convert("RGBA"), size, Image.Resampling.LANCZOS)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as cause:
         raise MediaError(f"this picture cannot be decoded: {cause}", file=str(picture)) from cause
     ground.paste(seen, mask=seen.getchannel("A"))
     return ground
+
+
+def _in_8_bits(picture: Image.Image) -> Image.Image:
+    """A picture with finer greys in those that there are here; Pillow would make white of all above the darkest."""
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    grey = np.asarray(picture, dtype=np.float64)
+    most = 1.0 if picture.mode == "F" and grey.max(initial=0) <= 1 else 65_535.0
+    return Image.fromarray(np.clip(grey / most * 255, 0, 255).round().astype(np.uint8))
 
 
 def _luma(colour: str) -> float:

@@ -43,10 +43,14 @@ def check_letters(text: str, font: Path | None, *, whose: str, instead: str) -> 
             file=None if font is None else str(font),
             advice="Give a font that has it: --caption-font PATH, a TrueType or OpenType file. Nothing was spent.",
         )
-    if not _is_shaped(font) and any(unicodedata.bidirectional(character) in _TO_BE_SHAPED for character in text):
+    if not _is_shaped(font) and any(unicodedata.bidirectional(it) in _TO_BE_SHAPED for it in drawable(text, font)):
         raise BadInput(
             "this machine cannot lay out writing that runs from right to left or combines its letters",
-            advice=f"Install the library FriBiDi (Debian: libfribidi0), or {instead}.",
+            advice=(
+                f"Give a font that has it: --caption-font PATH, or {instead}."
+                if font is None
+                else f"Install the library FriBiDi (Debian: libfribidi0), or {instead}."
+            ),
         )
 
 

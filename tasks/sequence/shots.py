@@ -26,7 +26,7 @@ __all__ = ["Drawn", "card_of", "check_finish", "dissolve_of", "part_of", "slate_
 
 
 # Raise it when the same caption begins to be drawn otherwise.
-_DRAWN: Final = 1
+_DRAWN: Final = 2
 
 
 @dataclass(frozen=True, slots=True)

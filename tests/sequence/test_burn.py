@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -256,3 +257,15 @@ def test_what_is_no_font_is_refused(tmp_path: Path, content: bytes | None) -> No
         check_caption(SHORT, film(320, 180), font)
     assert caught.value.file == str(font)
     assert "TrueType or OpenType" in str(caught.value)
+
+
+def test_accents_that_stand_by_themselves_are_put_on_their_letters(tmp_path: Path) -> None:
+    # As file names of a Mac have them. Only what is no one letter has to be laid out.
+    apart = unicodedata.normalize("NFD", "Été à Zürich™")
+    assert apart != "Été à Zürich™"
+
+    read, as_one = drawn(tmp_path, apart, film(640, 360)), drawn(tmp_path, "Été à Zürich™", film(640, 360))
+
+    assert read.tobytes() == as_one.tobytes()
+    with pytest.raises(BadInput, match="--caption-font PATH"):
+        check_caption("q\u0301", film(640, 360))

@@ -38,7 +38,7 @@ from tasks.sequence.sound.soundtrack import Mixdown, Shown
 from tasks.sequence.timeline import Cut, FilmLayout
 from tasks.sequence.verify import FilmFacts
 from tasks.settings import Finish
-from tasks.storyboard.model import Card, Shot, Storyboard, Transition, TransitionKind
+from tasks.storyboard.model import Card, MediaFile, Shot, Storyboard, Transition, TransitionKind
 from tests.media.barclips import bar_clip, codes_of, packets_of
 from tests.sequence.conftest import names
 
@@ -390,3 +390,16 @@ async def test_a_card_that_goes_with_a_clip_is_made_once_and_while_others_are_ge
     assert film.frames == 12 + 25
     assert len(before) == 2
     assert set(before) < set(names(folder))
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F"])
+def test_a_picture_with_finer_greys_is_seen_in_ours(tmp_path: Path, mode: str) -> None:
+    ramp = np.tile(np.linspace(0, 65_535, 320), (180, 1))
+    picture = tmp_path / ("grey.png" if mode == "I;16" else "grey.tif")
+    kinds = {"I;16": np.uint16, "I": np.int32, "F": np.float32}
+    Image.fromarray(ramp.astype(kinds[mode])).save(picture)
+    card = PlannedCard("title card", ("·",), "#000000", MediaFile(str(picture)), None, 24, line=7)
+
+    seen = np.asarray(draw_card(card, FILM, picture))[20, :, 0].astype(int)
+
+    assert abs(seen - ramp[20] / 257).max() <= 2

@@ -8,18 +8,18 @@ lowered there and then, and those spans are coded again.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from threading import Event
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from tasks.media.files import written_whole
+from tasks.media.thread import Stop, in_thread_of
 from tasks.sequence.sound import limiter
 from tasks.sequence.sound.cells import CELL_SAMPLES, decibels
 from tasks.sequence.sound.coder import Bench, Coder, Sound
@@ -47,9 +47,10 @@ _MOST_CORRECTIONS: Final = 2
 # A frame of AAC spreads what it gets wrong over its 2048 samples.
 _AROUND_PEAK_CELLS: Final = 2048 // CELL_SAMPLES
 
-Cells = npt.NDArray[np.float64]
+# Each waits for threads that do the work. Other work in threads is not to wait for these.
+_THREADS: Final = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="sound")
 
-Result = TypeVar("Result")
+Cells = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +104,14 @@ async def master(sound: Sound, target_lufs: Decimal | None, bench: Bench, output
         StorageUnreachable: There is no room for it.
     """
 
-    def work(stop: Event) -> Loudness:
+    def work(stop: Stop) -> Loudness:
         with written_whole(output) as temporary:
             coder = Coder(sound, bench, Cores(stop))
             loudness = _coded(coder, target_lufs, 0.0)
             coder.write(temporary)
             return loudness
 
-    return await _in_thread(work)
+    return await in_thread_of(_THREADS, work)
 
 
 async def master_ahead(sound: Sound, target_lufs: Decimal | None, bench: Bench, may_change_db: float = 0.0) -> None:
@@ -129,24 +130,13 @@ async def master_ahead(sound: Sound, target_lufs: Decimal | None, bench: Bench, 
         StorageUnreachable: There is no room for it.
     """
 
-    def work(stop: Event) -> None:
+    def work(stop: Stop) -> None:
         coder = Coder(sound, bench, Cores(stop, is_yielding=True))
         for off_db in dict.fromkeys((0.0, -may_change_db, may_change_db)):
             _coded(coder, target_lufs, off_db)
         bench.tidy()
 
-    await _in_thread(work)
-
-
-async def _in_thread(work: Callable[[Event], Result]) -> Result:
-    stop = Event()
-    working = asyncio.ensure_future(asyncio.to_thread(work, stop))
-    try:
-        return await asyncio.shield(working)
-    except asyncio.CancelledError:
-        stop.set()
-        await asyncio.gather(working, return_exceptions=True)
-        raise
+    await in_thread_of(_THREADS, work)
 
 
 def _coded(coder: Coder, target_lufs: Decimal | None, off_db: float) -> Loudness:
@@ -159,14 +149,14 @@ def _coded(coder: Coder, target_lufs: Decimal | None, off_db: float) -> Loudness
 def _at_loudness(mixed: Measured, target_lufs: float, coder: Coder, off_db: float) -> Loudness:
     ceiling_db = np.full(len(mixed.peaks), _ALLOWED_DBTP - _HEADROOM_DB, dtype=np.float32)
     aim_lufs, corrections = target_lufs + _CODING_LOSS_LU, 0
-    gain_db = _in_steps(gain_for(aim_lufs, mixed, ceiling_db) - off_db)
+    other_db = _in_steps(gain_for(aim_lufs, mixed, ceiling_db) - off_db)
     for round_number in range(_MOST_ROUNDS):
+        gain_db = other_db
         gains = limiter.gains(mixed.peaks, gain_db, ceiling_db)
         heard = coder.code(gains)
         over_db = decibels(heard.peaks) - _ALLOWED_DBTP
         loudness = integrated_lufs(heard.momentary_lufs)
         off_lu = 0.0 if loudness is None else target_lufs - loudness
-        other_db = gain_db
         if abs(off_lu) > _ON_TARGET_LU and corrections < _MOST_CORRECTIONS:
             corrections, aim_lufs = corrections + 1, aim_lufs + off_lu
             other_db = _in_steps(gain_for(aim_lufs, mixed, ceiling_db))
@@ -175,7 +165,6 @@ def _at_loudness(mixed: Measured, target_lufs: float, coder: Coder, off_db: floa
         # What AAC makes of a peak hangs on little things. If it came out too high again, it is lowered by more.
         lower_by_db = np.where(over_db > 0, over_db + _CLEARLY_UNDER_DB * 2**round_number, 0)
         _lower(ceiling_db, lower_by_db, decibels(mixed.peaks * np.maximum(gains[:-1], gains[1:])))
-        gain_db = other_db
     return _told(heard, gain_db, max(0.0, float(gain_db - decibels(gains).min())))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from tasks.errors import BadInput
+from tasks.errors import BadInput, MediaError
 from tasks.sequence.sound.decode import BYTES_PER_SAMPLE, Samples
 from tasks.sequence.sound.duck import BEFORE, BEHIND, WINDOW_SAMPLES, heard_in, lowered
 from tasks.sequence.timeline import SAMPLE_RATE
@@ -65,7 +66,7 @@ class Mix:
         samples: How long the film's sound is.
 
     Raises:
-        FileNotFoundError: A layer's material is not there.
+        MediaError: A layer's material cannot be read.
     """
 
     def __init__(self, layers: Sequence[Layer], samples: int) -> None:
@@ -142,7 +143,8 @@ class _Voice:
     @classmethod
     def of(cls, layer: Layer) -> _Voice | None:
         """A layer as it is heard; None where nothing of it is."""
-        material = layer.pcm.stat().st_size // BYTES_PER_SAMPLE
+        with _reading(layer.pcm):
+            material = layer.pcm.stat().st_size // BYTES_PER_SAMPLE
         length = layer.samples if layer.loop and material else min(layer.samples, material)
         if not length:
             return None
@@ -181,7 +183,8 @@ class _Voice:
         overlap = min(_LOOP_FADE_SAMPLES, self.material // 2)
         period = self.material - overlap
         # Mapped anew for each block, so that no more than this is held. Left and right are one number of eight bytes.
-        pairs = np.memmap(self.layer.pcm, dtype="<f8", mode="r")
+        with _reading(self.layer.pcm):
+            pairs = np.memmap(self.layer.pcm, dtype="<f8", mode="r")
         within = np.arange(first, last) % period
         heard = _stereo(pairs[within])
         crossing = np.flatnonzero((within < overlap) & (np.arange(first, last) >= period))
@@ -190,6 +193,18 @@ class _Voice:
             heard[crossing] *= _rising(within, overlap)
             heard[crossing] += _stereo(pairs[period + within]) * _rising(overlap - 1 - within, overlap)
         return heard
+
+
+@contextmanager
+def _reading(pcm: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as cause:
+        raise MediaError(
+            f"sound that was laid ready cannot be read: {cause.strerror}",
+            file=str(pcm),
+            advice="Run again: clips that are made cost nothing more.",
+        ) from cause
 
 
 def _rising(place: npt.NDArray[np.int64], length: int) -> Samples:
@@ -202,7 +217,7 @@ def _stereo(pairs: npt.NDArray[np.float64]) -> Samples:
 
 
 def _read(pcm: Path, first: int, last: int) -> Samples:
-    with pcm.open("rb") as file:
+    with _reading(pcm), pcm.open("rb") as file:
         file.seek(first * BYTES_PER_SAMPLE)
         found = np.frombuffer(file.read((last - first) * BYTES_PER_SAMPLE), dtype="<f4")
     return found.reshape(-1, 2).astype(np.float32)

@@ -9,9 +9,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import CancelledError, ThreadPoolExecutor
-from threading import Event
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final, NamedTuple, TypeVar
+
+from tasks.media.thread import Stop
 
 __all__ = ["GRID_SAMPLES", "Cores", "Span", "spans_of"]
 
@@ -20,7 +22,7 @@ GRID_SAMPLES: Final = 76_800
 
 _SPAN_SAMPLES: Final = 4 * GRID_SAMPLES
 _MOST_THREADS: Final = 8
-_LAST: Final = 19
+_NICENESS: Final = 10
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -45,10 +47,11 @@ class Cores:
 
     Args:
         stop: Ends the work early, with a `CancelledError`; what was begun is done by then.
-        is_yielding: Whether all else that this machine does comes first, where the system can be told so.
+        is_yielding: Whether something is left for all else that this machine does: a core, and what else comes first
+            wherever the system can be told so.
     """
 
-    def __init__(self, stop: Event, *, is_yielding: bool = False) -> None:
+    def __init__(self, stop: Stop, *, is_yielding: bool = False) -> None:
         self._stop = stop
         self._is_yielding = is_yielding
 
@@ -60,14 +63,16 @@ class Cores:
         """
 
         def one(item: Item) -> Result:
-            if self._stop.is_set():
-                raise CancelledError
+            self._stop.check()
             return work(item)
 
-        with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1), initializer=self._begin) as pool:
+        cores = (os.cpu_count() or 1) - (1 if self._is_yielding else 0)
+        with ThreadPoolExecutor(max(1, min(_MOST_THREADS, cores)), initializer=self._begin) as pool:
             return list(pool.map(one, items))
 
     def _begin(self) -> None:
-        # Only Linux has priorities of threads. The thread is one of this pool's own, and soon over.
+        # Only Linux has priorities of threads. The thread is one of this pool's own, and soon over. It is as nice as
+        # ffmpeg's processes and no nicer: now and then all other threads of this process wait for it, as for any.
         if self._is_yielding and sys.platform == "linux":
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LAST)
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -13,9 +14,10 @@ import pytest
 
 from flows.outcome import Made
 from flows.production.ahead import SoundAhead
-from tasks.errors import StorageUnreachable
+from tasks.errors import NeedFailed, StorageUnreachable
 from tasks.handed import Handed
 from tasks.plan.model import Plan, PlannedShot, PlannedSound
+from tasks.progress import Event, Stage
 from tasks.sequence.conform import Conformed
 from tasks.sequence.sound.soundtrack import Laid, Mixdown, Shown
 from tasks.storyboard.model import MediaFile
@@ -23,6 +25,7 @@ from tests.clips.house import make_plan
 from tests.sequence.sound.sounds import SECOND, bursts, decoded, music, pcm
 
 MUSIC = "music.wav"
+NOBODY: list[Event] = []
 
 
 @pytest.fixture
@@ -65,7 +68,7 @@ async def test_it_begins_when_half_is_there_and_finishes_what_is_missing(
     plan: Plan, laid: dict[str, Laid], tmp_path: Path
 ) -> None:
     shooting, folder = Shooting(plan, tmp_path), tmp_path / "ahead"
-    async with SoundAhead(plan, laid, folder) as sound:
+    async with SoundAhead(plan, laid, folder, NOBODY.append) as sound:
         for shot in plan.shots[:3]:
             sound.conformed(shooting.come(shot))
             await asyncio.sleep(0.02)
@@ -89,7 +92,7 @@ async def test_a_run_that_ends_early_leaves_nobody_working(plan: Plan, laid: dic
     shooting, folder = Shooting(plan, tmp_path), tmp_path / "ahead"
 
     async def fails() -> None:
-        async with SoundAhead(plan, laid, folder) as sound:
+        async with SoundAhead(plan, laid, folder, NOBODY.append) as sound:
             for shot in plan.shots[:7]:
                 sound.conformed(shooting.come(shot))
             await asyncio.sleep(0)
@@ -109,7 +112,7 @@ async def test_a_disk_without_room_is_told_when_the_sound_is_finished(
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        async with SoundAhead(plan, laid, folder) as sound:
+        async with SoundAhead(plan, laid, folder, NOBODY.append) as sound:
             for shot in plan.shots:
                 sound.conformed(shooting.come(shot))
                 await asyncio.sleep(0.2)
@@ -122,10 +125,54 @@ async def test_a_disk_without_room_is_told_when_the_sound_is_finished(
     assert await mixdown.finish(shooting.shown()) is not None
 
 
+async def test_what_goes_wrong_ahead_is_told_and_takes_nothing_along(
+    plan: Plan, laid: dict[str, Laid], tmp_path: Path
+) -> None:
+    shooting, folder, told = Shooting(plan, tmp_path), tmp_path / "ahead", list[Event]()
+    folder.write_text("no folder")  # none can be made there
+
+    async def runs_out() -> None:
+        async with SoundAhead(plan, laid, folder, told.append) as sound:
+            for shot in plan.shots[:6]:
+                sound.conformed(shooting.come(shot))
+            await idle(lambda: bool(told))
+            sound.conformed(shooting.come(plan.shots[6]))
+            assert await sound.end() is not None
+            raise NeedFailed("not begun")
+
+    with pytest.raises(NeedFailed):
+        await runs_out()
+    assert [event.stage for event in told] == [Stage.NOTE]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_run_that_is_cancelled_ends_when_nobody_works_any_more(
+    plan: Plan, laid: dict[str, Laid], tmp_path: Path, times: int
+) -> None:
+    shooting, folder = Shooting(plan, tmp_path), tmp_path / "ahead"
+
+    async def run() -> None:
+        async with SoundAhead(plan, laid, folder, NOBODY.append) as sound:
+            for shot in plan.shots[:7]:
+                sound.conformed(shooting.come(shot))
+            await idle(lambda: bool(coded(folder)))
+            await sound.end() if times == 2 else await asyncio.sleep(60)
+
+    running = asyncio.create_task(run())
+    await idle(lambda: bool(coded(folder)))
+    for _ in range(times):
+        running.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
+
+
 async def test_a_film_without_sound_gives_nothing_to_do(plan: Plan, tmp_path: Path) -> None:
     silent = replace(plan, music=None)
     made = Made(silent)
-    async with SoundAhead(silent, {}, tmp_path / "ahead") as sound:
+    async with SoundAhead(silent, {}, tmp_path / "ahead", NOBODY.append) as sound:
         for shot in silent.shots:
             made.slates[shot.id] = Path("clip.mp4")
             made.parts[shot.id] = Handed(Conformed(shot.id, Path("clip.mp4"), None, shot.frames))

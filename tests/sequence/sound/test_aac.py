@@ -3,12 +3,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from threading import Event
 
 import av
 import numpy as np
 import pytest
 
+from tasks.media.thread import Stop
 from tasks.sequence.sound.aac import Coded, agreed, code, read_aac, write_aac
 from tasks.sequence.sound.spans import Cores, Span, spans_of
 from tests.media.barclips import remuxed
@@ -33,7 +33,7 @@ def coded(sound: Sound, folder: Path) -> list[Coded]:
     def work(span: Span) -> Coded:
         return code(reader(sound), span, len(sound), folder / f"{span.begin}.aac")
 
-    return Cores(Event()).each(work, spans_of(len(sound)))
+    return Cores(Stop()).each(work, spans_of(len(sound)))
 
 
 def left(spans: Sequence[Coded]) -> list[int]:

@@ -3,12 +3,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
-from threading import Event
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tasks.media.thread import Stop
 from tasks.sequence.sound.cells import decibels
 from tasks.sequence.sound.coder import Bench, Coder
 from tasks.sequence.sound.loudness import measure
@@ -30,7 +30,7 @@ def tone_and_silence(samples: int) -> Sound:
 
 
 def coder_of(sound: Sound, folder: Path) -> Coder:
-    return Coder(Held(sound), Bench(folder), Cores(Event()))
+    return Coder(Held(sound), Bench(folder), Cores(Stop()))
 
 
 def test_what_is_heard_is_what_the_file_holds(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_spans_that_do_not_agree_are_coded_as_one(tmp_path: Path) -> None:
             is_second = 4 * SECOND < first < 7 * SECOND
             yield from reader(loud if is_second else silent)(first, last)
 
-    coder = Coder(Torn(silent), Bench(tmp_path / "bench"), Cores(Event()))
+    coder = Coder(Torn(silent), Bench(tmp_path / "bench"), Cores(Stop()))
     heard = coder.code(None)
     coder.write(tmp_path / "film.m4a")
 
@@ -96,7 +96,7 @@ def test_spans_that_do_not_agree_are_coded_as_one(tmp_path: Path) -> None:
 
 
 def test_it_can_be_stopped(tmp_path: Path) -> None:
-    stop = Event()
+    stop = Stop()
     stop.set()
 
     with pytest.raises(CancelledError):

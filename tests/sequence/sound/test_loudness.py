@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event
 
 import numpy as np
 import pytest
 
+from tasks.media.thread import Stop
 from tasks.sequence.sound.cells import decibels
 from tasks.sequence.sound.loudness import Measured, integrated_lufs, joined, measure
 from tasks.sequence.sound.spans import Cores, Span, spans_of
@@ -28,7 +28,7 @@ from tests.sequence.sound.sounds import (
 def measured(sound: Sound) -> Measured:
     """Measured in spans, as a film is."""
     spans = spans_of(len(sound))
-    return joined(Cores(Event()).each(lambda span: measure(reader(sound), span, len(sound)), spans))
+    return joined(Cores(Stop()).each(lambda span: measure(reader(sound), span, len(sound)), spans))
 
 
 def lufs(sound: Sound) -> float | None:

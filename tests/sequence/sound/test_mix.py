@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.errors import BadInput
+from tasks.errors import BadInput, MediaError
 from tasks.sequence.sound.mix import Layer, Mix
 
 SECOND = 48_000
@@ -270,7 +270,7 @@ def test_the_same_layers_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_material_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(MediaError, match="cannot be read"):
         Mix([Layer(tmp_path / "gone.f32", 0, 10)], 10)
 
 

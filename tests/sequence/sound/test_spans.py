@@ -6,12 +6,12 @@ import threading
 import time
 from concurrent.futures import CancelledError
 from itertools import pairwise
-from threading import Event
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.media.thread import Stop
 from tasks.sequence.sound.spans import GRID_SAMPLES, Cores, spans_of
 
 
@@ -40,12 +40,12 @@ def test_work_ahead_of_time_comes_after_all_else() -> None:
 
     own = priority(0)
 
-    assert set(Cores(Event(), is_yielding=True).each(priority, range(20))) == {19}
-    assert set(Cores(Event()).each(priority, range(20))) == {own}
+    assert set(Cores(Stop(), is_yielding=True).each(priority, range(20))) == {10}
+    assert set(Cores(Stop()).each(priority, range(20))) == {own}
 
 
 def test_results_come_in_order() -> None:
-    assert Cores(Event()).each(lambda number: number * number, range(50)) == [number * number for number in range(50)]
+    assert Cores(Stop()).each(lambda number: number * number, range(50)) == [number * number for number in range(50)]
 
 
 def test_a_failure_is_raised_and_what_waits_is_not_begun() -> None:
@@ -57,13 +57,13 @@ def test_a_failure_is_raised_and_what_waits_is_not_begun() -> None:
         return 1 // (number - 3)
 
     with pytest.raises(ZeroDivisionError):
-        Cores(Event()).each(work, range(2000))
+        Cores(Stop()).each(work, range(2000))
 
     assert len(begun) < 2000
 
 
 def test_what_was_stopped_begins_nothing_more() -> None:
-    stop = Event()
+    stop = Stop()
     begun = []
 
     def work(number: int) -> None:
