@@ -237,8 +237,8 @@ async def test_a_film_with_slates_has_every_frame_that_was_planned(home: Home, r
     manifest = manifest_at(summary["manifest"])
     assert (manifest["complete"], manifest["film"]["sha256"]) == (False, hashlib.sha256(film.read_bytes()).hexdigest())
     assert [shot["film"] for shot in manifest["shots"][1:3]] == [
-        {"slate": True, "frames": 121},
-        {"slate": True, "frames": 120},
+        {"slate": True, "begin_frame": 49, "frames": 121},
+        {"slate": True, "begin_frame": 170, "frames": 120},
     ]
 
 
