@@ -13,7 +13,7 @@ UI_STAMP  := $(VENV)/.ui-stamp
 DEMO   := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-server test-film test-sdk test-speed test-crash test-machines test-ui chromium ui ui-stop lint format lock clean
+.PHONY: help setup demo test test-runs test-server test-film test-sdk test-speed test-crash test-machines test-ui chromium ui ui-stop lint format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +42,14 @@ $(SDK_LEGACY_STAMP): requirements/sdk-legacy.txt | $(STAMP)
 demo: setup ## render the demo storyboard on the embedded emulator: free, no key needed
 	$(BIN)/shotchain render configs/storyboards/demo.yaml --provider emulator --output $(DEMO)/film.mp4
 
-test: setup $(SDK_STAMP) $(SDK_LEGACY_STAMP) ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not speed and not crash and not machines and not ui and not server and not film"
+# Each has a target of its own.
+SLOW := speed or crash or machines or ui or server or film
+
+test: setup ## run the tests, with a quick part of each slow suite
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/sdk -m "not ($(SLOW) or (runs and not quick))"
+
+test-runs: setup ## run whole films, as flows and from the command line: some minutes
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "runs and not (quick or $(SLOW))"
 
 test-server: setup ## run deployments on servers and workers of Prefect's that the tests start
 	$(BIN)/python -m pytest -m server tests/flows

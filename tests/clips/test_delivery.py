@@ -37,6 +37,8 @@ from tests.clips.house import PAUSES, House, chain, left_by_a_crash, make_plan
 from tests.emulator.receivers import wait_until
 from tests.runware.provider import PRICE_USD, Provider, refuse
 
+pytestmark = pytest.mark.runs
+
 QUICK = Tries(most=2, first_pause_s=0.05, longest_pause_s=0.05, jitter=0, timeout_s=5)
 ONE = make_plan(PROMPT)
 
@@ -187,6 +189,7 @@ class TestWhatIsNotKnownOfIt:
         assert (it.counts()["puts"], it.counts()["downloads"], it.bucket.read_bytes()) == (2, 0, 0)
 
     @pytest.mark.parametrize("status", [403, 500])
+    @pytest.mark.quick
     async def test_what_does_not_come_is_downloaded(self, start: Start, status: int) -> None:
         """As where the address has expired, or the store is out of the provider's reach."""
         it = start({"fault": "fail_put", "status": status})
@@ -487,6 +490,7 @@ class TestVerify:
 
 
 class TestSecrets:
+    @pytest.mark.quick
     async def test_the_address_is_nowhere_but_in_the_request(
         self, start: Start, caplog: pytest.LogCaptureFixture
     ) -> None:

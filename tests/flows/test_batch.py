@@ -26,6 +26,8 @@ from tasks.progress import Event, Stage, watch
 from tasks.settings import resolve_settings
 from tests.flows.conftest import Home, Shotchain
 
+pytestmark = pytest.mark.runs
+
 ONE = "title: {0}\nshots: [{{id: {0}, prompt: 'A calm lake, seen by {0}', duration: 1}}]\n"
 
 Boards = Callable[..., str]
@@ -97,6 +99,7 @@ async def test_only_what_has_changed_is_rendered(home: Home, boards: Boards) -> 
 
 
 @pytest.mark.usefixtures("on_server")
+@pytest.mark.quick
 async def test_a_bad_storyboard_stops_no_other_and_the_table_tells_of_all(
     home: Home, boards: Boards, on_server: str
 ) -> None:

@@ -18,7 +18,7 @@ from tasks.media.frames import extract_frame
 from tests.flows.conftest import Home, Shotchain
 from tests.flows.test_render import Refusing, books, decoded_frames, manifest_at
 
-pytestmark = pytest.mark.usefixtures("on_server")
+pytestmark = [pytest.mark.usefixtures("on_server"), pytest.mark.runs]
 
 CARDS = """
 title: Lamps
@@ -43,6 +43,7 @@ def pixels_at(film: Path, frame: int, folder: Path) -> np.ndarray:
         return np.asarray(still.convert("RGB")).astype(int)
 
 
+@pytest.mark.quick
 async def test_a_film_between_cards(home: Home, cards: Path) -> None:
     told = await render(str(cards), str(home.folder / "out"), provider="emulator", timeline=True)
 
@@ -124,6 +125,7 @@ async def test_takes_alone_need_no_cards(home: Home, cards: Path) -> None:
         ("{text: Sea, duration: 0}", "'title_card.duration' cannot be 0"),
     ],
 )
+@pytest.mark.quick
 async def test_what_cannot_be_drawn_is_refused_before_anything_is_paid(
     home: Home, monkeypatch: pytest.MonkeyPatch, written: str, said: str
 ) -> None:

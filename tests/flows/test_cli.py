@@ -18,6 +18,8 @@ from tasks.emulator.server import EmulatorServer
 from tasks.emulator.settings import EmulatorSettings
 from tests.flows.conftest import SHOTCHAIN, Home, Shotchain
 
+pytestmark = pytest.mark.runs
+
 BOARD = "shots: [{id: lake, prompt: A calm lake at dawn, duration: 1}]"
 
 
@@ -89,6 +91,7 @@ def test_without_a_key_it_says_so_and_names_the_emulator(home: Home, shotchain: 
     assert not (home.folder / "ledger.db").exists()
 
 
+@pytest.mark.quick
 def test_a_refused_key_ends_with_6_and_is_never_shown(home: Home, shotchain: Shotchain, tmp_path: Path) -> None:
     with EmulatorServer(EmulatorSettings(latency_s=0.0, api_key="the-right-key")) as server:
         ran = shotchain(
@@ -149,6 +152,7 @@ def test_what_needs_approval_and_finds_nobody_to_ask_ends_with_4(
         (["--ledger", "mysql://x/y"], "ledger"),
     ],
 )
+@pytest.mark.quick
 def test_flags_that_cannot_be_used_end_with_2(home: Home, shotchain: Shotchain, flags: list[str], said: str) -> None:
     ran = shotchain("render", str(home.storyboard(BOARD)), *flags, RUNWARE_API_KEY="key")
     assert ran.code == 2, ran.err
@@ -347,6 +351,7 @@ def test_money_in_doubt_is_settled_by_a_person(home: Home, shotchain: Shotchain)
     assert shotchain("ledger", "--json").json["totals"]["runware"]["spent_usd"] == "0.00"
 
 
+@pytest.mark.quick
 def test_every_ending_is_one_object_with_json(home: Home, shotchain: Shotchain) -> None:
     assert shotchain("render", "a.yaml", "--nonsense", "--json").json["error"]["type"] == "UsageError"
     assert shotchain("plan", "nothing.yaml", "--json").json["error"]["type"] == "StoryboardError"
@@ -405,6 +410,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("text", "line", "said"), MISTAKES)
+@pytest.mark.quick
 def test_a_mistake_is_one_clear_error_with_its_line_and_spends_nothing(
     home: Home, shotchain: Shotchain, text: str, line: int, said: str
 ) -> None:

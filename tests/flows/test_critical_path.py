@@ -13,7 +13,7 @@ import pytest
 from flows.render import render
 from tests.flows.conftest import SHOTCHAIN, Home
 
-pytestmark = pytest.mark.usefixtures("on_server")
+pytestmark = [pytest.mark.usefixtures("on_server"), pytest.mark.runs]
 
 
 def chains(count: int, length: int, duration: int) -> str:

@@ -20,7 +20,7 @@ from tasks.progress import Event, Stage, watch
 from tests.flows.conftest import Home, Shotchain
 from tests.flows.test_render import books, decoded_frames, manifest_at
 
-pytestmark = pytest.mark.usefixtures("on_server")
+pytestmark = [pytest.mark.usefixtures("on_server"), pytest.mark.runs]
 
 BOARD = "shots: [{id: a, prompt: A calm lake, duration: 1, caption: Dawn}]"
 SMALL = """
@@ -52,6 +52,7 @@ def lacking(home: Home, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
 
 
+@pytest.mark.quick
 async def test_several_of_one_render_and_more_of_them_without_generating(
     home: Home, presets: str, runware: EmulatorServer
 ) -> None:
@@ -125,6 +126,7 @@ async def test_one_that_fails_takes_along_neither_the_film_nor_the_others(
         ({"deliver": ["webm-vp9"], "sign": "required"}, "'webm-vp9' cannot be signed|certificate"),
     ],
 )
+@pytest.mark.quick
 async def test_what_cannot_be_made_is_told_before_anything_is_paid(
     home: Home, runware: EmulatorServer, wanted: dict[str, Any], said: str
 ) -> None:

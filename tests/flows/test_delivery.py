@@ -16,6 +16,8 @@ from tasks.progress import Event, Stage, watch
 from tests.buckets import Bucket, counted_bucket
 from tests.flows.conftest import Home
 
+pytestmark = pytest.mark.runs
+
 # Two takes are of no use to the film, and `corner` begins with the last frame of `tram`.
 BOARD = """
 shots:
@@ -53,6 +55,7 @@ def counts(emulator: EmulatorServer) -> dict[str, int]:
 
 
 @pytest.mark.usefixtures("on_server")
+@pytest.mark.quick
 async def test_no_byte_of_a_clip_is_here_before_it_is_conformed(
     home: Home, bucket: Bucket, emulator: EmulatorServer, arguments: dict[str, Any]
 ) -> None:

@@ -22,6 +22,8 @@ from tasks.emulator.settings import EmulatorSettings
 from tasks.ledger import State, open_ledger
 from tests.flows.conftest import Home, Shotchain
 
+pytestmark = pytest.mark.runs
+
 ROOT = Path(__file__).parents[2]
 PREFECT = Path(sys.executable).with_name("prefect")
 BOARD = """

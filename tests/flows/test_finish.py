@@ -22,7 +22,7 @@ from tasks.media.ffmpeg import binary
 from tests.flows.conftest import Home
 from tests.flows.test_render import Refusing, books, decoded_frames, manifest_at
 
-pytestmark = pytest.mark.usefixtures("on_server")
+pytestmark = [pytest.mark.usefixtures("on_server"), pytest.mark.runs]
 
 EVERYTHING = """
 title: Everything
@@ -61,6 +61,7 @@ def everything(home: Home) -> Path:
     return home.storyboard(EVERYTHING)
 
 
+@pytest.mark.quick
 async def test_a_film_with_everything(home: Home, everything: Path) -> None:
     told = await render(str(everything), str(home.folder / "out"), provider="emulator")
 

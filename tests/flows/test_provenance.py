@@ -22,7 +22,7 @@ from tasks.provenance.verify import State, verify
 from tests.flows.conftest import Home
 from tests.provenance.certificates import Leaf, Root
 
-pytestmark = pytest.mark.usefixtures("on_server")
+pytestmark = [pytest.mark.usefixtures("on_server"), pytest.mark.runs]
 
 BOARD = """
 title: Two lakes
@@ -65,6 +65,7 @@ def bought(server: EmulatorServer) -> int:
     return int(httpx.get(f"{server.origin}/_emulator/books").json()["counts"]["videoInference"])
 
 
+@pytest.mark.quick
 async def test_a_signed_film_is_trusted_and_its_manifest_is_of_the_signed_file(
     home: Home, leaf: Leaf, root: Root
 ) -> None:

@@ -36,6 +36,7 @@ def lines(text: str) -> list[str]:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.runs
 def test_every_transcript_is_what_the_command_prints_and_the_demo_is_frame_exact(
     home: Home, shotchain: Shotchain
 ) -> None:

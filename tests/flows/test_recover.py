@@ -28,6 +28,8 @@ from tasks.redaction import fingerprint
 from tasks.storyboard.model import Shot, Storyboard
 from tests.flows.conftest import Home, Shotchain
 
+pytestmark = pytest.mark.runs
+
 Leave = Callable[..., Attempt]
 
 
@@ -73,6 +75,7 @@ def clips(home: Home) -> list[Path]:
     return sorted((home.folder / "work").rglob("*.mp4"))
 
 
+@pytest.mark.quick
 def test_a_paid_clip_comes_home_and_nothing_is_bought(home: Home, shotchain: Shotchain, leave: Leave) -> None:
     left = leave("a calm lake")
     done = shotchain("recover", "--provider", "emulator", "--wait", "30", "--json")

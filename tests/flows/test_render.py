@@ -21,7 +21,7 @@ from tasks.ledger import open_ledger
 from tasks.progress import Event, Stage, watch
 from tests.flows.conftest import Home
 
-pytestmark = pytest.mark.usefixtures("on_server")
+pytestmark = [pytest.mark.usefixtures("on_server"), pytest.mark.runs]
 
 CHAIN = """
 title: A heron lands
@@ -57,6 +57,7 @@ def runware(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield server
 
 
+@pytest.mark.quick
 async def test_a_film_holds_exactly_the_planned_frames_and_its_manifest_tells_all(
     home: Home, runware: EmulatorServer
 ) -> None:
@@ -148,6 +149,7 @@ async def test_a_storyboard_may_be_typed_into_the_form_and_names_its_run(home: H
         assert len(await client.read_flow_runs(flow_run_filter=named)) == 1
 
 
+@pytest.mark.quick
 async def test_a_budget_without_room_refuses_before_anything_is_sent(home: Home, runware: EmulatorServer) -> None:
     board = home.storyboard(CHAIN)
     with pytest.raises(OverBudget):
@@ -163,6 +165,7 @@ async def test_more_than_may_be_spent_without_asking_is_not_spent(home: Home, ru
     assert books(runware)["counts"]["posts"] == 0
 
 
+@pytest.mark.quick
 async def test_an_input_that_cannot_be_read_is_not_paid_for(home: Home, runware: EmulatorServer) -> None:
     board = home.storyboard("shots: [{id: a, prompt: A lake, first_frame: 'http://127.0.0.1:9/nothing.png'}]")
     with pytest.raises(UnpinnedInput):

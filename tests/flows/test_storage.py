@@ -10,6 +10,8 @@ import pytest
 from flows.render import render
 from tests.flows.conftest import Home
 
+pytestmark = pytest.mark.runs
+
 BOARD = """
 shots:
   - {id: lake, prompt: A calm lake at dawn, duration: 1}

@@ -25,6 +25,8 @@ from tasks.settings import resolve_settings
 from tests.flows.conftest import SHOTCHAIN, Home
 from tests.flows.test_render import books
 
+pytestmark = pytest.mark.runs
+
 SECRET = "a secret of thirty-two characters"
 
 
@@ -63,6 +65,7 @@ class TestRuns:
         assert counts["webhooks"] == 50
         assert counts["getResponse"] == 0
 
+    @pytest.mark.quick
     async def test_a_lost_webhook_delays_its_shot_by_one_interval_at_most(
         self, home: Home, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -101,6 +104,7 @@ class TestRuns:
                 await render(board, str(home.folder / "f.mp4"), base_url=server.base_url, only=["s0", "s1"])
             assert books(server)["total_usd"] == "0.84"
 
+    @pytest.mark.quick
     async def test_a_forged_report_changes_nothing(self, home: Home, receiver: WebhookServer) -> None:
         """Somebody who knows the address of the receiver and a task's UUID says that it is done, long before it is."""
         board, film = str(home.storyboard(shots(1))), str(home.folder / "f.mp4")

@@ -15,6 +15,8 @@ from prefect.states import Running
 from flows.batches.runs import Ended, Here, ended_of, exit_code_of, plain_name, run_key
 from tests.flows.conftest import Home
 
+pytestmark = pytest.mark.runs
+
 
 def test_no_two_renders_have_one_key() -> None:
     asked = list(product(("night", "day"), ("a", "a:2", 'a", "b'), ("film", "2"), (1, 2, 12)))

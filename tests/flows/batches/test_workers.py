@@ -20,6 +20,8 @@ from flows.batches.runs import Ended
 from flows.batches.workers import Workers
 from tasks.errors import PrefectUnreachable, SettingsError, Unreachable
 
+pytestmark = pytest.mark.runs
+
 BOARD = {"storyboard": "a.yaml"}
 
 
@@ -104,6 +106,7 @@ async def test_a_run_that_is_over_is_no_answer(studio: Studio) -> None:
     assert (await second).exit_code == 3
 
 
+@pytest.mark.quick
 async def test_one_that_is_under_way_is_found_by_any_later_start(studio: Studio) -> None:
     failed, run = await studio.ask(studio.start(), "a")
     await studio.put(run, StateType.FAILED)

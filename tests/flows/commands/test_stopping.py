@@ -13,6 +13,8 @@ import pytest
 from flows.commands.stoppable import Stopped, run_stoppable
 from tests.flows.conftest import Home, Shotchain
 
+pytestmark = pytest.mark.runs
+
 
 async def _until_stopped() -> None:
     await asyncio.sleep(60)

@@ -18,7 +18,7 @@ from tasks.emulator.settings import EmulatorSettings
 from tasks.errors import ShotchainError
 from tests.flows.conftest import Home, Ran, Shotchain
 
-pytestmark = pytest.mark.usefixtures("on_server")
+pytestmark = [pytest.mark.usefixtures("on_server"), pytest.mark.runs]
 
 BOARD = """\
 # Three shots, two of them joined.
@@ -131,6 +131,7 @@ def test_a_plan_tells_what_has_changed_since_the_last_render(desk: Desk, home: H
 # -- takes -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick
 def test_takes_are_listed_and_one_is_selected(home: Home, runware: EmulatorServer) -> None:
     desk = Desk(home, runware, BOARD.replace("dawn\n", "dawn\n    takes: 2 # two\n"))
     before = desk.told("takes")

@@ -38,7 +38,7 @@ from tasks.progress import Event, Stage, watch
 from tasks.storyboard.read import read_storyboard
 from tests.flows.conftest import Home
 
-pytestmark = pytest.mark.usefixtures("on_server")
+pytestmark = [pytest.mark.usefixtures("on_server"), pytest.mark.runs]
 
 CHAIN = """
 title: A heron | lands

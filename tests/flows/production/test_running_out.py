@@ -19,7 +19,7 @@ from tasks.errors import Incomplete
 from tasks.ledger import Answer, Ledger, open_ledger
 from tests.flows.conftest import Home
 
-pytestmark = [pytest.mark.usefixtures("on_server"), pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.usefixtures("on_server"), pytest.mark.timeout(90), pytest.mark.runs]
 
 BOARD = """
 title: {title}
@@ -364,6 +364,7 @@ async def test_a_yes_to_a_run_that_was_started_again_finishes_it(
     assert await events_of(on_server, run.run_id, 8) == [reserved, *asked, denied, *asked, given_, reserved]
 
 
+@pytest.mark.quick
 async def test_a_shot_that_is_at_its_own_limit_fails_alone_and_nobody_is_asked(
     home: Home, emulator: Callable[..., EmulatorServer]
 ) -> None:

@@ -19,6 +19,8 @@ from tasks.errors import KeyRefused
 from tasks.ledger import Wanted, open_ledger
 from tests.flows.conftest import Home, Shotchain
 
+pytestmark = pytest.mark.runs
+
 
 @pytest.fixture
 def kept(on_server: str) -> Iterator[str]:

@@ -16,6 +16,8 @@ from flows.server.temporary import TemporaryServer, prefect_session
 from tasks.clips.scratch import sweep_scratch
 from tasks.errors import PrefectUnreachable
 
+pytestmark = pytest.mark.runs
+
 STARTER = """
 import sys, time
 from pathlib import Path

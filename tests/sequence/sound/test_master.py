@@ -197,9 +197,9 @@ class Counting(Held):
 
 @pytest.mark.parametrize("target", [TARGET, None])
 async def test_behind_the_last_shot_only_what_it_changes_is_coded(tmp_path: Path, target: Decimal | None) -> None:
-    whole = bursts(32 * SECOND)
+    whole = bursts(20 * SECOND)
     lacking = whole.copy()
-    lacking[20 * SECOND : 21 * SECOND] = 0
+    lacking[16 * SECOND : 17 * SECOND] = 0
     bench = Bench(tmp_path / "bench")
     await master_ahead(Held(lacking), target, bench, may_change_db=0.4)
     sound = Counting(whole)
@@ -208,7 +208,7 @@ async def test_behind_the_last_shot_only_what_it_changes_is_coded(tmp_path: Path
     at_once = await master(Held(whole), target, Bench(tmp_path / "other"), tmp_path / "at-once.m4a")
 
     assert sound.reads
-    assert all(12 * SECOND < first < 26 * SECOND for first in sound.reads)
+    assert all(first > 11 * SECOND for first in sound.reads)
     assert ahead == at_once
     assert (tmp_path / "ahead.m4a").read_bytes() == (tmp_path / "at-once.m4a").read_bytes()
 
@@ -232,7 +232,7 @@ async def test_what_is_of_no_use_any_more_is_dropped(tmp_path: Path) -> None:
 
 
 async def test_work_ahead_ends_soon_when_it_is_cancelled_and_what_was_done_is_kept(tmp_path: Path) -> None:
-    sound, bench = Counting(pink(120 * SECOND)), Bench(tmp_path / "bench")
+    sound, bench = Counting(pink(60 * SECOND)), Bench(tmp_path / "bench")
     working = asyncio.create_task(master_ahead(sound, None, bench))
     await asyncio.sleep(0.5)
 
@@ -241,9 +241,9 @@ async def test_work_ahead_ends_soon_when_it_is_cancelled_and_what_was_done_is_ke
         await working
 
     done = len(sound.reads)
-    assert 0 < done < 19
+    assert 0 < done < 9
     await master_ahead(sound, None, bench)
-    assert len(sound.reads) == 19
+    assert len(sound.reads) == 9
 
 
 async def test_silence_knows_that_it_is_silent(tmp_path: Path) -> None:
