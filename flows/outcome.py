@@ -153,6 +153,9 @@ class Made:
             summary["to_finish"] = self.shortfall.as_dict()
         failures = [*self._in_film_order(), *self.undelivered.values()]
         error = Incomplete(message, advice=advice, failures=failures, summary=summary)
+        # Whatever kept a deliverable from its place, the film is whole.
+        worse = [it.exit_code for it in self.failures.values() if it.exit_code != Incomplete.exit_code]
+        error.exit_code = min(worse, default=Incomplete.exit_code)
         if set(self.failures) == {""}:
             error.exit_code = self.failures[""].exit_code  # all else went well
         if self.shortfall is not None:

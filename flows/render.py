@@ -24,6 +24,7 @@ from tasks.plan.catalog import input_formats
 from tasks.plan.task import plan_film
 from tasks.progress import observer
 from tasks.provenance.credentials import check_signing
+from tasks.publish.ownership import check_ours
 from tasks.publish.targets import targets_of
 from tasks.sequence.shots import check_finish
 from tasks.settings import parse_usd, resolve_settings
@@ -148,6 +149,7 @@ async def render(
     presets = await asyncio.to_thread(chosen_presets, settings.finish) if only is None else ()
     if only is None:
         await asyncio.to_thread(targets.check, presets)
+        await asyncio.to_thread(check_ours, targets, presets)
         await asyncio.to_thread(check_signing, settings.signing)
         check_signable(presets, settings.signing)
     boards = await read(storyboard, settings.cache, input_formats())

@@ -20,6 +20,7 @@ from tasks.plan.estimate import estimate
 from tasks.plan.model import Plan
 from tasks.plan.timing import ClipTimes
 from tasks.problems import Problem
+from tasks.publish.ownership import check_ours
 from tasks.publish.published import is_published
 from tasks.sequence.shots import check_finish
 from tasks.settings import DEFAULT_FINISH, Finish, Settings
@@ -93,6 +94,7 @@ async def _look(
     finish = settings.finish
     check_finish(plan, finish)
     await asyncio.to_thread(board.targets.check, presets)
+    await asyncio.to_thread(check_ours, board.targets, presets)
     signed = settings.signing.is_wanted
     looked_at = board.targets, plan, finish, presets
     manifest = None if force else await asyncio.to_thread(is_published, *looked_at, signed=signed)

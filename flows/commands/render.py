@@ -32,13 +32,16 @@ def render(
     """Render a storyboard to a film. Run again after whatever happened: what is paid is not paid again."""
     from flows.commands.prepare import approve, prepare
     from tasks.deliver.choice import check_signable, chosen_presets
+    from tasks.publish.ownership import check_ours
     from tasks.publish.targets import targets_of
     from tasks.storyboard.read import name_of
 
     settings = flags.settings(finish)
     output = output if output is not None else f"{name_of(storyboard).replace('/', '-')}.mp4"
     presets = chosen_presets(settings.finish)
-    targets_of(output).check(presets)
+    targets = targets_of(output)
+    targets.check(presets)
+    check_ours(targets, presets)
     if settings.signing.is_wanted:
         from tasks.provenance.credentials import check_signing
 

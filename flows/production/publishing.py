@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -183,6 +183,7 @@ async def _publish(
         warnings.append(f"the film is not signed: {reason}")
     sidecars = [] if joined is None else list(joined.sidecars)
     delivered = [] if joined is None else joined.delivered
+    warnings += [f"'{it.preset.name}' is not signed: {why}" for it in delivered if (why := it.provenance.value.failed)]
     warnings += [error.message for error in made.undelivered.values()]
     editing = NOTHING if joined is None else joined.editing
     warnings += editing.warnings
@@ -212,17 +213,20 @@ async def _publish(
     checked = None if joined is None else joined.provenance
     beside = [*sidecars, *(it.sidecar for it in delivered)]
     made_of = [it.provenance for it in delivered]
-    await publish_film(
-        checked, studio.film, Handed(manifest), Handed(targets), studio.scratch, beside, editing.media, made_of
-    )
+    given = Handed[Mapping[str, Any]](manifest), Handed(targets), studio.scratch, beside, editing.media, made_of
+    published = (await publish_film(checked, studio.film, *given)).value
+    for preset, error in published.undelivered.items():
+        made.undelivered[preset] = error
+        studio.observe(Event(Stage.NOTE, message=error.message))
     if page := page_of_run():
-        page.published(manifest, targets)
+        page.published(published.manifest, targets)
     if joined is not None:
         studio.observe(Event(Stage.DONE))
-    told = {"provider": plan.provider, "manifest": targets.manifest.shown, "warnings": manifest["warnings"]}
+    told = {"provider": plan.provider, "manifest": targets.manifest.shown, "warnings": published.manifest["warnings"]}
     if joined is None:
         return {**told, "output": None}
     facts, provenance = joined.facts.value, joined.provenance.value
+    there = [it for it in delivered if it.preset.name not in published.undelivered]
     return {
         **told,
         "output": targets.film.shown,
@@ -230,7 +234,7 @@ async def _publish(
         "duration_s": number(facts.duration_s),
         "signed": provenance.signed,
         "unsigned_because": provenance.why,
-        "deliverables": {it.preset.name: targets.sidecar(it.sidecar.kind).shown for it in delivered},
+        "deliverables": {it.preset.name: targets.sidecar(it.sidecar.kind).shown for it in there},
     }
 
 

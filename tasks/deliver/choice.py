@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tasks.deliver.codecs import encoders_of
 from tasks.deliver.preset_file import read_presets
-from tasks.deliver.presets import SIGNABLE, Preset
+from tasks.deliver.presets import Preset
 from tasks.errors import SettingsError
 from tasks.media.ffmpeg import encoders
 from tasks.settings import Finish, Signing
@@ -49,7 +49,7 @@ def check_signable(presets: Sequence[Preset], signing: Signing) -> None:
     Raises:
         SettingsError: One cannot.
     """
-    unsigned = [preset.name for preset in presets if preset.container not in SIGNABLE]
+    unsigned = [preset.name for preset in presets if not preset.container.is_signable]
     if unsigned and signing.sign == "required":
         raise SettingsError(
             f"'{unsigned[0]}' cannot be signed: a .webm can hold no content credentials",

@@ -18,7 +18,6 @@ __all__ = [
     "PRESET_NAME",
     "PROFILES",
     "QUALITIES",
-    "SIGNABLE",
     "Codec",
     "Container",
     "Preset",
@@ -39,6 +38,11 @@ class Container(StrEnum):
     def is_preview(self) -> bool:
         """Whether it is moving pictures in a picture file: RGB, without sound, words and chapters."""
         return self in {Container.GIF, Container.WEBP}
+
+    @property
+    def is_signable(self) -> bool:
+        """Whether it can hold content credentials."""
+        return self is not Container.WEBM
 
 
 class Codec(StrEnum):
@@ -64,9 +68,6 @@ CODECS: Final[Mapping[Container, tuple[Codec, ...]]] = {
     Container.WEBP: (Codec.WEBP,),
 }
 """What a container may hold; the first where nothing is said."""
-
-SIGNABLE: Final = frozenset(Container) - {Container.WEBM}
-"""What can hold content credentials."""
 
 QUALITIES: Final[Mapping[Codec, int]] = {
     Codec.H264: 51,

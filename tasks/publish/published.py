@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.deliver.presets import Preset
+from tasks.deliver.presets import Container, Preset
 from tasks.plan.model import Plan
 from tasks.publish.manifest import FORMAT
 from tasks.publish.sidecars import are_whole
@@ -75,8 +75,13 @@ def is_whole(targets: Targets, manifest: Mapping[str, Any]) -> bool:
 
 
 def _is_signed(manifest: Mapping[str, Any]) -> bool:
-    provenance = manifest.get("provenance")
-    return isinstance(provenance, dict) and provenance.get("signed") is True
+    """Whether all that can be is: the film, and of its deliverables those of a kind that holds credentials."""
+    listed = manifest.get("deliverables")
+    delivered = [it for it in listed if isinstance(it, dict)] if isinstance(listed, list) else []
+    unable = [str(container) for container in Container if not container.is_signable]
+    able = [it for it in delivered if it.get("container") not in unable]
+    told = [manifest.get("provenance"), *able]
+    return all(isinstance(it, dict) and it.get("signed") is True for it in told)
 
 
 def film_digest(plan: Plan, finish: Finish = DEFAULT_FINISH, presets: Sequence[Preset] = ()) -> str:

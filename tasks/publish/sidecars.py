@@ -1,9 +1,9 @@
-"""The files beside a film: captions, stills, deliverables. What they are, and which of them an older film left."""
+"""The files beside a film: captions, stills, deliverables. What they are, and what a manifest tells of them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from tasks.publish.targets import Kind, SidecarKind, Targets
 from tasks.storage import Location
 
-__all__ = ["Sidecar", "are_whole", "left_behind"]
+__all__ = ["Sidecar", "Told", "are_whole", "told_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +23,35 @@ class Sidecar:
 
     def facts(self, targets: Targets) -> dict[str, Any]:
         """What the manifest tells of it: the `file` that it becomes, its `sha256` and `size_bytes`. Blocks."""
+        return self.told(targets).facts()
+
+    def told(self, targets: Targets) -> Told:
+        """The same, with its place. Blocks."""
         with self.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        name = targets.sidecar(self.kind).name
-        return {"file": name, "sha256": digest, "size_bytes": self.path.stat().st_size}
+        return Told(self.kind, targets.sidecar(self.kind), self.path.stat().st_size, digest)
 
 
 @dataclass(frozen=True, slots=True)
-class _Facts:
+class Told:
+    """A file beside a film that a manifest tells of, and its place."""
+
+    kind: Kind
+    place: Location
     size_bytes: int
     sha256: str
+
+    def is_there(self) -> bool:
+        """Whether the file in that place is, byte for byte, the one that is told of. Blocks.
+
+        Raises:
+            StorageUnreachable: The storage does not answer.
+        """
+        return self.place.size() == self.size_bytes and self.place.sha256() == self.sha256
+
+    def facts(self) -> dict[str, Any]:
+        """As a manifest tells it."""
+        return {"file": self.place.name, "sha256": self.sha256, "size_bytes": self.size_bytes}
 
 
 def are_whole(targets: Targets, manifest: Mapping[str, Any]) -> bool:
@@ -41,30 +60,20 @@ def are_whole(targets: Targets, manifest: Mapping[str, Any]) -> bool:
     Raises:
         StorageUnreachable: The storage does not answer.
     """
-    told = [*_told(targets, manifest, "sidecars"), *_told(targets, manifest, "deliverables")]
-    return all(place.size() == facts.size_bytes for _, place, facts in told)
+    told = [*_listed(targets, manifest, "sidecars"), *_listed(targets, manifest, "deliverables")]
+    return all(it.place.size() == it.size_bytes for it in told)
 
 
-def left_behind(targets: Targets, manifest: Mapping[str, Any], new: Collection[Kind]) -> list[Location]:
-    """Files that an older manifest tells of, which have no successor among the `new` ones. Blocks.
+def told_of(targets: Targets, manifest: Mapping[str, Any]) -> list[Told]:
+    """The files that a manifest, of whatever version, tells of beside its film. Pure.
 
-    One without a film tells under `left` what lies there of a film before it.
-
-    Only what still is, byte for byte, what that manifest tells of: anything else is somebody's own.
-
-    Raises:
-        StorageUnreachable: The storage does not answer.
+    Under `left` it tells what lies there of a film before it.
     """
-    return [
-        place
-        for listed in ("sidecars", "deliverables", "left")
-        for kind, place, facts in _told(targets, manifest, listed)
-        if kind not in new and place.size() == facts.size_bytes and place.sha256() == facts.sha256
-    ]
+    return [it for key in ("sidecars", "deliverables", "left") for it in _listed(targets, manifest, key)]
 
 
-def _told(targets: Targets, manifest: Mapping[str, Any], key: str) -> Iterator[tuple[Kind, Location, _Facts]]:
-    """The files that a manifest, of whatever version, tells of, as far as they have names that ours have."""
+def _listed(targets: Targets, manifest: Mapping[str, Any], key: str) -> Iterator[Told]:
+    """As far as they have names that ours have."""
     listed = manifest.get(key)
     told = [facts for facts in listed if isinstance(facts, dict)] if isinstance(listed, list) else []
     kinds: list[Kind] = list(SidecarKind)
@@ -75,4 +84,4 @@ def _told(targets: Targets, manifest: Mapping[str, Any], key: str) -> Iterator[t
         for facts in told:
             size_bytes, digest = facts.get("size_bytes"), facts.get("sha256")
             if facts.get("file") == place.name and isinstance(size_bytes, int) and isinstance(digest, str):
-                yield kind, place, _Facts(size_bytes, digest)
+                yield Told(kind, place, size_bytes, digest)

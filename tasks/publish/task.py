@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks.handed import Handed
 from tasks.provenance.credit import Provenance
 from tasks.publish.editing.media import MediaCopy
-from tasks.publish.publish import publish
+from tasks.publish.publish import Published, publish
 from tasks.publish.sidecars import Sidecar
 from tasks.publish.targets import Targets
 
@@ -29,6 +29,7 @@ async def publish_film(
     sidecars: Sequence[Sidecar] = (),
     media: Sequence[MediaCopy] = (),
     delivered: Sequence[Handed[Provenance]] = (),  # noqa: ARG001 -- what the graph of a run draws its edges from
-) -> None:
+) -> Handed[Published]:
     """See `publish`. `credited` is what the film says of its origin; None where there is only its manifest."""
-    await publish(None if credited is None else film, sidecars, manifest.value, targets.value, scratch, media)
+    made = None if credited is None else film
+    return Handed(await publish(made, sidecars, manifest.value, targets.value, scratch, media))

@@ -138,6 +138,47 @@ async def test_what_cannot_be_made_is_told_before_anything_is_paid(
     assert not film.exists()
 
 
+async def test_one_that_cannot_be_published_takes_along_nothing_else(home: Home, presets: str) -> None:
+    board, film = home.storyboard(BOARD), home.folder / "lake.mp4"
+    in_the_way = home.folder / "lake.moving.gif"
+    wanted: dict[str, Any] = {"deliver": ["moving", "small"], "deliverables": presets}
+
+    def obstruct(event: Event) -> None:
+        if event.stage is Stage.PUBLISHING:
+            in_the_way.mkdir()
+
+    watch(obstruct)
+    try:
+        with pytest.raises(Incomplete, match="the film is whole; without moving") as caught:
+            await render(str(board), str(film), "emulator", **wanted)
+    finally:
+        watch(lambda _: None)
+    assert caught.value.exit_code == 5
+    assert caught.value.summary["deliverables"] == {"small": str(home.folder / "lake.small.mp4")}
+    manifest = manifest_at(caught.value.summary["manifest"])
+    assert manifest["film"]["sha256"] == hashlib.sha256(film.read_bytes()).hexdigest()
+    assert [it["preset"] for it in manifest["deliverables"]] == ["small"]
+    assert caught.value.summary["warnings"] == manifest["warnings"]
+    assert "'moving' is not delivered: " in manifest["warnings"][-1]
+
+    in_the_way.rmdir()
+    told = await render(str(board), str(film), "emulator", **wanted)
+    assert (list(told["deliverables"]), told["generated"]) == (["moving", "small"], 0)
+
+
+async def test_a_file_of_ones_own_is_told_of_before_anything_is_paid_and_stays(
+    home: Home, presets: str, runware: EmulatorServer
+) -> None:
+    board, own = home.storyboard(BOARD), home.folder / "lake.small.mp4"
+    own.write_text("cut by hand")
+    film = str(home.folder / "lake.mp4")
+
+    with pytest.raises(SettingsError, match=r"lake\.small\.mp4 is there, and is no deliverable of this film"):
+        await render(str(board), film, base_url=runware.base_url, deliver=["small"], deliverables=presets)
+    assert books(runware)["counts"]["videoInference"] == 0
+    assert own.read_text() == "cut by hand"
+
+
 @pytest.mark.parametrize("becomes", [None, "presets: {small: {container: mp5}}"])
 async def test_presets_are_those_from_before_the_clips_were_paid_whatever_becomes_of_their_file(
     home: Home, presets: str, becomes: str | None

@@ -212,3 +212,36 @@ async def test_what_is_delivered_is_signed_as_the_film_is(home: Home, leaf: Leaf
     wanted["deliver"] = ["webm-vp9"]
     with pytest.raises(SettingsError, match="'webm-vp9' cannot be signed"):
         await render(str(board), str(home.folder / "film.mp4"), provider="emulator", **wanted)
+
+
+@pytest.mark.timeout(180)
+async def test_a_deliverable_that_could_not_be_signed_is_warned_of_and_a_batch_makes_it_again(
+    home: Home, leaf: Leaf, root: Root
+) -> None:
+    key = home.folder / "KEY.pem"
+    presets = home.storyboard("presets: {small: {container: mp4, max_width: 128}}", "presets.yaml")
+    (home.folder / "boards").mkdir()
+    (home.folder / "boards" / "film.yaml").write_text("shots: [{id: a, prompt: A calm lake, duration: 1}]")
+
+    def lose_the_key(event: Event) -> None:
+        if event.stage is Stage.DELIVERING:
+            key.unlink(missing_ok=True)
+
+    async def again() -> str:
+        wanted: dict[str, Any] = {"deliver": ["small"], "deliverables": str(presets), "run_on": "here"}
+        told = await batch(str(home.folder / "boards"), str(home.folder), provider="emulator", **wanted)
+        (row,) = told["storyboards"]
+        return str(row["outcome"])
+
+    watch(lose_the_key)
+    try:
+        assert await again() == "published"
+    finally:
+        watch(lambda _: None)
+    told = manifest_of(home)
+    assert (told["provenance"]["signed"], told["deliverables"][0]["signed"]) == (True, False)
+    assert [it for it in told["warnings"] if it.startswith("'small' is not signed: the certificate's key")]
+
+    key.write_text(leaf.key)
+    assert (await again(), await again()) == ("published", "unchanged")
+    assert verify(home.folder / "film.small.mp4", root.pem.encode()).state is State.TRUSTED

@@ -124,6 +124,26 @@ def test_a_film_without_its_deliverables_or_with_others_is_another_film(targets:
     assert film_digest(plan_of(), finish, presets) != before != film_digest(plan_of())
 
 
+def test_a_film_is_signed_only_with_all_of_its_deliverables_that_can_be(targets: Targets) -> None:
+    place = targets.sidecar(DeliverableKind("gif", "gif"))
+    place.put_bytes(b"small")
+    made = {"file": place.name, "sha256": "0" * 64, "size_bytes": 5, "preset": "gif", "settings": None}
+
+    def is_signed(film: bool, delivered: bool, container: str = "gif") -> bool:
+        listed = [{**made, "container": container, "signed": delivered}]
+        put(targets, plan_of(), provenance={"signed": film}, deliverables=listed)
+        told = read_manifest(targets)
+        assert told is not None
+        told["deliverables"][0].pop("preset")  # what is asked for is another test's
+        targets.manifest.put_bytes(json.dumps(told).encode())
+        return is_published(targets, plan_of(), signed=True) is not None
+
+    assert is_signed(True, True)
+    assert not is_signed(True, False)
+    assert not is_signed(False, True)
+    assert is_signed(True, False, "webm")
+
+
 def test_a_film_without_what_goes_beside_it_is_not_whole(targets: Targets) -> None:
     place = targets.sidecar(SidecarKind.SRT)
     put(targets, plan_of(), sidecars=[{"file": place.name, "sha256": "0" * 64, "size_bytes": 5}])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tasks.publish.sidecars import Sidecar, are_whole, left_behind
+from tasks.publish.sidecars import Sidecar, are_whole, told_of
 from tasks.publish.targets import DeliverableKind, SidecarKind, Targets, targets_of
 
 
@@ -48,20 +48,20 @@ def test_whole_is_what_is_there_as_long_as_it_was(captions: Sidecar, targets: Ta
     assert not are_whole(targets, manifest)
 
 
-def test_left_behind_is_what_an_older_manifest_tells_of_and_nobody_changed(captions: Sidecar, targets: Targets) -> None:
+def test_what_a_manifest_tells_of_is_there_as_long_as_nobody_changed_it(captions: Sidecar, targets: Targets) -> None:
     place, manifest = targets.sidecar(SidecarKind.SRT), told(captions, targets=targets)
 
-    assert left_behind(targets, manifest, set()) == []
+    (known,) = told_of(targets, manifest)
+    assert (known.kind, known.place, known.facts()) == (SidecarKind.SRT, place, manifest["sidecars"][0])
+    assert not known.is_there()
     place.put(captions.path)
-    assert left_behind(targets, manifest, set()) == [place]
-    assert left_behind(targets, manifest, {SidecarKind.VTT, SidecarKind.POSTER}) == [place]
-    assert left_behind(targets, manifest, {SidecarKind.SRT}) == []
-    assert left_behind(targets, {}, set()) == []
+    assert known.is_there()
     place.put_bytes(captions.path.read_bytes().replace(b"H", b"h"))
-    assert left_behind(targets, manifest, set()) == []
+    assert not known.is_there()
+    assert told_of(targets, {}) == []
 
 
-def test_a_deliverable_goes_when_nobody_asks_for_it_any_more(targets: Targets, tmp_path: Path) -> None:
+def test_deliverables_are_told_of_too_and_what_a_film_before_left(targets: Targets, tmp_path: Path) -> None:
     (tmp_path / "scratch.mp4").write_bytes(b"a square")
     square = Sidecar(DeliverableKind("square-1080", "mp4"), tmp_path / "scratch.mp4")
     manifest = {"deliverables": [square.facts(targets)]}
@@ -70,11 +70,10 @@ def test_a_deliverable_goes_when_nobody_asks_for_it_any_more(targets: Targets, t
     assert not are_whole(targets, manifest)
     place.put(square.path)
     assert are_whole(targets, manifest)
-    assert left_behind(targets, manifest, {DeliverableKind("vertical", "mp4")}) == [place]
-    assert left_behind(targets, {"left": manifest["deliverables"]}, set()) == [place]
-    assert left_behind(targets, manifest, {square.kind}) == []
+    for listed in (manifest, {"left": manifest["deliverables"]}):
+        assert [(it.kind, it.is_there()) for it in told_of(targets, listed)] == [(square.kind, True)]
     place.put_bytes(b"my cut..")
-    assert left_behind(targets, manifest, set()) == []
+    assert [it.is_there() for it in told_of(targets, manifest)] == [False]
 
 
 @pytest.mark.parametrize(
@@ -95,4 +94,4 @@ def test_a_manifest_of_another_kind_tells_of_nothing(targets: Targets, listed: A
 
     for key in ("sidecars", "deliverables"):
         assert are_whole(targets, {key: listed})
-        assert left_behind(targets, {key: listed}, set()) == []
+        assert told_of(targets, {key: listed}) == []
