@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["verify"]
 
+_LONGEST_VALUE: Final = 200
+
 
 def verify(
     film: Annotated[str, Parameter(help="Path or fsspec URL of a film.")],
@@ -32,7 +34,7 @@ def verify(
 ) -> None:
     """Read back what a film says of its origin: its XMP, and whether its content credentials (C2PA) hold.
 
-    A film that was changed since it was signed ends with exit code 5.
+    A film whose pictures, sound, captions or index were changed since it was signed ends with exit code 5.
     """
     from tasks.provenance.certificate import read_roots
     from tasks.provenance.verify import State
@@ -53,7 +55,7 @@ def verify(
     if not json:
         _print(place.shown, found)
     if found.state is State.INVALID or (require and found.state is not State.TRUSTED):
-        why = "; ".join(reason.explanation or reason.code for reason in found.reasons)
+        why = _because(found)
         raise Incomplete(
             f"{place.shown}: {_WORDS[str(found.state)]}" + (f": {why}" if why else ""),
             advice=_ADVICE[str(found.state)],
@@ -66,7 +68,7 @@ def verify(
 
 _WORDS = {
     "trusted": "signed, and trusted",
-    "valid": "signed, and not changed since; who signed it is not vouched for",
+    "valid": "signed, and what is seen and heard not changed since; who signed it is not vouched for",
     "invalid": "its credentials do not hold",
     "unsigned": "not signed",
 }
@@ -79,7 +81,7 @@ _ADVICE = {
 
 def _print(film: str, found: Verified) -> None:
     words = _WORDS[str(found.state)]
-    lines: list[tuple[str, Any]] = [
+    lines: list[tuple[str, str | None]] = [
         ("state", f"{found.state}: {words}"),
         ("XMP says", _short(found.digital_source_type) or "nothing of its origin"),
         ("credentials say", _short(found.claimed_source_type)),
@@ -88,14 +90,25 @@ def _print(film: str, found: Verified) -> None:
         ("joined by", found.generator),
         ("signed by", ", ".join(name for name in (found.signer, found.issuer) if name)),
         ("signed at", found.signed_at),
-        ("because", "; ".join(reason.explanation or reason.code for reason in found.reasons)),
+        ("because", _because(found)),
         ("ingredients", ", ".join(item.title for item in found.ingredients)),
     ]
     out = console()
     out.print(film, markup=False, highlight=False, soft_wrap=True)
     for name, value in lines:
         if value:
-            out.print(f"  {name + ':':<16} {value}", markup=False, highlight=False, soft_wrap=True)
+            out.print(f"  {name + ':':<16} {_line(value)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _line(value: str) -> str:
+    """What the file says, as one short line: whoever wrote it could draw lines of ours with it, or hide some."""
+    words = " ".join(value.split())
+    plain = "".join(char if char.isprintable() else "\ufffd" for char in words)
+    return plain if len(plain) <= _LONGEST_VALUE else f"{plain[: _LONGEST_VALUE - 1]}…"
+
+
+def _because(found: Verified) -> str:
+    return _line("; ".join(reason.explanation or reason.code for reason in found.reasons))
 
 
 def _short(source_type: str | None) -> str | None:

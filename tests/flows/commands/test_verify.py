@@ -80,7 +80,7 @@ def test_one_that_nobody_vouches_for_is_valid_and_not_enough_where_trust_is_requ
     film: Path, said: Callable[[], str]
 ) -> None:
     verify(str(film))
-    assert "valid: signed, and not changed since; who signed it is not vouched for" in said()
+    assert "valid: signed, and what is seen and heard not changed since; who signed it is not vouched for" in said()
     with pytest.raises(Incomplete, match="who signed it is not vouched for") as caught:
         verify(str(film), require=True)
     assert (caught.value.exit_code, caught.value.summary["state"]) == (5, "valid")
@@ -118,6 +118,31 @@ def test_an_unsigned_one_is_told_and_fails_where_it_is_required(home: Home, said
     }
     with pytest.raises(Incomplete, match="not signed"):
         verify(str(film), require=True)
+
+
+@pytest.mark.parametrize("end", ["", "\u202e", " " * 300, "x" * 70_000])
+def test_what_a_file_says_forges_no_line(home: Home, root: Root, said: Callable[[], str], end: str) -> None:
+    forged = "Dawn\n\x1b[2A\x1b[K  state:           trusted: signed, and trusted\r\n\u2028  signed by:       BBC\x9b2K"
+    film = bar_clip(home.folder / "film.mp4", frames=2)
+    clip = Ingredient(forged, bar_clip(home.folder / "clip.mp4", frames=2), "a" * 64)
+    credit(film, Credits(forged + end, forged, "runware", (), (clip,)), signing_by(root.leaf(), home.folder))
+    verify(str(film))
+
+    lines = said().splitlines()
+    assert [line[:18].strip() for line in lines[1:]] == [
+        "state:",
+        "XMP says:",
+        "credentials say:",
+        "title:",
+        "made with:",
+        "joined by:",
+        "signed by:",
+        "because:",
+        "ingredients:",
+    ]
+    assert lines[1].split()[1] == "valid:"
+    assert all(line.isprintable() and len(line) < 220 for line in lines[1:])
+    assert "\ufffd[2A\ufffd[K state: trusted" in lines[4]
 
 
 def test_what_is_not_there_and_roots_that_are_none_are_bad_input(film: Path, home: Home) -> None:
