@@ -34,7 +34,8 @@ def verify(
 ) -> None:
     """Read back what a film says of its origin: its XMP, and whether its content credentials (C2PA) hold.
 
-    A film whose pictures, sound, captions or index were changed since it was signed ends with exit code 5.
+    What is no film ends with exit code 2. One whose pictures, sound, captions or index were changed since it was signed
+    ends with 5.
     """
     from tasks.provenance.certificate import read_roots
     from tasks.provenance.verify import State
@@ -50,7 +51,11 @@ def verify(
         if local is None:
             local = Path(folder) / f"film{Path(place.name).suffix}"
             place.fetch(local)
-        found = verify_file(local, roots)
+        try:
+            found = verify_file(local, roots)
+        except BadInput as error:
+            error.message, error.file = _line(error.message), place.shown
+            raise
     told = {"film": place.shown, **found.as_dict()}
     if not json:
         _print(place.shown, found)

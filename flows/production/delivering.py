@@ -14,7 +14,7 @@ from tasks.clips.store import Clip
 from tasks.deliver.deliver import Delivered, copy_of
 from tasks.deliver.presets import Preset
 from tasks.deliver.task import deliver_film
-from tasks.errors import ShotchainError
+from tasks.errors import ShotchainError, StorageUnreachable
 from tasks.handed import Handed
 from tasks.media.thread import finish_in_thread
 from tasks.progress import Event, Stage
@@ -88,7 +88,8 @@ async def _deliver(
         finish, signing = Handed(studio.settings.finish), Handed(studio.settings.signing)
         told = Handed(made.plan), Handed(clips), list(made.slates), finish, signing
         provenance = await credit(*told, delivered, path)
-    except ShotchainError as error:
+    except (ShotchainError, OSError) as cause:
+        error = cause if isinstance(cause, ShotchainError) else StorageUnreachable(f"a file cannot be used: {cause}")
         error.message = f"'{preset.name}' is not delivered: {error.message}"
         made.undelivered[preset.name] = error
         studio.observe(Event(Stage.NOTE, message=error.message))

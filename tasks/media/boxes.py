@@ -5,19 +5,29 @@ MP4 and MOV are rows of boxes, each with its size before it; WebM is an EBML seg
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from tasks.errors import MediaError
 
-__all__ = ["Box", "declared_size_bytes", "moov_before_mdat", "top_level_boxes", "video_time_runs"]
+__all__ = [
+    "Box",
+    "declared_size_bytes",
+    "has_countless_boxes",
+    "moov_before_mdat",
+    "top_level_boxes",
+    "video_time_runs",
+]
 
 _FIRST_BOXES: Final = {b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _SEGMENT: Final = b"\x18\x53\x80\x67"
 _LARGEST_MOOV_BYTES: Final = 1 << 28
 _LARGEST_EBML_HEADER_BYTES: Final = 1 << 16
+_MOST_BOXES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,15 @@ def top_level_boxes(path: Path) -> list[Box]:
         return _boxes(file, 0, path.stat().st_size)
 
 
+def has_countless_boxes(path: Path) -> bool:
+    """Whether there are more boxes side by side than any film has: some readers take a day for what is made so.
+
+    A file of another kind has few, or none, as this counts.
+    """
+    with path.open("rb") as file:
+        return next(islice(_walked(file, 0, path.stat().st_size), _MOST_BOXES, None), None) is not None
+
+
 def moov_before_mdat(path: Path) -> bool:
     """Whether an MP4 can start playing before all of it has arrived."""
     kinds = [box.kind for box in top_level_boxes(path)]
@@ -80,7 +99,10 @@ def video_time_runs(path: Path) -> int:
 
 
 def _boxes(file: BinaryIO, start: int, end: int) -> list[Box]:
-    found: list[Box] = []
+    return list(_walked(file, start, end))
+
+
+def _walked(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
     at = start
     while at + 8 <= end:
         file.seek(at)
@@ -90,9 +112,9 @@ def _boxes(file: BinaryIO, start: int, end: int) -> list[Box]:
             size, content = int.from_bytes(header[8:16]), at + 16
         elif size == 0:
             size = end - at
-        found.append(Box(kind.decode("latin-1"), at, content, at + max(size, content - at)))
-        at = found[-1].end
-    return found
+        box = Box(kind.decode("latin-1"), at, content, at + max(size, content - at))
+        yield box
+        at = box.end
 
 
 def _inside(file: BinaryIO, box: Box, kind: str) -> list[Box]:

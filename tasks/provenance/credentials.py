@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from tasks.errors import NotSigned, SettingsError
+from tasks.media.boxes import has_countless_boxes
 from tasks.provenance.certificate import PURPOSES, Certified, needs_extra, read_certified
 from tasks.provenance.credits import Credits, Ingredient
 from tasks.redaction import redact
@@ -190,8 +191,8 @@ def _told(ingredient: Ingredient) -> dict[str, str]:
 
 
 def _holds_credentials(ingredient: Ingredient) -> bool:
-    """Whether its kind of file can; of any other, such as WebM, it is only told that it was used."""
-    return ingredient.path.suffix.lower() in MEDIA_TYPES
+    """Whether its kind of file can, and is to be read; of any other, such as WebM, it is only told that it was used."""
+    return ingredient.path.suffix.lower() in MEDIA_TYPES and not has_countless_boxes(ingredient.path)
 
 
 def _id_of(ingredient: Ingredient) -> str:

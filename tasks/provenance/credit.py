@@ -11,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
-from tasks.errors import FilmWrong, NotSigned, SettingsError, StorageUnreachable
+from tasks.errors import FilmWrong, MediaError, NotSigned, SettingsError, StorageUnreachable
 from tasks.media.boxes import moov_before_mdat
 from tasks.media.files import written_whole
 from tasks.media.reading import open_media
@@ -78,8 +78,7 @@ def credit(path: Path, credits_: Credits, signing: Signing) -> Provenance:
         signing: Whether it is signed, and with what.
 
     Raises:
-        NotSigned: It has to be signed, and could not be.
-        FilmWrong: Signing changed what is in it.
+        NotSigned: It has to be signed, and could not be, or not without changing what is in it.
         MediaError: It is no file of the kind that its suffix names.
     """
     suffix, tool = path.suffix.lower(), (_NAME, importlib.metadata.version(_NAME))
@@ -89,8 +88,8 @@ def credit(path: Path, credits_: Credits, signing: Signing) -> Provenance:
     if why is None:
         try:
             certified = _signed(path, credits_, signing, tool)
-        except (NotSigned, SettingsError, StorageUnreachable) as error:
-            # What could be signed when the run began cannot be now.
+        except (NotSigned, SettingsError, StorageUnreachable, FilmWrong, MediaError) as error:
+            # What could be signed when the run began cannot be now; the file is as it was.
             why = failed = error.message
     if why is not None and signing.sign == "required":
         raise NotSigned(
@@ -112,13 +111,14 @@ def _why_not(suffix: str, signing: Signing) -> str | None:
 
 def _signed(path: Path, credits_: Credits, signing: Signing, tool: tuple[str, str]) -> Certified:
     certified = read_certified(signing)
-    with written_whole(path) as copy:
-        try:
+    try:
+        with written_whole(path) as copy:
             sign_file(path, copy, credits_, certified, tool)
-        except FileNotFoundError as error:
-            raise NotSigned(f"signing failed: {error.filename} is gone") from error
-        if path.suffix.lower() in _BOXES:
-            _check_same(path, copy)
+            if path.suffix.lower() in _BOXES:
+                _check_same(path, copy)
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        raise NotSigned(f"signing failed: {where}{error.strerror or error}") from error
     return certified
 
 

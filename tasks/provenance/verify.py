@@ -9,12 +9,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from tasks.errors import MediaError
+from tasks.errors import BadInput, MediaError
+from tasks.media.boxes import has_countless_boxes
 from tasks.provenance.credentials import MEDIA_TYPES, c2pa_library, reading_context
 from tasks.provenance.xmp import read_xmp, source_type_in
 
 __all__ = ["Credential", "Reason", "State", "Verified", "verify"]
 
+# In every store of credentials, in whatever container: its head, and the names of parts. One may be damaged.
+_PARTS: Final = (b"jumdc2pa", b"c2pa.assertions", b"c2pa.signature")
+_LONGEST_PART: Final = max(map(len, _PARTS))
+_BLOCK_BYTES: Final = 1 << 20
 _UNTRUSTED: Final = "signingCredential.untrusted"
 
 
@@ -22,7 +27,7 @@ class State(StrEnum):
     """What a file's credentials are worth.
 
     `trusted`: whole, and signed by one whom a trusted root vouches for. `valid`: whole, and signed by somebody.
-    `invalid`: changed since it was signed, or signed wrongly. `unsigned`: there are none.
+    `invalid`: changed since it was signed, or signed wrongly; or made to keep readers busy. `unsigned`: there are none.
     """
 
     TRUSTED = "trusted"
@@ -102,9 +107,12 @@ def verify(path: Path, trust: bytes | None = None) -> Verified:
         trust: The root certificates that are trusted, see `read_roots`; without any, nobody is.
 
     Raises:
+        BadInput: It is no whole file of its kind, and there are no credentials in it that would not hold.
         SettingsError: The package that reads credentials is not installed.
     """
     c2pa = c2pa_library()
+    if has_countless_boxes(path):
+        return Verified(State.INVALID, None, reasons=(Reason("boxes", "it has more boxes than any film has"),))
     source_type = _source_type(path)
     with reading_context(trust) as context, path.open("rb") as file:
         try:
@@ -116,8 +124,27 @@ def verify(path: Path, trust: bytes | None = None) -> Verified:
         except c2pa.C2paError.NotSupported:
             return Verified(State.UNSIGNED, source_type)
         except c2pa.C2paError as error:
-            return Verified(State.INVALID, source_type, reasons=(Reason("unreadable", str(error)),))
+            if _has_credentials(path):
+                return Verified(State.INVALID, source_type, reasons=(Reason("unreadable", str(error)),))
+            if "remote manifest" in str(error):
+                elsewhere = Reason("remote", "it names credentials that lie elsewhere, where nobody is asked for them")
+                return Verified(State.UNSIGNED, source_type, reasons=(elsewhere,))
+            raise BadInput(
+                f"this is no whole film: {error}", file=str(path), advice="Accepted: an MP4, MOV, WebP or GIF."
+            ) from error
     return _verified(told, source_type)
+
+
+def _has_credentials(path: Path) -> bool:
+    """Whether there are credentials anywhere in a file, damaged as it may be."""
+    with path.open("rb") as file:
+        before = b""
+        while block := file.read(_BLOCK_BYTES):
+            seen = before + block
+            if any(part in seen for part in _PARTS):
+                return True
+            before = block[1 - _LONGEST_PART :]
+    return False
 
 
 def _source_type(path: Path) -> str | None:

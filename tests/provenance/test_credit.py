@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,11 +17,12 @@ import av
 import pytest
 from PIL import Image
 
-from tasks.errors import MediaError, NotSigned
+from tasks.errors import BadInput, MediaError, NotSigned
 from tasks.media.boxes import moov_before_mdat, top_level_boxes
 from tasks.provenance.credit import credit
 from tasks.provenance.credits import Credits, Ingredient
 from tasks.provenance.verify import State, verify
+from tasks.provenance.xmp import put_xmp
 from tasks.settings import Signing
 from tests.media.barclips import codes_of, remuxed
 from tests.provenance.authority import authority
@@ -203,6 +205,93 @@ def test_an_ingredient_that_is_gone_is_told(film: Path, shown: Credits, signing:
     told = credit(film, gone, signing)
 
     assert "gone.mp4" in str(told.failed)
+
+
+def test_whatever_keeps_a_file_from_being_signed_leaves_it_unsigned_unless_it_has_to_be(
+    film: Path, shown: Credits, signing: Signing, tmp_path: Path
+) -> None:
+    (tmp_path / "folder.mp4").mkdir()
+    for clip, why in ((tmp_path / "folder.mp4", "Is a directory"), (tmp_path / ("a" * 300 + ".mp4"), "too long")):
+        told_of = replace(shown, ingredients=(Ingredient("lake", clip, "a" * 64),))
+        told = credit(film, told_of, signing)
+        assert (told.signed, told.marked) == (False, True)
+        assert why in str(told.failed)
+        assert verify(film).state is State.UNSIGNED
+        with pytest.raises(NotSigned, match="has to be signed, and could not be: signing failed"):
+            credit(film, told_of, replace(signing, sign="required"))
+
+
+def test_a_film_that_cannot_be_decoded_is_not_signed_and_says_so(film: Path, shown: Credits, signing: Signing) -> None:
+    film.write_bytes(film.read_bytes().replace(b"moov", b"free"))  # its boxes are whole
+    told = credit(film, replace(shown, ingredients=()), signing)
+
+    assert (told.signed, told.why) == (False, told.failed)
+    assert told.failed
+    assert verify(film).state is State.UNSIGNED
+
+
+def countless(path: Path, boxes: int) -> Path:
+    """An MP4 of a few bytes, that is nothing but boxes."""
+    path.write_bytes(bytes.fromhex("00000014") + b"ftypisom" + bytes(4) + b"isom" + (b"\0\0\0\x08free" * boxes))
+    return path
+
+
+def test_a_file_of_countless_boxes_keeps_nobody_busy(
+    film: Path, shown: Credits, signing: Signing, tmp_path: Path
+) -> None:
+    many = countless(tmp_path / "many.mp4", 60_000)
+    began = time.monotonic()
+    found = verify(many)
+    assert (found.state, found.reasons[0].explanation) == (State.INVALID, "it has more boxes than any film has")
+    assert verify(countless(tmp_path / "few.mp4", 4000)).state is State.UNSIGNED
+
+    told = credit(film, replace(shown, ingredients=(Ingredient("lake", many, "a" * 64),)), signing)
+    assert told.failed is None
+    assert [item.sha256 for item in verify(film).ingredients] == ["a" * 64]
+    assert time.monotonic() - began < 10  # c2pa alone takes minutes
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("empty.mp4", b""),
+        ("empty.gif", b""),
+        ("words.mp4", b"these are words, and no film at all"),
+        ("words.webp", b"these are words, and no film at all"),
+        ("begun.mp4", bytes.fromhex("00000014") + b"ftypisom"),
+    ],
+)
+def test_what_is_no_film_is_told_as_that(name: str, content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match="this is no whole film"):
+        verify(path)
+
+
+def test_only_what_has_credentials_is_invalid(film: Path, shown: Credits, signing: Signing, tmp_path: Path) -> None:
+    content = film.read_bytes()
+    part = tmp_path / "part.mp4"
+    for size_bytes in range(len(content) // 8, len(content), len(content) // 8):
+        part.write_bytes(content[:size_bytes])
+        try:
+            assert verify(part).state is State.UNSIGNED
+        except BadInput as error:
+            assert "no whole film" in error.message  # noqa: PT017 -- either is true
+    credit(film, shown, signing)
+    content = film.read_bytes()
+    for size_bytes in range(len(content) // 2, len(content), len(content) // 8):
+        part.write_bytes(content[:size_bytes])
+        assert verify(part).state is State.INVALID
+
+
+def test_credentials_that_lie_elsewhere_are_none(film: Path) -> None:
+    rdf = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+    named = 'xmlns:dcterms="http://purl.org/dc/terms/" dcterms:provenance="https://example.com/film.c2pa"'
+    about = f'<rdf:RDF xmlns:rdf="{rdf}"><rdf:Description rdf:about="" {named}/></rdf:RDF>'
+    put_xmp(film, f'<x:xmpmeta xmlns:x="adobe:ns:meta/">{about}</x:xmpmeta>'.encode())
+
+    found = verify(film)
+    assert (found.state, [reason.code for reason in found.reasons]) == (State.UNSIGNED, ["remote"])
 
 
 def test_a_clip_with_credentials_of_its_own_keeps_them(

@@ -145,6 +145,15 @@ def test_what_a_file_says_forges_no_line(home: Home, root: Root, said: Callable[
     assert "\ufffd[2A\ufffd[K state: trusted" in lines[4]
 
 
+def test_what_is_no_film_is_bad_input(home: Home) -> None:
+    (home.folder / "film.mp4").write_text("words\x1b[2A of no film")
+    with pytest.raises(BadInput, match="this is no whole film") as caught:
+        verify(str(home.folder / "film.mp4"))
+    assert caught.value.exit_code == 2
+    assert str(home.folder / "film.mp4") in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
 def test_what_is_not_there_and_roots_that_are_none_are_bad_input(film: Path, home: Home) -> None:
     for where in (str(home.folder / "nowhere.mp4"), str(home.folder)):
         with pytest.raises(BadInput, match="there is no file"):
