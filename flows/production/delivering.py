@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,9 @@ async def deliver_all(
         captions: The film's captions as WebVTT, if it has any.
         presets: What is asked for, as it was when the run began.
     """
-    work = (_deliver(studio, made, facts, captions, preset) for preset in presets)
+    # Presets that differ in their names alone make one file, once.
+    turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+    work = (_deliver(studio, made, facts, captions, preset, turns[repr(preset.as_dict())]) for preset in presets)
     # With exceptions as results it waits, when cancelled, until the last child process is gone.
     ended = await asyncio.gather(*work, return_exceptions=True)
     for outcome in ended:
@@ -74,13 +77,15 @@ async def deliver_all(
 
 
 async def _deliver(
-    studio: Studio, made: Made, facts: Handed[FilmFacts], captions: Path | None, preset: Preset
+    studio: Studio, made: Made, facts: Handed[FilmFacts], captions: Path | None, preset: Preset, turn: asyncio.Lock
 ) -> Deliverable | None:
     def tell(frames: int) -> None:
         studio.observe(Event(Stage.DELIVERING, message=f"{preset.name}: {frames} frames"))
 
     try:
-        delivered = await deliver_film(studio.film, facts, Handed(preset), captions, studio.conformed, on_frames=tell)
+        async with turn:
+            wanted = Handed(preset)
+            delivered = await deliver_film(studio.film, facts, wanted, captions, studio.conformed, on_frames=tell)
         path = studio.scratch / f"delivered.{preset.name}.{preset.suffix}"
         await finish_in_thread(copy_of, delivered.value, path)
         credit = credit_film.with_options(task_run_name=f"{preset.name} · provenance")
