@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import ipaddress
+import uuid
 from collections.abc import Mapping
 from enum import IntEnum
+from http.client import HTTPException
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.error import HTTPError
+from urllib.parse import parse_qsl, urlsplit
+from urllib.request import Request, urlopen
 
-from tasks.errors import SettingsError
+from tasks.errors import SettingsError, StorageUnreachable
+from tasks.redaction import redact
 from tasks.storage import Location
 
-__all__ = ["LONGEST_S", "Reach", "can_sign", "reach_of", "upload_address"]
+__all__ = ["LONGEST_S", "Reach", "can_sign", "reach_of", "secrets_of", "try_upload", "upload_address"]
 
 LONGEST_S: Final = 7 * 86_400
 """Seconds for which signatures (version 4) hold at most."""
+
+_PROBE: Final = b"shotchain"
+_PROBE_S: Final = 60.0
 
 # Each file system of fsspec calls what it signs for by a name of its own. That of Azure signs for reading alone.
 _PUT: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
@@ -54,6 +62,12 @@ def reach_of(address: str) -> Reach:
     return Reach.ANYWHERE if number.is_global else Reach.NETWORK
 
 
+def secrets_of(address: str) -> tuple[str, ...]:
+    """What of such an address must not be shown: all of it, and what makes it good, however the rest is spelled."""
+    query = parse_qsl(urlsplit(address).query)
+    return (address, *(value for name, value in query if name.lower().endswith(("signature", "security-token"))))
+
+
 def can_sign(location: Location) -> bool:
     """Whether `location` lies on a kind of storage that gives such addresses. Asks nobody."""
     return location.protocol in _PUT
@@ -81,6 +95,37 @@ def upload_address(location: Location, valid_s: float) -> str:
             # Credentials that have no private key, or a package that is missing, cannot sign.
             raise SettingsError(f"{location.shown} cannot be signed for: {error}") from error
     return str(signed)
+
+
+def try_upload(folder: Location) -> None:
+    """Put a few bytes into `folder` as somebody else would, and take them away again. Blocks.
+
+    A clock that is wrong, or a rule of the bucket, shows in this before anybody is paid to find out.
+
+    Raises:
+        SettingsError: This kind of storage, or what the credentials are, gives no address; or the store refuses it.
+        StorageUnreachable: The storage does not answer, or nothing is there afterwards.
+    """
+    probe = folder.child(f".{uuid.uuid4().hex}.part")  # a name that `gc` knows, should it stay
+    address = upload_address(probe, _PROBE_S)
+    # Not by httpx, which writes each address that it is given into its log.
+    headers = {"Content-Type": "application/octet-stream"}
+    request = Request(address, _PROBE, headers, method="PUT")  # noqa: S310  # as it was signed: of a store on the network
+    try:
+        urlopen(request, timeout=_PROBE_S).close()  # noqa: S310
+    except HTTPError as error:
+        raise SettingsError(
+            f"{folder.shown} takes nothing by an address that is signed here (HTTP {error.code})",
+            advice="Check the clock of this machine, and what its credentials and the rules of the bucket allow.",
+        ) from error
+    except (OSError, HTTPException) as error:
+        why = str(redact(str(error), *secrets_of(address))) or type(error).__name__
+        raise StorageUnreachable(f"nothing can be put to {probe.shown} by an address: {why}") from error
+    try:
+        if probe.size() != len(_PROBE):
+            raise StorageUnreachable(f"what was put to {probe.shown} by an address is not there")
+    finally:
+        probe.remove()
 
 
 def _signer(fs: Any) -> Any:

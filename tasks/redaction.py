@@ -16,7 +16,9 @@ _SECRET_KEYS = re.compile(r"api[-_]?key|authorization|token|secret|password|sign
 _BEARER = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?(?:\w+\s+)?|bearer\s+(?=[^\s\"',;]*\d))[^\s\"',;]+")
 # An address may stand in JSON, or in a page, that nobody has read yet.
 _QUERY = re.compile(
-    r"(?i)((?:[?&]|\\u0026|&amp;)(?:[\w.-]*(?:key|token|secret|signature|sig|credential|password))=)[^&\s\"']+"
+    r"(?i)((?:[?&;]|%3f|%26|&#38;|&#x26;|\\u0026|\\x26)"
+    r"(?:[\w.-]*(?:key|token|secret|signature|sig|credential|password))(?:=|%3d|&#61;|&#x3d;|\\u003d|\\x3d))"
+    r"[^&\s\"']+"
 )
 _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/]+(@)")
 _DATA_URI = re.compile(r"data:([\w/+.-]+);base64,[A-Za-z0-9+/=]{64,}")

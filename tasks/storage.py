@@ -251,17 +251,26 @@ class Location:
             if fs.exists(path):
                 fs.mv(path, f"{path.rpartition('/')[0]}/{name}")
 
-    def copy_to(self, target: Location) -> None:
+    def copy_to(self, target: Location) -> bool:
         """Make another file of the same storage a copy of this one: the storage copies it, no byte comes here.
 
+        Returns:
+            Whether it was there to be copied.
+
         Raises:
-            StorageUnreachable: It cannot be copied, or is not there.
+            StorageUnreachable: It cannot be copied.
         """
         if self.local is not None and target.local is not None:
+            if not self.local.is_file():
+                return False
             target._put_local(self.local, target.local)
-            return
+            return True
         with target.filesystem("write") as (_, to), self.filesystem("write") as (fs, path):
-            fs.cp_file(path, to)
+            try:
+                fs.cp_file(path, to)
+            except FileNotFoundError:
+                return False
+        return True
 
     def files(self, enters: Callable[[str], bool] | None = None) -> list[StoredFile]:
         """Every file in this folder and below, by name; none where there is no such folder.

@@ -41,13 +41,14 @@ class Bucket:
     """The bucket `films`, and all that was done to it.
 
     `before` and `behind` are called with the method and the key of each request: before anything is done about it, and
-    when it is done and not answered yet.
+    when it is done and not answered yet. What `refuses` says yes to is answered with 403.
     """
 
     fs: Any
     url: str
     before: Watcher = _nobody
     behind: Watcher = _nobody
+    refuses: Callable[[str, str], bool] = lambda _method, _key: False
     log: list[Access] = field(default_factory=list)
 
     def names(self) -> list[str]:
@@ -69,7 +70,7 @@ class Bucket:
 
 
 def _is_clip(key: str) -> bool:
-    return "clips/" in key and not key.endswith(".json")
+    return "clips/" in key and not key.endswith(".json") and "/incoming/." not in key
 
 
 @contextmanager
@@ -81,6 +82,9 @@ def counted_bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     def counting(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         method, (_, _, key) = environ["REQUEST_METHOD"], unquote(environ["PATH_INFO"]).lstrip("/").partition("/")
         bucket.before(method, key)
+        if bucket.refuses(method, key):
+            start_response("403 Forbidden", [("Content-Length", "0")])
+            return [b""]
         body = b"".join(app(environ, start_response))
         bucket.behind(method, key)
         got, is_copy = int(environ.get("CONTENT_LENGTH") or 0), "HTTP_X_AMZ_COPY_SOURCE" in environ

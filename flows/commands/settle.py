@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.commands.flags import Json, LedgerUrl
+from flows.commands.flags import Json, LedgerUrl, Work
 from flows.commands.output import console, print_json
 from tasks.errors import BadInput
 from tasks.settings import parse_usd, resolve_settings
@@ -20,6 +20,7 @@ def settle(
     *,
     charged: Annotated[bool, Parameter(negative="--not-charged", help="Whether the provider took money for it.")],
     cost: Annotated[str | None, Parameter(help="What it took, if not the price that is held.")] = None,
+    work: Work = None,
     ledger: LedgerUrl = None,
     json: Json = False,
 ) -> None:
@@ -28,14 +29,23 @@ def settle(
     If it was charged, the next run, or `shotchain recover`, asks the provider for its clip before anything is bought.
     """
     from flows.commands.accounts import attempt_as_dict, print_attempts
+    from tasks.clips.store import ClipStore
     from tasks.ledger import open_ledger
+    from tasks.presigned import can_sign
     from tasks.problems import Charged
 
-    settings = resolve_settings(ledger=ledger, needs_key=False)
+    settings = resolve_settings(work=work, ledger=ledger, needs_key=False)
     cost_usd = parse_usd(cost, "--cost")
     with open_ledger(settings.ledger, create=False) as opened:
         if opened.attempt(task_uuid) is None:
             raise BadInput(f"the ledger knows no attempt {task_uuid}", advice="`shotchain ledger` lists them.")
+        incoming = ClipStore(settings.work, settings.cache).incoming(task_uuid)
+        if not charged and can_sign(incoming) and incoming.size():
+            raise BadInput(
+                f"the clip of this attempt was made: the provider has put it into {incoming.shown}",
+                advice="Have it taken in, by the next run or by `shotchain recover`. Nothing was changed.",
+                task_uuid=task_uuid,
+            )
         answer = Charged.YES if charged else Charged.NO
         settled = opened.settle(task_uuid, charged=answer, cost_usd=cost_usd)
         if settled is None:

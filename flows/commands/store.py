@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -41,12 +41,15 @@ def verify(
     """Read every clip of the store to its end and say which are not whole. Spends nothing."""
     from tasks.clips.scratch import scratch_folder
     from tasks.clips.store import ClipStore
+    from tasks.clips.upkeep import attempts_by_key
     from tasks.clips.upkeep import verify as verify_clips
 
     settings = resolve_settings(work=work, ledger=ledger, needs_key=False)
-    clips, known = ClipStore(settings.work, settings.cache), _known(settings, ledger_is_named=ledger is not None)
+    clips, attempts = ClipStore(settings.work, settings.cache), _known(settings, ledger_is_named=ledger is not None)
+    known, by_task = attempts_by_key(attempts), {attempt.task_uuid: attempt for attempt in attempts}
+    options = {"quick": quick, "set_aside": set_aside}
     with scratch_folder(settings.cache) as scratch, _counting("verifying") as tell:
-        found = asyncio.run(verify_clips(clips, known, scratch, quick=quick, set_aside=set_aside, tell=tell))
+        found = asyncio.run(verify_clips(clips, known, scratch, **options, tell=tell, by_task=by_task))
     summary = _verified(found, quick=quick)
     if not json:
         _print_findings(found, clips.root.child("clips").shown)
@@ -109,15 +112,14 @@ def gc(
         _print_collected(items, gone)
 
 
-def _known(settings: Settings, *, ledger_is_named: bool) -> Mapping[str, Attempt]:
-    from tasks.clips.upkeep import attempts_by_key
+def _known(settings: Settings, *, ledger_is_named: bool) -> list[Attempt]:
     from tasks.ledger import open_ledger
 
     is_file = "://" not in settings.ledger
     if is_file and not ledger_is_named and not Path(settings.ledger).expanduser().exists():
-        return {}  # a store can be looked at without one; only for which shots its clips were made is not known then
+        return []  # a store can be looked at without one; only for which shots its clips were made is not known then
     with open_ledger(settings.ledger, create=False) as opened:
-        return attempts_by_key(opened.attempts())
+        return opened.attempts()
 
 
 def _plans_to_forget(ledger: Ledger, title: str | None) -> int:

@@ -10,6 +10,9 @@ attempt half done (this run, a later one, another machine) goes on from its stat
     unknown     ask; if it was posted only once and never said to be accepted, as `submitted`; else, if the provider
                 still cannot tell, a person must; what a person said was charged is lost where the provider has nothing
 
+What a clip in our own store proves, no answer of the provider, nor its silence, disproves: where it can put clips there
+itself, that is looked at first, before anything is asked or posted again.
+
 Whoever loses a compare-and-set reads the row again and goes on from there: another run was faster.
 """
 
@@ -24,8 +27,16 @@ from typing import Any
 
 from tasks.clips.circuit import STOPPERS, Circuit
 from tasks.clips.delivery import Deliveries
-from tasks.clips.endings import state_after, state_of_verdict, write_end, write_success
-from tasks.clips.recall import ask_for_result, look, other_account, recorded_error, unknown_outcome
+from tasks.clips.endings import state_after, state_of_verdict, write_end, write_success, write_undelivered
+from tasks.clips.recall import (
+    ask_for_result,
+    delivered_result,
+    look,
+    other_account,
+    recorded_error,
+    undelivered,
+    unknown_outcome,
+)
 from tasks.clips.reports import addressed
 from tasks.clips.writing import in_ledger
 from tasks.errors import (
@@ -37,9 +48,11 @@ from tasks.errors import (
     RateLimited,
     RequestRejected,
     ShotchainError,
+    StorageUnreachable,
 )
 from tasks.ledger import Attempt, State
 from tasks.ledger.ledger import Ledger
+from tasks.presigned import secrets_of
 from tasks.progress import Event, Observer, Stage
 from tasks.runware.client import RunwareClient, is_conflict
 from tasks.runware.messages import VideoResult, named_task
@@ -121,9 +134,15 @@ class Driver:
                 case State.RESERVED:
                     attempt = await self._submit(attempt, order)
                 case State.SUBMITTED | State.UNKNOWN:
+                    if (received := await self._received(attempt)) is not None:
+                        attempt = received
+                        continue
                     self._check_account(attempt)
                     attempt = await self._find_out(attempt, order)
                 case State.ACCEPTED:
+                    if self._is_old(attempt) and (received := await self._received(attempt)) is not None:
+                        attempt = received
+                        continue
                     self._check_account(attempt)
                     attempt = await self._wait(attempt, order)
                 case State.SUCCEEDED | State.STORED:
@@ -160,6 +179,8 @@ class Driver:
             self._circuit.trip(error)  # an input could not be uploaded, and the next will not be either
             raise
         endpoint = None if self._deliveries is None else await self._deliveries.address(attempt.task_uuid)
+        if endpoint is not None:
+            self._client.hide(*secrets_of(endpoint))
         return addressed(built, attempt.task_uuid, self._settings, endpoint)
 
     async def _post(self, attempt: Attempt, order: Order, request: Mapping[str, Any]) -> Attempt:
@@ -175,6 +196,8 @@ class Driver:
                 break
             if failure is not None:
                 await self._pause_after(failure, turn, attempt, order, doubtful=doubtful)
+                if doubtful and (received := await self._received(attempt)) is not None:
+                    return received
             try:
                 results = await self._client.submit(request)
             except (RateLimited, ProviderUnreachable) as error:
@@ -245,6 +268,8 @@ class Driver:
             if self._circuit.is_open:
                 raise unknown_outcome(found)  # as it is; a later run goes on from there
             request = await self._request(attempt, order)
+            if (received := await self._received(found)) is not None:
+                return received
             claimed = await in_ledger(self._ledger.count_post, attempt.task_uuid, posts=found.posts)
             if claimed is None:
                 return await self._reload(attempt)
@@ -297,19 +322,19 @@ class Driver:
             await self._pauses.backoff(turn, first_s=0.5, most_s=5.0)
 
     async def _look(self, attempt: Attempt, order: Order) -> Attempt | None:
-        """One look at both places where the provider may know a task; None where neither does."""
+        """One look at both places where the provider may know a task, and at our own store; None where none does."""
         seen = await look(self._client, attempt.task_uuid)
         if isinstance(seen, VideoResult):
             return await self._succeeded(await self._accepted(attempt, order), seen)
         if isinstance(seen, ShotchainError):
             return await self._ended_by_provider(attempt, seen, order)
-        return await self._accepted(attempt, order) if seen else None
+        return await self._accepted(attempt, order) if seen else await self._received(attempt)
 
     # -- waiting ---------------------------------------------------------------------------------------------------
 
     async def _wait(self, attempt: Attempt, order: Order) -> Attempt:
         self._tell(Stage.GENERATING, order)
-        waited_s = (datetime.now(UTC) - (attempt.accepted_at or attempt.created_at)).total_seconds()
+        waited_s = _waited_s(attempt)
         if waited_s > self._settings.grace_s:
             # It was accepted by an earlier run. Details are kept longer than what polling shows.
             known = await self._look_once(attempt, order)
@@ -339,9 +364,23 @@ class Driver:
         """Look beside the polling; None where that brings nothing new."""
         try:
             known = await self._look(attempt, order)
-        except (ProviderError, ProviderUnreachable):
+        except (ProviderError, ProviderUnreachable, StorageUnreachable):
             return None  # the poller asks too, and says what keeps it from an answer
         return known if known is not None and known.state is not State.ACCEPTED else None
+
+    async def _received(self, attempt: Attempt) -> Attempt | None:
+        """Go on from a clip that lies in our own store; None where none does.
+
+        That it was made is known by that. The provider is asked for the rest, such as the cost, and need not know.
+        """
+        if self._deliveries is None or not await self._deliveries.received(attempt):
+            return None
+        try:
+            self._check_account(attempt)
+            told = await ask_for_result(self._client, attempt)
+        except ShotchainError:
+            told = None
+        return await self._succeeded(attempt, told or delivered_result(attempt))
 
     async def _succeeded(self, attempt: Attempt, result: VideoResult) -> Attempt:
         moved = await write_success(self._ledger, attempt, result)
@@ -350,8 +389,24 @@ class Driver:
     # -- ending ----------------------------------------------------------------------------------------------------
 
     async def _ended_by_provider(self, attempt: Attempt, error: ShotchainError, order: Order) -> Attempt:
+        if (received := await self._in_spite_of(attempt, error)) is not None:
+            return received
         self._count(error)
         return await self._end(attempt, state_of_verdict(error), error, order)
+
+    async def _in_spite_of(self, attempt: Attempt, error: ShotchainError) -> Attempt | None:
+        """Go on from a clip that was made though the provider says that its task failed; None where there is none."""
+        if self._deliveries is None:
+            return None
+        if await self._deliveries.received(attempt):
+            return await self._succeeded(attempt, delivered_result(attempt, error.cost_usd))
+        if not self._deliveries.was_refused(attempt, error):
+            return None
+        # Its upload failed. The clip may be at the provider, who shows it in another answer; and it may have come.
+        told = await ask_for_result(self._client, attempt)
+        if told is not None:
+            return await self._succeeded(attempt, told)
+        return await self._received(attempt)
 
     def _count(self, error: ShotchainError) -> None:
         """Count what the provider could not do, and whatever else may have cost something and gave no clip."""
@@ -365,15 +420,32 @@ class Driver:
         error.shot = order.shot
         error.task_uuid = attempt.task_uuid
         if self._deliveries is not None and self._deliveries.was_refused(attempt, error):
+            if error.charged is not Charged.NO:
+                return await self._leave_undelivered(attempt, error)
             error.transient = True  # what is sent from now on asks for none
             error.advice = error.advice or "Leave SHOTCHAIN_DIRECT_DELIVERY off. This run asks for no more deliveries."
+        if self._deliveries is not None:
+            self._deliveries.is_over(attempt.task_uuid)
         moved = await write_end(self._ledger, attempt, state, error, at_post=at_post)
         if moved is None:
             return await self._reload(attempt)  # where another run ended it, the ledger says why
         self._errors[attempt.task_uuid] = error
         return moved
 
+    async def _leave_undelivered(self, attempt: Attempt, error: ShotchainError) -> Attempt:
+        """Leave what may have cost something, and cannot be had now, to a later run and to a person."""
+        lost = undelivered(attempt, error)
+        moved = await write_undelivered(self._ledger, attempt, lost) or await self._reload(attempt)
+        if moved.state is State.UNKNOWN:
+            raise unknown_outcome(moved)
+        return moved
+
     # -- helpers ---------------------------------------------------------------------------------------------------
+
+    def _is_old(self, attempt: Attempt) -> bool:
+        """Whether an accepted attempt may be one of which the provider says nothing more to us."""
+        is_ours = not attempt.account or attempt.account == self._settings.account
+        return not is_ours or _waited_s(attempt) > self._settings.grace_s
 
     def _check_account(self, attempt: Attempt) -> None:
         if attempt.account and attempt.account != self._settings.account:
@@ -395,6 +467,11 @@ class Driver:
 def _may_be_posted(attempt: Attempt) -> bool:
     """Whether the one more post is left to an attempt of which nobody ever said that it was accepted, or charged."""
     return attempt.posts < _MOST_POSTS and attempt.accepted_at is None and attempt.charged is None
+
+
+def _waited_s(attempt: Attempt) -> float:
+    """Seconds since it was accepted."""
+    return (datetime.now(UTC) - (attempt.accepted_at or attempt.created_at)).total_seconds()
 
 
 def _posted_at(attempt: Attempt) -> datetime:

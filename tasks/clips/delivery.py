@@ -17,13 +17,13 @@ from tasks.clips.record import ClipRecord, Origin
 from tasks.clips.store import ClipStore
 from tasks.errors import ProviderError, SettingsError, ShotchainError, StorageUnreachable
 from tasks.ledger import Attempt
-from tasks.presigned import Reach, can_sign, reach_of, upload_address
+from tasks.presigned import Reach, can_sign, reach_of, try_upload, upload_address
 from tasks.progress import Event, Observer, Stage
 from tasks.runware.messages import VideoResult
 from tasks.runware.pauses import Pauses
 from tasks.settings import Settings
 
-__all__ = ["Deliveries", "suffix_of"]
+__all__ = ["Deliveries", "is_of_delivery", "suffix_of"]
 
 _SUFFIXES: Final = frozenset({".mp4", ".mov", ".webm"})
 _VALID_S: Final = 86_400.0
@@ -50,26 +50,47 @@ class Deliveries:
         self._is_asked = settings.direct_delivery
         self._may_arrive = can_sign(store.root)
         self._addressed: set[str] = set()
+        self._refused: set[str] = set()
         self._missed = 0
+        # The first goes alone: were deliveries to fail and to be charged, every take under way would pay for that.
+        self._first: str | None = None
+        self._is_tried = False
+        self._has_arrived = False
 
     async def address(self, task_uuid: str) -> str | None:
         """Where the provider is to put the clip of an attempt: a secret. None where clips are downloaded.
 
-        It holds for a day, or twice as long as a result is waited for: a task may stand in a queue for long.
+        Until one has arrived in this run, one attempt at a time has one, and the others are downloaded. Before that,
+        we put something ourselves. It holds for a day, or twice as long as a result is waited for: a task may stand in
+        a queue for long.
         """
-        if not self._is_asked:
+        if not self._is_asked or (not self._has_arrived and self._first not in {None, task_uuid}):
             return None
+        self._first = task_uuid
         place = self._store.incoming(task_uuid)
         try:
             address = await asyncio.to_thread(upload_address, place, max(_VALID_S, 2 * self._settings.deadline_s))
             self._check_reach(address)
+            if not self._is_tried:
+                await asyncio.to_thread(try_upload, self._store.incoming_folder)
+                self._is_tried = True
         except (SettingsError, StorageUnreachable) as error:
             self._give_up(error)
             return None
         self._addressed.add(task_uuid)
         return address
 
-    async def arrived(self, attempt: Attempt, result: VideoResult, key: str, origin: Origin) -> ClipRecord | None:
+    async def received(self, attempt: Attempt) -> bool:
+        """Whether the clip of an attempt lies in our own store: then it was made, whatever the provider says of it.
+
+        Raises:
+            StorageUnreachable: The store does not answer.
+        """
+        return self._may_arrive and await self._store.received(attempt.task_uuid)
+
+    async def arrived(
+        self, attempt: Attempt, result: VideoResult, key: str, origin: Origin, *, waits: bool = True
+    ) -> ClipRecord | None:
         """Keep what was delivered of a paid attempt; None where nothing was, and none is to be waited for any more.
 
         A result may be told before its clip has come.
@@ -79,6 +100,7 @@ class Deliveries:
             result: Its result.
             key: The content key under which the clip is kept.
             origin: What its record says.
+            waits: Whether to wait for it at all.
 
         Raises:
             StorageUnreachable: The store does not answer, or refuses.
@@ -86,22 +108,29 @@ class Deliveries:
         if not self._may_arrive:
             return None
         suffix = suffix_of(result, attempt)
-        until_s = asyncio.get_running_loop().time() + self._left_s(attempt)
+        until_s = asyncio.get_running_loop().time() + (self._left_s(attempt) if waits else 0.0)
         turn = 0
         while True:
             turn += 1
             record = await self._store.deliver(attempt.task_uuid, key, suffix, origin)
             if record is not None:
                 self._missed = 0
+                self._has_arrived |= attempt.task_uuid in self._addressed
                 return record
             if (left_s := until_s - asyncio.get_running_loop().time()) <= 0:
                 break
             await asyncio.sleep(min(left_s, self._pauses.backoff_s(turn, first_s=0.25, most_s=2.0)))
         if attempt.task_uuid in self._addressed:
-            self._addressed.discard(attempt.task_uuid)
+            self.is_over(attempt.task_uuid)
             self._missed += 1
             self._say(attempt, "its clip was not delivered into the clip store; downloading it")
         return None
+
+    def is_over(self, task_uuid: str) -> None:
+        """Let another attempt be the first, if this one was: nothing of it will arrive."""
+        self._addressed.discard(task_uuid)
+        if self._first == task_uuid:
+            self._first = None
 
     async def taken_in(self, attempt: Attempt) -> None:
         """Clear away what was put, now that the clip is in its place. What cannot be is told, and left for gc."""
@@ -112,14 +141,20 @@ class Deliveries:
             self._say(attempt, f"what was delivered is stored, and lies in {self._store.root.shown} twice: {error}")
 
     def was_refused(self, attempt: Attempt, error: ShotchainError) -> bool:
-        """Whether an attempt failed for the sake of its delivery. If so, this run asks for no more of them."""
-        if attempt.task_uuid not in self._addressed or not isinstance(error, ProviderError):
-            return False
-        if "uploadEndpoint" not in (error.parameter or "") and error.code != "uploadFailed":
+        """Whether an attempt failed for the sake of its delivery. If so, this run asks for no more of them.
+
+        It may be an earlier run that had asked for this one.
+        """
+        if not self._may_arrive or not is_of_delivery(error, self._settings):
             return False
         self._addressed.discard(attempt.task_uuid)
+        self._refused.add(attempt.task_uuid)
         self._give_up(error)
         return True
+
+    def has_refused(self, task_uuid: str) -> bool:
+        """Whether that was said of this attempt: it failed for the sake of its delivery."""
+        return task_uuid in self._refused
 
     def _left_s(self, attempt: Attempt) -> float:
         """Seconds for which a delivery is still waited for, counted from when the result was known."""
@@ -145,6 +180,16 @@ class Deliveries:
 
     def _say(self, attempt: Attempt, message: str) -> None:
         self._observe(Event(Stage.NOTE, attempt.shot, attempt.take, message=message))
+
+
+def is_of_delivery(error: ShotchainError, settings: Settings) -> bool:
+    """Whether the provider says that a clip could not be put where it was to go.
+
+    Where none is asked for, an upload that failed without a word of where to is an affair of the provider's own.
+    """
+    if not isinstance(error, ProviderError):
+        return False
+    return "uploadEndpoint" in (error.parameter or "") or (settings.direct_delivery and error.code == "uploadFailed")
 
 
 def suffix_of(result: VideoResult, attempt: Attempt) -> str:

@@ -19,9 +19,10 @@ from tasks.clips.inventory import Inventory, Loose
 from tasks.clips.record import ClipRecord
 from tasks.clips.store import ClipStore
 from tasks.clips.writing import in_ledger
-from tasks.errors import BadInput
+from tasks.errors import BadInput, Charged
 from tasks.ledger import LIVE, Attempt, RememberedPlan
 from tasks.ledger.ledger import Ledger
+from tasks.ledger.states import OVER
 from tasks.storage import StoredFile
 
 __all__ = ["Claims", "Discarded", "Item", "Rules", "Why", "claims_of", "discard", "judge", "read_claims"]
@@ -261,6 +262,18 @@ def _of_incoming(
 ) -> Item:
     """What was delivered: an attempt that is over has its clip by another way, or none, and needs it no more."""
     attempt, since = by_task.get(task_uuid), file.changed_at
+    if attempt is not None and attempt.state in OVER and attempt.charged is not Charged.NO:
+        # It failed, and may have been charged: this may be all that there is for the money.
+        return Item(
+            attempt.content_key,
+            Why.UNFINISHED,
+            False,
+            (file.name,),
+            file.size_bytes,
+            since,
+            attempt=attempt,
+            task_uuid=task_uuid,
+        )
     why, least = (Why.FOREIGN, rules.older_than) if attempt is None else (Why.INCOMING, _BEING_STORED)
     goes = since is not None and now - since > least and (attempt is not None or rules.foreign)
     if task_uuid in claims.tasks:

@@ -10,9 +10,11 @@ from typing import Any
 from tasks.clips.writing import in_ledger
 from tasks.errors import (
     Charged,
+    ClipLost,
     ContentRefused,
     KeyRefused,
     NoCredit,
+    OutcomeUnknown,
     RequestRejected,
     SettingsError,
     ShotchainError,
@@ -21,7 +23,7 @@ from tasks.ledger import Attempt, State
 from tasks.ledger.ledger import Ledger
 from tasks.runware.messages import VideoResult
 
-__all__ = ["AT_PROVIDER", "state_after", "state_of_verdict", "write_end", "write_success"]
+__all__ = ["AT_PROVIDER", "state_after", "state_of_verdict", "write_end", "write_success", "write_undelivered"]
 
 AT_PROVIDER = frozenset({State.SUBMITTED, State.ACCEPTED, State.UNKNOWN})
 """The states of which the provider can say what comes next."""
@@ -72,3 +74,20 @@ async def write_end(
     if state is not State.RELEASED:
         facts["cost_usd"] = error.cost_usd if error.charged is Charged.YES else None
     return await in_ledger(ledger.move, attempt.task_uuid, state, error=error, **facts)
+
+
+async def write_undelivered(ledger: Ledger, attempt: Attempt, error: OutcomeUnknown | ClipLost) -> Attempt | None:
+    """Write down that the provider gave up an attempt for the sake of its delivery, and took money, or may have.
+
+    It is left `unknown`, with what it cost: its clip is asked for again, its take is not bought again, and a person can
+    settle it. It is `accepted` before, since work was done for it, so that the one more post is not for it.
+    """
+    if attempt.charged is Charged.YES and attempt.state is State.UNKNOWN:
+        return attempt  # nothing more is known by that
+    expect = {State.SUBMITTED, State.UNKNOWN}
+    if attempt.state is not State.ACCEPTED:
+        await in_ledger(ledger.move, attempt.task_uuid, State.ACCEPTED, expect=expect)
+    facts: dict[str, Any] = {"expect": {State.ACCEPTED}, "error": error}
+    if error.charged is Charged.YES:
+        facts |= {"charged": Charged.YES, "cost_usd": error.cost_usd}
+    return await in_ledger(ledger.move, attempt.task_uuid, State.UNKNOWN, **facts)

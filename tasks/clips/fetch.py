@@ -14,11 +14,20 @@ from typing import TypeAlias
 
 from tasks.clips.circuit import Circuit
 from tasks.clips.delivery import Deliveries, suffix_of
-from tasks.clips.recall import recorded_result
+from tasks.clips.recall import delivered_result, recorded_result
 from tasks.clips.record import ClipRecord
 from tasks.clips.store import Clip, ClipStore, Kept, Origin, Stills, no_stills
 from tasks.clips.writing import in_ledger
-from tasks.errors import Charged, ClipDamaged, ClipLost, ProviderUnreachable, ResultGone, ShotchainError
+from tasks.errors import (
+    Charged,
+    ClipDamaged,
+    ClipLost,
+    ProviderError,
+    ProviderUnreachable,
+    ResultGone,
+    ShotchainError,
+    StorageUnreachable,
+)
 from tasks.ledger import Attempt, State
 from tasks.ledger.ledger import Ledger
 from tasks.media.frames import DecodedFacts, decode_whole
@@ -77,12 +86,18 @@ class Fetcher:
     async def result_of(self, attempt: Attempt) -> VideoResult:
         """The result of a paid attempt: as the ledger holds it, or asked for anew where its clip was stored once.
 
+        The provider need not be asked, nor have it, where it has put the clip into the store.
+
         Raises:
             ClipLost: The provider has it no more.
+            StorageUnreachable: The store does not answer.
             ShotchainError: The provider cannot be asked.
         """
-        is_recorded = attempt.state is State.SUCCEEDED and attempt.result
-        return recorded_result(attempt) if is_recorded else await self._fresh(attempt)
+        if attempt.state is State.SUCCEEDED and attempt.result:
+            return recorded_result(attempt)
+        if self._deliveries is not None and await self._deliveries.received(attempt):
+            return delivered_result(attempt)
+        return await self._fresh(attempt)
 
     async def fetch(
         self,
@@ -111,12 +126,18 @@ class Fetcher:
             StorageUnreachable: It cannot be written.
             ShotchainError: The provider cannot be asked for a fresh address.
         """
-        delivered = await self._delivered(attempt, result, key)
-        if delivered is not None:
-            self._tell(Stage.STORED, shot, take, cost_usd=cost_of(attempt))
-            return delivered
-        self._tell(Stage.DOWNLOADING, shot, take)
-        return await self._downloaded(attempt, result, key=key, shot=shot, take=take, stills=stills)
+        delivered = await self._delivered(attempt, result, key, is_last=False)
+        if delivered is None:
+            self._tell(Stage.DOWNLOADING, shot, take)
+            try:
+                return await self._downloaded(attempt, result, key=key, shot=shot, take=take, stills=stills)
+            except ProviderError:
+                # It is not to be had from the provider. It may have come meanwhile, and is lost only if it has not.
+                delivered = await self._delivered(attempt, result, key, is_last=True)
+                if delivered is None:
+                    raise
+        self._tell(Stage.STORED, shot, take, cost_usd=cost_of(attempt))
+        return delivered
 
     async def _downloaded(
         self, attempt: Attempt, result: VideoResult, *, key: str, shot: str, take: int, stills: Stills
@@ -179,18 +200,30 @@ class Fetcher:
             ShotchainError: See `fetch`.
         """
         paid = _paid_by(record, shot, take)
-        result = await self._fresh(paid)
+        result = await self.result_of(paid)
         return await self.fetch(paid, result, key=record.key, shot=shot, take=take, stills=stills)
 
     async def stored(self, attempt: Attempt) -> Attempt | None:
         """Write down that the clip of a `succeeded` attempt is whole in the store; None where that was written."""
         return await in_ledger(self._ledger.move, attempt.task_uuid, State.STORED, expect={State.SUCCEEDED})
 
-    async def _delivered(self, attempt: Attempt, result: VideoResult, key: str) -> ClipRecord | None:
-        """Keep what the provider itself has put into the store; None where that is nothing."""
+    async def _delivered(self, attempt: Attempt, result: VideoResult, key: str, *, is_last: bool) -> ClipRecord | None:
+        """Keep what the provider itself has put into the store; None where that is nothing.
+
+        The last look waits for nothing, and tells where the store refuses, because what lies there is not lost.
+        """
         if self._deliveries is None:
             return None
-        record = await self._deliveries.arrived(attempt, result, key, _origin(attempt, result))
+        origin = _origin(attempt, result)
+        try:
+            record = await self._deliveries.arrived(attempt, result, key, origin, waits=not is_last)
+        except StorageUnreachable as error:
+            if is_last:
+                raise
+            # It may refuse this alone: to copy, or to let be seen what somebody else put there.
+            message = f"what was delivered cannot be taken in; downloading it: {error.message}"
+            self._tell(Stage.NOTE, attempt.shot, attempt.take, message=message)
+            return None
         if record is None:
             return None
         await self._deliveries.taken_in(attempt)
@@ -272,12 +305,17 @@ def _paid_by(record: ClipRecord, shot: str, take: int) -> Attempt:
         model=origin.model,
         content_key=record.key,
         state=State.STORED,
-        request={},
+        request={"outputFormat": record.suffix.removeprefix(".")},
         reserved_usd=origin.cost_usd,
         cost_usd=origin.cost_usd,
         charged=Charged.YES,
         posts=1,
-        result=None,
+        result={
+            "videoUUID": origin.video_uuid,
+            "cost": str(origin.cost_usd),
+            "seed": origin.seed,
+            "NSFWContent": origin.nsfw,
+        },
         error=None,
         error_code=None,
         created_at=record.stored_at,

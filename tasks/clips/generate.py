@@ -107,6 +107,7 @@ class Generator:
         self._observe = observer
         self._nsfw = nsfw
         self._approved_usd = approved_usd
+        self._deliveries = deliveries
         self._circuit = circuit or Circuit()
         self._pauses = pauses or Pauses()
         self._wheel = Wheel(ledger, holder or run_id, run_id, pauses=self._pauses)
@@ -319,6 +320,10 @@ class Generator:
         if given_up or current.error_code == SETTLED_AS_FREE:
             # It was given up untried here, by another run, or because this one had been taken for dead; or a person
             # said meanwhile that it came to nothing.
+            return await self._reserve(shot, take, replaces)
+        refused = self._deliveries is not None and self._deliveries.has_refused(current.task_uuid)
+        if refused and current.charged is Charged.NO:
+            # For the sake of its delivery, and for nothing: what is sent from now on asks for none.
             return await self._reserve(shot, take, replaces)
         tries = self.setbacks.tries[take.content_key] + 1
         if not error.transient or isinstance(error, ProviderUnreachable) or tries > self._retries:

@@ -26,8 +26,10 @@ from tasks.runware.failures import failure_from_error, is_not_found
 from tasks.runware.messages import Reply, VideoResult, read_reply
 
 __all__ = [
+    "UNDELIVERED",
     "Seen",
     "ask_for_result",
+    "delivered_result",
     "error_from_dict",
     "look",
     "look_at_all",
@@ -36,10 +38,13 @@ __all__ = [
     "recorded_error",
     "recorded_result",
     "seen_in",
+    "undelivered",
     "unknown_outcome",
 ]
 
 _BATCH = 100
+UNDELIVERED = "undelivered"
+"""The error code of an attempt that failed for the sake of its delivery, and was charged or may have been."""
 Seen: TypeAlias = VideoResult | ShotchainError | Literal["known", "missing"] | None
 """A result, the failure that ended a task, that it is in work, that there is none, or nothing."""
 
@@ -160,6 +165,20 @@ def recorded_result(attempt: Attempt) -> VideoResult:
     raise LedgerError("the ledger holds no result of a paid attempt", task_uuid=attempt.task_uuid)
 
 
+def delivered_result(attempt: Attempt, cost_usd: Decimal | None = None) -> VideoResult:
+    """The result of an attempt whose clip lies in our own store, where nobody else tells one.
+
+    What the provider calls the clip is not known, so it goes by the name of its task.
+    """
+    if attempt.result:
+        return recorded_result(attempt)
+    item: dict[str, Any] = {"taskType": "videoInference", "taskUUID": attempt.task_uuid, "status": "success"}
+    item["videoUUID"] = attempt.task_uuid
+    if cost_usd is not None:
+        item["cost"] = cost_usd
+    return read_reply(200, {"data": [item]}).results_of(attempt.task_uuid)[0]
+
+
 def recorded_error(attempt: Attempt) -> ShotchainError:
     """The error of an attempt that another run brought to its end."""
     if attempt.error and attempt.error.get("type"):
@@ -173,6 +192,9 @@ def recorded_error(attempt: Attempt) -> ShotchainError:
 
 def unknown_outcome(attempt: Attempt) -> OutcomeUnknown | ClipLost:
     """What is said of an attempt of which nobody can tell what became, unless a person said that it was charged."""
+    told = recorded_error(attempt) if attempt.error_code == UNDELIVERED else None
+    if isinstance(told, ClipLost) or (isinstance(told, OutcomeUnknown) and attempt.charged is not Charged.YES):
+        return told
     if attempt.charged is Charged.YES:
         return ClipLost(
             "this take was settled as charged, and the provider knows nothing of it",
@@ -192,6 +214,32 @@ def unknown_outcome(attempt: Attempt) -> OutcomeUnknown | ClipLost:
         task_uuid=attempt.task_uuid,
         cost_usd=attempt.reserved_usd,
         charged=Charged.UNKNOWN,
+    )
+
+
+def undelivered(attempt: Attempt, error: ShotchainError) -> OutcomeUnknown | ClipLost:
+    """What is said of an attempt that failed for the sake of its delivery, and was charged or may have been.
+
+    Its clip may have been made. So it is asked for again, in the store and at the provider, and not bought again.
+    """
+    cost_usd = error.cost_usd if error.charged is Charged.YES and error.cost_usd else attempt.reserved_usd
+    free = f"if nothing was charged: shotchain settle {attempt.task_uuid} --not-charged."
+    facts: dict[str, Any] = {"shot": attempt.shot, "task_uuid": attempt.task_uuid, "cost_usd": cost_usd}
+    if error.charged is Charged.YES:
+        return ClipLost(
+            f"the provider was paid for this clip and could not deliver it: {error.message}",
+            advice=f"Ask the provider for the clip or for the money. Pay ${cost_usd} once more with --rebuy-lost, or, "
+            f"{free} Leave SHOTCHAIN_DIRECT_DELIVERY off.",
+            code=UNDELIVERED,
+            **facts,
+        )
+    return OutcomeUnknown(
+        f"the provider could not deliver this clip, and does not say whether it charged for it: {error.message}",
+        advice=f"Its price stays reserved. If it was charged: shotchain settle {attempt.task_uuid} --charged; {free} "
+        "Leave SHOTCHAIN_DIRECT_DELIVERY off.",
+        code=UNDELIVERED,
+        charged=Charged.UNKNOWN,
+        **facts,
     )
 
 

@@ -14,8 +14,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 
-from tasks.clips.endings import AT_PROVIDER, state_after, write_end, write_success
-from tasks.clips.recall import Seen, look_at_all, look_closely
+from tasks.clips.delivery import is_of_delivery
+from tasks.clips.endings import AT_PROVIDER, state_after, write_end, write_success, write_undelivered
+from tasks.clips.recall import Seen, look_at_all, look_closely, undelivered
 from tasks.clips.recovered import driver_of, own_error
 from tasks.clips.writing import in_ledger
 from tasks.errors import Charged, ShotchainError
@@ -183,6 +184,9 @@ class _Books:
                 return await write_success(self._ledger, attempt, known) is not None
             if isinstance(known, ShotchainError):
                 error = own_error(known, attempt)
+                if is_of_delivery(error, self._settings) and error.charged is not Charged.NO:
+                    left = await write_undelivered(self._ledger, attempt, undelivered(attempt, error))
+                    return left is not None and left.charged is Charged.YES
                 ended = await write_end(self._ledger, attempt, state_after(error), error)
                 return ended is not None and ended.charged is not Charged.UNKNOWN
             return False

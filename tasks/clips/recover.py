@@ -22,14 +22,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from tasks.clips.delivery import Deliveries
-from tasks.clips.endings import AT_PROVIDER, state_of_verdict, write_end, write_success
+from tasks.clips.endings import AT_PROVIDER, state_of_verdict, write_end, write_success, write_undelivered
 from tasks.clips.fetch import Fetcher
 from tasks.clips.recall import (
     Seen,
     ask_for_result,
+    delivered_result,
     look_at_all,
     look_closely,
     other_account,
+    undelivered,
     unknown_outcome,
 )
 from tasks.clips.recovered import (
@@ -48,7 +50,7 @@ from tasks.clips.recovered import (
 from tasks.clips.store import ClipStore
 from tasks.clips.wheel import Wheel
 from tasks.clips.writing import in_ledger
-from tasks.errors import Charged, OutcomeUnknown, ShotchainError
+from tasks.errors import Charged, OutcomeUnknown, ShotchainError, StorageUnreachable
 from tasks.ledger import LIVE, Attempt, State
 from tasks.ledger.heartbeat import Heartbeat
 from tasks.ledger.ledger import Ledger
@@ -138,6 +140,7 @@ class _Recovery:
         self._wheel = Wheel(ledger, holder, pauses=pauses)
         self._until_s = asyncio.get_running_loop().time() + wait_s
         self._fetching = asyncio.Semaphore(_FETCHES_AT_ONCE)
+        self._deliveries = Deliveries(settings, store, observer, pauses)
         self._fetcher = Fetcher(
             client=client,
             ask_again=self._ask_again,
@@ -145,7 +148,7 @@ class _Recovery:
             ledger=ledger,
             scratch=scratch,
             observer=observer,
-            deliveries=Deliveries(settings, store, observer, pauses),
+            deliveries=self._deliveries,
             pauses=pauses,
         )
 
@@ -161,7 +164,7 @@ class _Recovery:
             elif mine is not None:
                 ours.append((attempt.state, mine))
         doubtful = await self._doubtful()
-        asked = [attempt for _, attempt in ours if attempt.state in AT_PROVIDER]
+        asked = [attempt for _, attempt in ours if attempt.state in AT_PROVIDER and self._is_ours(attempt)]
         seen = await self._ask_about([*asked, *(attempt for attempt in doubtful if self._is_ours(attempt))])
         reconciled = await asyncio.gather(
             *(self._attempt(before, attempt, seen) for before, attempt in ours),
@@ -176,7 +179,7 @@ class _Recovery:
 
     async def _claim(self, attempt: Attempt) -> Attempt | Recovered | None:
         """Take the wheel of an attempt: it, or what is to be said where it is not for us; None where it is over."""
-        if attempt.state in AT_PROVIDER and not self._is_ours(attempt):
+        if attempt.state in AT_PROVIDER and not self._is_ours(attempt) and not await self._received(attempt):
             return self._unclear(attempt.state, attempt, other_account(attempt))
         mine = await self._wheel.take(attempt) if attempt.state is not State.RESERVED else None
         if mine is not None:
@@ -232,7 +235,7 @@ class _Recovery:
     async def _attempt(self, before: State, attempt: Attempt, seen: dict[str, Seen] | ShotchainError) -> Recovered:
         try:
             if attempt.state in AT_PROVIDER:
-                attempt = await self._settle(attempt, await self._known(attempt, seen))
+                attempt = await self._reconciled(attempt, seen)
             return await self._told(before, attempt)
         except ShotchainError as error:
             attempt = await self._wheel.read(attempt)
@@ -241,6 +244,24 @@ class _Recovery:
             return self._unclear(before, attempt, error)
         finally:
             await self._wheel.let_go(attempt)
+
+    async def _reconciled(self, attempt: Attempt, seen: dict[str, Seen] | ShotchainError) -> Attempt:
+        if not await self._deliveries.received(attempt):
+            return await self._settle(attempt, await self._known(attempt, seen))
+        # Its clip lies in our own store, so it was made, whatever the provider says. Of it only the rest is asked.
+        try:
+            known = await self._known(attempt, seen) if self._is_ours(attempt) else None
+        except ShotchainError:
+            known = None
+        cost_usd = known.cost_usd if isinstance(known, ShotchainError) else None
+        result = known if isinstance(known, VideoResult) else delivered_result(attempt, cost_usd)
+        return await self._over(attempt, result)
+
+    async def _received(self, attempt: Attempt) -> bool:
+        try:
+            return await self._deliveries.received(attempt)
+        except StorageUnreachable:
+            return False  # it is said of those that are in the store; of this one, that it is another account's
 
     async def _settle(self, attempt: Attempt, known: Seen) -> Attempt:
         """Write down what is known, and wait for more as long as there is time."""
@@ -285,9 +306,22 @@ class _Recovery:
         if isinstance(outcome, VideoResult):
             moved = await write_success(self._ledger, attempt, outcome)
         else:
-            error = own_error(outcome, attempt)
-            moved = await write_end(self._ledger, attempt, state_of_verdict(error), error)
+            moved = await self._ended(attempt, own_error(outcome, attempt))
         return moved or await self._wheel.read(attempt)
+
+    async def _ended(self, attempt: Attempt, error: ShotchainError) -> Attempt | None:
+        if await self._deliveries.received(attempt):
+            return await write_success(self._ledger, attempt, delivered_result(attempt, error.cost_usd))
+        if self._deliveries.was_refused(attempt, error):
+            # Its upload failed. The clip may be at the provider all the same, who shows it in another answer.
+            result = await self._ask_again(attempt)
+            if result is None and await self._deliveries.received(attempt):
+                result = delivered_result(attempt)
+            if result is not None:
+                return await write_success(self._ledger, attempt, result)
+            if error.charged is not Charged.NO:
+                return await write_undelivered(self._ledger, attempt, undelivered(attempt, error))
+        return await write_end(self._ledger, attempt, state_of_verdict(error), error)
 
     async def _move(self, attempt: Attempt, to: State) -> Attempt:
         error = unknown_outcome(attempt) if to is State.UNKNOWN else None

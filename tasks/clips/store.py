@@ -104,6 +104,14 @@ class ClipStore:
         """
         return await asyncio.to_thread(self._deliver, task_uuid, key, suffix, origin)
 
+    async def received(self, task_uuid: str) -> bool:
+        """Whether something lies here that the provider put for an attempt, which proves that it made the clip.
+
+        Raises:
+            StorageUnreachable: The storage does not answer.
+        """
+        return bool(await asyncio.to_thread(self.incoming(task_uuid).size))
+
     async def drop_incoming(self, task_uuid: str) -> None:
         """Delete what the provider put here for an attempt.
 
@@ -111,6 +119,11 @@ class ClipStore:
             StorageUnreachable: It cannot be deleted.
         """
         await asyncio.to_thread(self.incoming(task_uuid).remove)
+
+    @property
+    def incoming_folder(self) -> Location:
+        """Where the provider may put clips."""
+        return self.file(INCOMING)
 
     def incoming(self, task_uuid: str) -> Location:
         """Where the provider may put the clip of an attempt; nobody else's clip ever comes there."""
@@ -277,7 +290,8 @@ class ClipStore:
         incoming, place = self.incoming(task_uuid), self._place(key, suffix)
         if not incoming.size():
             return None
-        incoming.copy_to(place)
+        if not incoming.copy_to(place):
+            return self._in_place(key)  # somebody else took it in, or away, between the two
         size_bytes = place.size()  # of what was copied: the provider may put it again at any time
         if not size_bytes:
             return None

@@ -101,6 +101,7 @@ async def verify(
     quick: bool = False,
     set_aside: bool = False,
     tell: Callable[[int, int], None] | None = None,
+    by_task: Mapping[str, Attempt] | None = None,
 ) -> Verified:
     """Look at every clip, two at a time. A clip that lies elsewhere is fetched, looked at and deleted here again.
 
@@ -112,6 +113,7 @@ async def verify(
         set_aside: Whether to move what is damaged out of the way, record and file, so that the next render fetches
             the clip from the provider again. Without it nothing is changed.
         tell: Is told after each clip how many are done, and of how many.
+        by_task: All attempts by taskUUID, to know whose it is what was delivered; without it, those of `known`.
 
     Raises:
         StorageUnreachable: The store does not answer, or there is no room in `scratch`.
@@ -143,7 +145,7 @@ async def verify(
         (Flaw.ASIDE, inventory.aside, "was damaged, and is kept for inspection"),
     ):
         findings += [Finding(flaw, item.key, store.file(item.file.name).shown, message) for item in loosened]
-    tasks = {attempt.task_uuid: attempt for attempt in known.values()}
+    tasks = {attempt.task_uuid: attempt for attempt in known.values()} if by_task is None else by_task
     for uuid_of_task, file in inventory.incoming.items():
         its = tasks.get(uuid_of_task)
         key, message = "" if its is None else its.content_key, "was delivered, and nobody has taken it in"
@@ -152,7 +154,9 @@ async def verify(
     return Verified(
         clips=len(inventory.clips),
         size_bytes=sum(clip.record.size_bytes for clip in inventory.clips),
-        findings=tuple(_with_attempt(finding, known.get(finding.key)) for finding in findings),
+        findings=tuple(
+            _with_attempt(finding, tasks.get(finding.task_uuid or "") or known.get(finding.key)) for finding in findings
+        ),
     )
 
 

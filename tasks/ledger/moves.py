@@ -112,6 +112,8 @@ class Move:
                 # What success has settled is not forgotten because a later step failed; what a person said is, where
                 # the provider says otherwise.
                 return known if said in {None, Charged.UNKNOWN} else case((_succeeded, known), else_=str(said))
+            case State.UNKNOWN:
+                return None if self.charged is None else str(self.charged)
             case _:
                 return None
 

@@ -36,7 +36,7 @@ class State(StrEnum):
     STORED = "stored"  # the clip is in the store: whole, or delivered there and not read yet
     REFUSED = "refused"  # rejected before any work
     FAILED = "failed"  # the provider, or a person, ended it
-    UNKNOWN = "unknown"  # nobody can tell; it keeps its price, or what a person says that it has cost
+    UNKNOWN = "unknown"  # nobody can tell; it keeps its price, or what it is said to have cost
     RELEASED = "released"  # surely never left: the reservation was given back
 
 
@@ -86,7 +86,7 @@ FACTS: Mapping[State, frozenset[str]] = MappingProxyType(
         _S.STORED: _COST | {"result"},
         _S.REFUSED: _COST | _ENDING,
         _S.FAILED: _COST | _ENDING,
-        _S.UNKNOWN: frozenset({"error", "error_code"}),
+        _S.UNKNOWN: _COST | _ENDING,
         _S.RELEASED: frozenset({"error", "error_code"}),
     },
 )

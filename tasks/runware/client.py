@@ -31,7 +31,7 @@ from tasks.errors import (
     SettingsError,
     ShotchainError,
 )
-from tasks.redaction import redact
+from tasks.redaction import MASK, redact
 from tasks.runware.failures import (
     CONFLICT,
     failure_from_error,
@@ -67,7 +67,8 @@ class RunwareClient:
         timeout_s: float = 60.0,
     ) -> None:
         self._base_url = base_url
-        self._secrets = (api_key,)
+        self._secrets: tuple[str, ...] = (api_key,)
+        self._signed: tuple[str, ...] = ()
         self._http = httpx.AsyncClient(
             transport=transport,
             timeout=httpx.Timeout(timeout_s, connect=15.0),
@@ -92,6 +93,11 @@ class RunwareClient:
     ) -> None:
         await self._http.aclose()
         await self._downloads.aclose()
+
+    def hide(self, *secrets: str) -> None:
+        """Mask these, too, in whatever the provider says from now on, however it comes by them."""
+        self._secrets += tuple(secret for secret in secrets if secret not in self._secrets)
+        self._signed = self._secrets[1:]
 
     async def submit(self, request: Mapping[str, Any]) -> list[VideoResult]:
         """Submit one `videoInference` task; returning means that it was accepted.
@@ -212,7 +218,10 @@ class RunwareClient:
             raise SettingsError(self._words("the base URL is not one", error)) from error
         except httpx.HTTPError as error:
             raise OutcomeUnknown(self._words("the reply was lost", error)) from error
-        return parse_reply(response.status_code, response.content, response.headers.get("Retry-After"))
+        content = response.content
+        for secret in self._signed:
+            content = content.replace(secret.encode(), MASK.encode())
+        return parse_reply(response.status_code, content, response.headers.get("Retry-After"))
 
     async def _ask(self, tasks: Sequence[Mapping[str, Any]]) -> Reply:
         """Send what costs nothing, so that a lost reply is only a failed question."""

@@ -8,14 +8,28 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["Reply", "VideoResult", "asked_s", "money", "named_task", "parse_reply", "read_reply"]
+from tasks.redaction import redact
+
+__all__ = [
+    "Reply",
+    "VideoResult",
+    "asked_s",
+    "money",
+    "named_task",
+    "parse_reply",
+    "read_reply",
+    "without_uploads",
+]
+
+_UPLOAD: Final = re.compile(r"(?i)upload[-_]?(endpoint|url|uri|address|target)s?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +49,7 @@ class VideoResult:
 
         Should it repeat where the video was to be put, that is left out: it is a secret of ours.
         """
-        told = {name: value for name, value in self.raw.items() if name != "uploadEndpoint"}
-        jsonable: dict[str, Any] = json.loads(json.dumps(told, default=str))
+        jsonable: dict[str, Any] = json.loads(json.dumps(without_uploads(self.raw, self.task_uuid), default=str))
         return jsonable
 
 
@@ -101,6 +114,21 @@ def read_reply(status_code: int, content: Any, retry_after_s: float | None = Non
         retry_after_s,
         readable="data" in content or bool(errors),
     )
+
+
+def without_uploads(value: Any, task_uuid: str) -> Any:
+    """An item of a reply, or of a report, without the addresses at which its video was to be put, at whatever depth.
+
+    Each is a secret of ours. It may be repeated under another name, so what names the task's object is masked, too.
+    """
+    if isinstance(value, Mapping):
+        kept = {name: item for name, item in value.items() if not _UPLOAD.fullmatch(str(name))}
+        return {name: without_uploads(item, task_uuid) for name, item in kept.items()}
+    if isinstance(value, list | tuple):
+        return [without_uploads(item, task_uuid) for item in value]
+    if isinstance(value, str) and task_uuid in value and "incoming" in value:
+        return redact(value)
+    return value
 
 
 def named_task(error: Mapping[str, Any]) -> str | None:

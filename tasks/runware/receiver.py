@@ -17,12 +17,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tasks.errors import ShotchainError
+from tasks.runware.messages import without_uploads
 from tasks.runware.webhook import TOKEN, is_genuine
 
 __all__ = ["MOST_BYTES", "receiver"]
 
-# Should a report repeat where its clip was to be put: that is a secret.
-_OURS: Final = "uploadEndpoint"
 MOST_BYTES: Final = 256 * 1024
 """How large a report may be; the provider's have less than 2 KB."""
 
@@ -91,8 +90,8 @@ def _reports(body: bytes, task_uuid: str) -> list[str]:
     items = listed if isinstance(listed, list) else [listed]
     if isinstance(content, dict):
         items += content["errors"] if isinstance(content.get("errors"), list) else []
-    named = [item for item in items if isinstance(item, dict) and item.get("taskUUID") == task_uuid]
+    ours = [item for item in items if isinstance(item, dict) and item.get("taskUUID") == task_uuid]
+    # Should one repeat where its clip was to be put: that is a secret.
+    named = [without_uploads(item, task_uuid) for item in ours]
     # As they came: numbers are read exactly by whoever reads them.
-    if named == [content] and _OURS not in content:
-        return [text]
-    return [json.dumps({name: value for name, value in item.items() if name != _OURS}) for item in named]
+    return [text] if named == [content] else [json.dumps(item) for item in named]

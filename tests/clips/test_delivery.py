@@ -15,8 +15,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -27,7 +29,7 @@ from tasks.clips.recover import Happened, recover
 from tasks.clips.store import ClipStore
 from tasks.clips.upkeep import Flaw, attempts_by_key, verify
 from tasks.emulator import EmulatorServer, EmulatorSettings, Tries, UploadEndpointSettings
-from tasks.errors import ClipDamaged, ProviderUnreachable, RequestRejected
+from tasks.errors import ClipDamaged, ClipLost, OutcomeUnknown, ProviderFailed, ProviderUnreachable, RequestRejected
 from tasks.ledger import State, open_ledger
 from tasks.plan.model import Plan
 from tasks.progress import Stage
@@ -35,10 +37,17 @@ from tests.buckets import Bucket, counted_bucket
 from tests.clips.deliverer import PROMPT, Job, deliver_and_bring
 from tests.clips.house import PAUSES, House, chain, left_by_a_crash, make_plan
 from tests.emulator.receivers import wait_until
-from tests.runware.provider import PRICE_USD, Provider, refuse
+from tests.runware.provider import PRICE_USD, Provider, accept, refuse
 
 pytestmark = pytest.mark.runs
 
+SPELLED: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "percent": lambda address: quote(address, safe=""),
+    "html": lambda address: address.replace("&", "&#38;"),
+    "javascript": lambda address: address.replace("&", "\\x26").replace("=", "\\x3d"),
+    "semicolons": lambda address: address.replace("&", ";"),
+}
 QUICK = Tries(most=2, first_pause_s=0.05, longest_pause_s=0.05, jitter=0, timeout_s=5)
 ONE = make_plan(PROMPT)
 
@@ -228,16 +237,14 @@ class TestWhatIsNotKnownOfIt:
             assert not (await run.first()).is_here
         assert (it.counts()["videoInference"], it.house.states()) == (1, [State.STORED])
 
-    @pytest.mark.parametrize(("failure", "cost"), [("failed", "0.42"), ("charged", "0.84")])
-    async def test_where_it_fails_the_task_the_next_attempt_asks_for_none(
-        self, start: Start, failure: str, cost: str
-    ) -> None:
+    @pytest.mark.parametrize(("failure", "cost"), [("failed", "0"), ("charged", "0.42")])
+    async def test_where_it_fails_the_task_nothing_is_bought_again(self, start: Start, failure: str, cost: str) -> None:
         it = start({"fault": "fail_put"}, failure=failure)
         async with it.run() as run:
-            assert (await run.first()).is_here
-        asked = ["uploadEndpoint" in task["request"] for task in it.books()["tasks"]]
-        assert asked == [True, False]
-        assert it.books()["total_usd"] == cost
+            with pytest.raises(ClipLost if failure == "charged" else OutcomeUnknown):
+                await run.first()
+        assert ["uploadEndpoint" in task["request"] for task in it.books()["tasks"]] == [True]
+        assert Decimal(it.books()["total_usd"]) == Decimal(cost)
         assert any("clips are downloaded, not delivered" in note for note in it.notes())
 
     async def test_where_it_is_not_accepted_it_is_left_out(self, start: Start, provider: Provider) -> None:
@@ -383,7 +390,7 @@ class TestKilled:
             method, part, is_done = MOMENTS[moment]
 
             def kill(asked: str, key: str) -> None:
-                if asked == method and part in key:
+                if asked == method and part in key and "/incoming/." not in key:
                     it.bucket.before = it.bucket.behind = lambda _method, _key: None
                     os.kill(child, signal.SIGKILL)
 
@@ -475,8 +482,9 @@ async def test_two_takes_of_one_key_are_read_and_paid_once(start: Start) -> None
 class TestVerify:
     async def test_what_nobody_has_looked_at_is_looked_at(self, start: Start) -> None:
         it = start({"fault": "truncate", "call": "put", "keep": 0.5, "nth": 2}, plan=make_plan("One", "Two"))
-        async with it.run(places=1) as run:
-            await run.all()
+        async with it.run() as run:
+            for shot in run.plan.shots:
+                await run.generator.take(shot, shot.takes[0], {})
         quick = await verify(it.store, {}, it.house.folder, quick=True)
         assert (quick.clips, quick.findings, it.bucket.read_bytes()) == (2, (), 0)
         found = await verify(it.store, {}, it.house.folder, set_aside=True)
@@ -494,15 +502,60 @@ class TestSecrets:
     async def test_the_address_is_nowhere_but_in_the_request(
         self, start: Start, caplog: pytest.LogCaptureFixture
     ) -> None:
-        it = start({"fault": "fail_put", "times": 2}, failure="failed")
-        with caplog.at_level(0, logger="tasks"):
+        it = start({"fault": "fail_put", "nth": 2}, plan=make_plan("One", "Two"), failure="charged")
+        with caplog.at_level(0):
             async with it.run() as run:
-                taken = await run.brought()
+                one, two = run.plan.shots
+                taken = await run.generator.take(one, one.takes[0], {})
+                with pytest.raises(ClipLost) as caught:
+                    await run.generator.take(two, two.takes[0], {})
                 told = [repr(event) for event in it.house.events] + [repr(taken), repr(run.ledger.attempts())]
+                told += [repr(caught.value), repr(caught.value.as_dict())]
+        assert ["uploadEndpoint" in task["request"] for task in it.books()["tasks"]] == [True, True]
         kept = [path.read_bytes() for path in it.house.folder.rglob("*") if path.is_file()]
         kept += [it.bucket.fs.cat_file(f"films/{name}") for name in it.bucket.names()]
-        for text in (*(part.encode() for part in told), *kept, caplog.text.encode()):
+        told += [record.getMessage() for record in caplog.records if record.name != "werkzeug"]  # the store's own
+        for text in (*(part.encode() for part in told), *kept):
             assert b"X-Amz-Signature" not in text
+
+    @pytest.mark.parametrize("kind", ["result", "failure"])
+    @pytest.mark.parametrize("way", [*SPELLED, "nested"])
+    async def test_nor_does_what_it_says_of_the_task(
+        self, start: Start, provider: Provider, way: str, kind: str
+    ) -> None:
+        it, sent = start(), list[str]()
+
+        class Repeats(Provider):
+            def result(self, task: Any) -> dict[str, Any]:
+                return {**super().result(task), **repeated(task.request["uploadEndpoint"])}
+
+        def repeated(address: str) -> dict[str, Any]:
+            sent.append(address)
+            if way == "nested":
+                return {"outputs": {"uploadEndpoint": address, "files": [{"uploadURL": address, "note": address}]}}
+            return {"message": f"put to {SPELLED[way](address)}", "videoAddress": SPELLED[way](address)}
+
+        def fail(provider: Provider, task: dict[str, Any], request: httpx.Request) -> httpx.Response:
+            error = {"code": "inferenceFailed", "message": "no", "cost": 0.42, **repeated(task["uploadEndpoint"])}
+            provider.endings.append(error)
+            return accept(provider, task, request)
+
+        repeats = Repeats(clip=provider.clip)
+        if kind == "failure":
+            repeats.submissions.append(fail)
+        async with it.house.run(
+            repeats, retries=0, direct_delivery=True, delivery_grace_s=0.1, base_url="http://127.0.0.1:9/v1"
+        ) as run:
+            if kind == "failure":
+                with pytest.raises(ProviderFailed):
+                    await run.first()
+            else:
+                await run.first()
+        signature = sent[0].partition("X-Amz-Signature=")[2]
+        assert len(signature) == 64
+        kept = [path.read_bytes() for path in it.house.folder.rglob("*") if path.is_file()]
+        told = [repr(it.house.events).encode(), repr(it.house.attempts()).encode()]
+        assert not [text for text in (*told, *kept) if signature.encode() in text]
 
     @pytest.mark.parametrize("way", [str, json.dumps, html.escape])
     async def test_a_provider_that_repeats_it_gives_nothing_away(
