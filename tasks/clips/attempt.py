@@ -424,8 +424,6 @@ class Driver:
                 return await self._leave_undelivered(attempt, error)
             error.transient = True  # what is sent from now on asks for none
             error.advice = error.advice or "Leave SHOTCHAIN_DIRECT_DELIVERY off. This run asks for no more deliveries."
-        if self._deliveries is not None:
-            self._deliveries.is_over(attempt.task_uuid)
         moved = await write_end(self._ledger, attempt, state, error, at_post=at_post)
         if moved is None:
             return await self._reload(attempt)  # where another run ended it, the ledger says why

@@ -52,33 +52,35 @@ class Deliveries:
         self._addressed: set[str] = set()
         self._refused: set[str] = set()
         self._missed = 0
-        # The first goes alone: were deliveries to fail and to be charged, every take under way would pay for that.
-        self._first: str | None = None
         self._is_tried = False
-        self._has_arrived = False
+        self._trying = asyncio.Lock()
 
     async def address(self, task_uuid: str) -> str | None:
         """Where the provider is to put the clip of an attempt: a secret. None where clips are downloaded.
 
-        Until one has arrived in this run, one attempt at a time has one, and the others are downloaded. Before that,
-        we put something ourselves. It holds for a day, or twice as long as a result is waited for: a task may stand in
-        a queue for long.
+        Before the first, we put something ourselves: a clock or a rule of the bucket that is wrong is to cost nothing.
+        An address holds for a day, or twice as long as a result is waited for: a task may stand in a queue for long.
         """
-        if not self._is_asked or (not self._has_arrived and self._first not in {None, task_uuid}):
+        if not self._is_asked:
             return None
-        self._first = task_uuid
         place = self._store.incoming(task_uuid)
         try:
             address = await asyncio.to_thread(upload_address, place, max(_VALID_S, 2 * self._settings.deadline_s))
             self._check_reach(address)
-            if not self._is_tried:
-                await asyncio.to_thread(try_upload, self._store.incoming_folder)
-                self._is_tried = True
+            async with self._trying:
+                if not self._is_tried:
+                    await asyncio.to_thread(try_upload, self._store.incoming_folder)
+                    self._is_tried = True
         except (SettingsError, StorageUnreachable) as error:
             self._give_up(error)
             return None
+        if self._has_given_up():
+            return None  # for another attempt, meanwhile
         self._addressed.add(task_uuid)
         return address
+
+    def _has_given_up(self) -> bool:
+        return not self._is_asked
 
     async def received(self, attempt: Attempt) -> bool:
         """Whether the clip of an attempt lies in our own store: then it was made, whatever the provider says of it.
@@ -115,22 +117,15 @@ class Deliveries:
             record = await self._store.deliver(attempt.task_uuid, key, suffix, origin)
             if record is not None:
                 self._missed = 0
-                self._has_arrived |= attempt.task_uuid in self._addressed
                 return record
             if (left_s := until_s - asyncio.get_running_loop().time()) <= 0:
                 break
             await asyncio.sleep(min(left_s, self._pauses.backoff_s(turn, first_s=0.25, most_s=2.0)))
         if attempt.task_uuid in self._addressed:
-            self.is_over(attempt.task_uuid)
+            self._addressed.discard(attempt.task_uuid)
             self._missed += 1
             self._say(attempt, "its clip was not delivered into the clip store; downloading it")
         return None
-
-    def is_over(self, task_uuid: str) -> None:
-        """Let another attempt be the first, if this one was: nothing of it will arrive."""
-        self._addressed.discard(task_uuid)
-        if self._first == task_uuid:
-            self._first = None
 
     async def taken_in(self, attempt: Attempt) -> None:
         """Clear away what was put, now that the clip is in its place. What cannot be is told, and left for gc."""

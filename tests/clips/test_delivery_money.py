@@ -279,8 +279,8 @@ def books_of(emulator: EmulatorServer) -> dict[str, Any]:
     return told
 
 
-class TestTheFirst:
-    async def test_where_deliveries_fail_and_are_charged_one_take_pays_and_not_each(
+class TestFailing:
+    async def test_where_deliveries_fail_and_are_charged_no_take_is_paid_twice(
         self, tmp_path: Path, template: Path, bucket: Bucket
     ) -> None:
         tries = Tries(most=2, first_pause_s=0.05, longest_pause_s=0.05, jitter=0, timeout_s=5)
@@ -293,21 +293,32 @@ class TestTheFirst:
         house = House(tmp_path, make_plan("One", "Two", "Three"), template, work="s3://films/work")
         with EmulatorServer(settings) as emulator:
             options: dict[str, Any] = {"direct_delivery": True, "delivery_grace_s": 0.3, "deadline_s": 30.0}
-            async with house.run(None, base_url=emulator.base_url, **options) as run:
+            for _ in range(2):
+                async with house.run(None, base_url=emulator.base_url, **options) as run:
+                    with pytest.raises(ShotchainError):
+                        await run.all()
+            books = books_of(emulator)
+        assert (books["total_usd"], len(books["tasks"])) == ("1.26", 3)
+        assert set(house.states()) <= {S.STORED, S.UNKNOWN}
+
+    async def test_after_one_that_failed_none_is_asked_for(
+        self, tmp_path: Path, template: Path, bucket: Bucket
+    ) -> None:
+        tries = Tries(most=1, first_pause_s=0.05, longest_pause_s=0.05, jitter=0, timeout_s=5)
+        settings = EmulatorSettings(
+            instant=True,
+            frames_per_second=1,
+            upload_endpoints=UploadEndpointSettings(tries=tries, failure="charged"),
+            faults={"rules": [{"fault": "fail_put", "status": 403, "times": 99}]},
+        )
+        house = House(tmp_path, make_plan("One", "Two", "Three"), template, work="s3://films/work")
+        with EmulatorServer(settings) as emulator:
+            options: dict[str, Any] = {"direct_delivery": True, "delivery_grace_s": 0.3, "deadline_s": 30.0}
+            async with house.run(None, base_url=emulator.base_url, places=1, **options) as run:
                 with pytest.raises(ShotchainError):
                     await run.all()
             books = books_of(emulator)
         assert ["uploadEndpoint" in task["request"] for task in books["tasks"]].count(True) == 1
-        assert (books["total_usd"], len(books["tasks"])) == ("1.26", 3)
-        assert sorted(house.states()) == [S.STORED, S.STORED, S.UNKNOWN]
-
-    async def test_the_others_follow_once_it_has_arrived(self, case: Case) -> None:
-        case.house.plan = make_plan("One", "Two", "Three")
-        case.provider.submissions.extend([put_and_accept] * 3)
-        async with case.run(places=1) as run:
-            for shot in run.plan.shots:
-                assert not (await run.generator.take(shot, shot.takes[0], {})).is_here
-        assert case.provider.counts["downloads"] == 0
 
     async def test_where_our_own_upload_is_refused_none_is_asked_for(self, case: Case) -> None:
         """As by a clock that is wrong, or a rule of the bucket."""
