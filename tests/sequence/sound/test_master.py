@@ -234,7 +234,8 @@ async def test_what_is_of_no_use_any_more_is_dropped(tmp_path: Path) -> None:
 async def test_work_ahead_ends_soon_when_it_is_cancelled_and_what_was_done_is_kept(tmp_path: Path) -> None:
     sound, bench = Counting(pink(60 * SECOND)), Bench(tmp_path / "bench")
     working = asyncio.create_task(master_ahead(sound, None, bench))
-    await asyncio.sleep(0.5)
+    while not sound.reads:  # noqa: ASYNC110 -- work in threads tells nobody how far it is
+        await asyncio.sleep(0.01)
 
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
