@@ -171,7 +171,7 @@ def test_a_batch_runs_on_workers_under_one_budget_and_cancels_what_it_began(
         (boards / f"{name}.yaml").write_text(ONE.format(name))
     with (
         EmulatorServer(EmulatorSettings(latency_s=0.0)) as quick,
-        EmulatorServer(EmulatorSettings(latency_s=60.0)) as slow,
+        EmulatorServer(EmulatorSettings(latency_s=600.0)) as slow,  # nothing is over before it is cancelled
     ):
         told = {"storyboards": str(boards), "output": str(films), "budget_usd": "0.42", "base_url": quick.base_url}
         batch = begin(prefect_server, "batch/batch", **told)
