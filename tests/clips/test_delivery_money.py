@@ -279,19 +279,23 @@ def books_of(emulator: EmulatorServer) -> dict[str, Any]:
     return told
 
 
+# Every delivery is refused, and its task charged.
+REFUSED_AND_CHARGED = EmulatorSettings(
+    instant=True,
+    frames_per_second=1,
+    upload_endpoints=UploadEndpointSettings(
+        tries=Tries(most=2, first_pause_s=0.05, longest_pause_s=0.05, jitter=0, timeout_s=5), failure="charged"
+    ),
+    faults={"rules": [{"fault": "fail_put", "status": 403, "times": 99}]},
+)
+
+
 class TestFailing:
     async def test_where_deliveries_fail_and_are_charged_no_take_is_paid_twice(
         self, tmp_path: Path, template: Path, bucket: Bucket
     ) -> None:
-        tries = Tries(most=2, first_pause_s=0.05, longest_pause_s=0.05, jitter=0, timeout_s=5)
-        settings = EmulatorSettings(
-            instant=True,
-            frames_per_second=1,
-            upload_endpoints=UploadEndpointSettings(tries=tries, failure="charged"),
-            faults={"rules": [{"fault": "fail_put", "status": 403, "times": 99}]},
-        )
         house = House(tmp_path, make_plan("One", "Two", "Three"), template, work="s3://films/work")
-        with EmulatorServer(settings) as emulator:
+        with EmulatorServer(REFUSED_AND_CHARGED) as emulator:
             options: dict[str, Any] = {"direct_delivery": True, "delivery_grace_s": 0.3, "deadline_s": 30.0}
             for _ in range(2):
                 async with house.run(None, base_url=emulator.base_url, **options) as run:
@@ -304,15 +308,8 @@ class TestFailing:
     async def test_after_one_that_failed_none_is_asked_for(
         self, tmp_path: Path, template: Path, bucket: Bucket
     ) -> None:
-        tries = Tries(most=1, first_pause_s=0.05, longest_pause_s=0.05, jitter=0, timeout_s=5)
-        settings = EmulatorSettings(
-            instant=True,
-            frames_per_second=1,
-            upload_endpoints=UploadEndpointSettings(tries=tries, failure="charged"),
-            faults={"rules": [{"fault": "fail_put", "status": 403, "times": 99}]},
-        )
         house = House(tmp_path, make_plan("One", "Two", "Three"), template, work="s3://films/work")
-        with EmulatorServer(settings) as emulator:
+        with EmulatorServer(REFUSED_AND_CHARGED) as emulator:
             options: dict[str, Any] = {"direct_delivery": True, "delivery_grace_s": 0.3, "deadline_s": 30.0}
             async with house.run(None, base_url=emulator.base_url, places=1, **options) as run:
                 with pytest.raises(ShotchainError):
