@@ -33,6 +33,7 @@ from tasks.publish.published import film_digest
 from tasks.redaction import redact
 from tasks.settings import Settings, parse_usd, resolve_settings
 from tasks.storage import locate
+from tasks.together import together
 
 __all__ = ["OUTCOMES", "batch"]
 
@@ -196,7 +197,7 @@ async def batch(
         "deliver": deliver,
         "deliverables": deliverables,
     }
-    rows = await asyncio.gather(*[_one(item, renders, parameters, settings) for item in surveyed])
+    rows = await together(_one(item, renders, parameters, settings) for item in surveyed)
     told = _summary(run_id, rows, await _spent(run_id, settings), budget_usd)
     await _leave_artifact(told)
     return _judged(told)

@@ -26,6 +26,7 @@ from tasks.sequence.shots import check_finish
 from tasks.settings import DEFAULT_FINISH, Finish, Settings
 from tasks.storyboard.inputs import inspect_inputs
 from tasks.storyboard.read import read_storyboard
+from tasks.together import together
 
 __all__ = ["Surveyed", "survey"]
 
@@ -77,7 +78,7 @@ async def survey(
             except Exception as error:  # noqa: BLE001 -- whatever one storyboard meets, the others are looked at
                 return Surveyed(board, error)
 
-    found = await asyncio.gather(*[one(board) for board in boards])
+    found = await together(one(board) for board in boards)
     return sorted(found, key=lambda item: (-item.wall_s, item.board.name))
 
 

@@ -34,6 +34,7 @@ from flows.batches.runs import Ended, away, ended_of, plain_name, run_key, start
 from flows.server.automations import MOST_STARTS, RERUN_AFTER_S, TAG
 from tasks.errors import SettingsError, Unreachable
 from tasks.redaction import redact
+from tasks.together import together
 
 __all__ = ["GIVE_UP_S", "Workers"]
 
@@ -304,7 +305,7 @@ class Workers:
             advice="Every batch, and every run that waits for an answer, holds a place of a worker. Start a worker, or "
             "raise its --limit, then run the batch again: nothing was spent.",
         )
-        await asyncio.gather(*[_cancel(run_id) for run_id in list(self._waiting)])
+        await together(_cancel(run_id) for run_id in list(self._waiting))
         self._tell_all(self._given_up)
 
     def _is_final(self, run: FlowRun) -> bool:

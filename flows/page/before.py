@@ -14,6 +14,7 @@ from tasks.plan.estimate import estimate
 from tasks.plan.model import Plan
 from tasks.plan.picture import draw
 from tasks.settings import Settings
+from tasks.together import together
 
 __all__ = ["introduce", "leave_plan"]
 
@@ -36,10 +37,8 @@ async def introduce(settings: Settings, plan: Plan) -> None:
             times = await asyncio.to_thread(learnt_times, settings, plan.model)
             told = estimate(plan, reused, retries=settings.retries, times=times, max_in_flight=settings.max_in_flight)
             graph = graph_of(plan, draw(plan, told))
-            await asyncio.gather(
-                artifacts.table("shotchain-plan", *plan_of(plan, reused)),
-                artifacts.markdown("shotchain-graph", _graph_says(plan), graph),
-            )
+            table = artifacts.table("shotchain-plan", *plan_of(plan, reused))
+            await together([table, artifacts.markdown("shotchain-graph", _graph_says(plan), graph)])
     except TimeoutError:
         artifacts.note(f"the plan could not be shown within {_MOST_S:.0f} s")
     except Exception as error:  # noqa: BLE001 -- what is wrong with store or ledger, the run itself will say

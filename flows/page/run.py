@@ -21,6 +21,7 @@ from tasks.errors import MediaError
 from tasks.plan.model import Plan, PlannedScene, PlannedShot
 from tasks.progress import Event, Observer, Stage
 from tasks.publish.targets import Targets
+from tasks.together import together
 
 __all__ = ["RunPage", "open_page", "page_of_run"]
 
@@ -173,7 +174,7 @@ class RunPage:
                     writing.append(artifacts.markdown("shotchain-film", film.figures, film.markdown))
                 else:
                     writing.append(artifacts.link("shotchain-film", film.figures, film.url, film.name))
-        await asyncio.gather(*writing)
+        await together(writing)
         with suppress(TimeoutError):  # a sheet that lacks some pictures is better than none
             async with asyncio.timeout(_PICTURES_S):
                 await self._take_pictures(artifacts, is_closing=True)

@@ -17,6 +17,7 @@ from tasks.clips.store import ClipStore
 from tasks.errors import MediaError, StorageUnreachable
 from tasks.ledger import PAID, Attempt
 from tasks.media.frames import decode_whole
+from tasks.together import together
 
 __all__ = ["Finding", "Flaw", "Verified", "attempts_by_key", "verify"]
 
@@ -131,12 +132,8 @@ async def verify(
             tell(done, len(inventory.clips))
         return found
 
-    looking = [asyncio.ensure_future(one(clip)) for clip in inventory.clips]
-    try:
-        findings = [finding for finding in await asyncio.gather(*looking) if finding is not None]
-    finally:
-        for task in looking:
-            task.cancel()
+    looked = await together(one(clip) for clip in inventory.clips)
+    findings = [finding for finding in looked if finding is not None]
     for loose in inventory.unreadable:
         found = await asyncio.to_thread(_unreadable, store, loose, set_aside=set_aside)
         findings.append(found)

@@ -25,6 +25,7 @@ from tasks.redaction import redact
 from tasks.storyboard.fetch import Fetched, InputCache, sha256_of, web_client
 from tasks.storyboard.model import MediaFile, Shot, Storyboard
 from tasks.storyboard.uris import decode_data_uri, local_path, scheme_of
+from tasks.together import together
 
 __all__ = ["InputFacts", "Kind", "inspect_inputs"]
 
@@ -93,9 +94,7 @@ async def inspect_inputs(
     async with AsyncExitStack() as stack:
         if any(scheme_of(uri) in {"http", "https"} for uri, _ in uses):
             inspection.client = await stack.enter_async_context(web_client(transport))
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(inspection.inspect(use)) for use in uses.values()]
-    outcomes = [task.result() for task in tasks]
+        outcomes = await together(inspection.inspect(use) for use in uses.values())
     problems = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
     if problems:
         raise StoryboardError(sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0))

@@ -225,7 +225,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorServer]:
 
 @pytest.mark.usefixtures("on_server")
 async def test_a_batch_that_is_cancelled_goes_on_where_it_stopped(
-    home: Home, boards: Boards, slow: EmulatorServer
+    home: Home, boards: Boards, slow: EmulatorServer, on_server: str
 ) -> None:
     folder, films = boards("dawn", "dusk"), str(home.folder / "films")
 

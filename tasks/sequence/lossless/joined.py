@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,6 +25,7 @@ from tasks.sequence.lossless.packets import CodedPacket, packets_of
 from tasks.sequence.lossless.pieces import Piece, prepare
 from tasks.sequence.lossless.preflight import read_clips, reasons
 from tasks.sequence.timeline import Cut, FilmLayout
+from tasks.together import together
 
 __all__ = ["JoinedPictures", "join_lossless"]
 
@@ -112,17 +112,8 @@ async def join_lossless(cuts: Sequence[Cut], layout: FilmLayout, output: Path, f
 
 
 async def _prepared(cuts: Sequence[Cut], layout: FilmLayout, folder: Path) -> list[Piece]:
-    making = [
-        asyncio.ensure_future(prepare(earlier, later, layout, folder))
-        for earlier, later in zip_longest(cuts, cuts[1:])
-        if earlier is not None
-    ]
-    try:
-        return await asyncio.gather(*making)
-    finally:
-        for one in making:
-            one.cancel()
-        await asyncio.gather(*making, return_exceptions=True)
+    pairs = zip_longest(cuts, cuts[1:])
+    return await together(prepare(earlier, later, layout, folder) for earlier, later in pairs if earlier is not None)
 
 
 def _row(pieces: Sequence[Piece], clips: Sequence[Coded]) -> _Row:

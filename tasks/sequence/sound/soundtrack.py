@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from tasks.sequence.sound.decode import write_file_sound
 from tasks.sequence.sound.master import Loudness, master, master_ahead
 from tasks.sequence.sound.mix import Layer, Mix
 from tasks.sequence.timeline import SAMPLE_RATE, Cut, FilmLayout, sample_at, starts
+from tasks.together import together
 
 __all__ = ["Laid", "Mixdown", "Shown", "Soundtrack", "lay_files", "layers_of"]
 
@@ -87,17 +87,10 @@ async def lay_files(plan: Plan, local: Mapping[str, Path], folder: Path) -> dict
     for one in _wanted(plan):
         known = wanted.setdefault(one.sound.media.uri, one)
         known.most = max(known.most, one.most)
-    laying = [
-        asyncio.ensure_future(in_thread(_lay, one, local[uri], folder / f"{number}.f32"))
-        for number, (uri, one) in enumerate(wanted.items())
-    ]
-    try:
-        return dict(zip(wanted, await asyncio.gather(*laying), strict=True))
-    except BaseException:
-        for one_laying in laying:
-            one_laying.cancel()
-        await asyncio.gather(*laying, return_exceptions=True)
-        raise
+    laid = await together(
+        in_thread(_lay, one, local[uri], folder / f"{number}.f32") for number, (uri, one) in enumerate(wanted.items())
+    )
+    return dict(zip(wanted, laid, strict=True))
 
 
 def _wanted(plan: Plan) -> Iterator[_Wanted]:
