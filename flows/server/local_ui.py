@@ -95,12 +95,13 @@ class LocalUi:
         if address is None:
             port = _port(port)
             address = f"http://127.0.0.1:{port}"
-            self._launch("server", address, ["server", "start", "--host", "127.0.0.1", "--port", str(port)])
+            self._launch("server", address, [sys.executable, "-m", "flows.server.private", str(port), "--stay"])
         self._wait(address)
         self._run(address, [_beside("shotchain"), "bootstrap"])
         self._run(address, [_beside("prefect"), "--no-prompt", "deploy", "--all"])
         if not _started(self._read().get("worker")).may_live():
-            self._launch("worker", address, ["worker", "start", "--pool", _POOL, "--name", "local"])
+            worker = ["worker", "start", "--pool", _POOL, "--name", "local"]
+            self._launch("worker", address, [_beside("prefect"), *worker])
         return address
 
     def stop(self) -> list[str]:
@@ -141,10 +142,10 @@ class LocalUi:
             "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
         }
 
-    def _launch(self, name: str, address: str, arguments: list[str]) -> None:
+    def _launch(self, name: str, address: str, command: list[str]) -> None:
         with (self._folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [_beside("prefect"), *arguments],
+                command,
                 cwd=self._root,
                 env=self.environment(address),
                 stdin=subprocess.DEVNULL,

@@ -241,6 +241,8 @@ async def test_a_batch_that_is_cancelled_goes_on_where_it_stopped(
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+    renders = httpx.post(f"{on_server}/flow_runs/filter", json={"flow_runs": {"name": {"any_": ["dawn", "dusk"]}}})
+    assert not {run["state"]["type"] for run in renders.json()} & {"PENDING", "RUNNING"}
     with open_ledger(home.environment["SHOTCHAIN_LEDGER"]) as ledger:
         left = ledger.attempts()
     assert {attempt.state for attempt in left} <= {State.SUBMITTED, State.ACCEPTED}
