@@ -67,6 +67,13 @@ def children_of(server: str, run_id: str) -> list[dict[str, Any]]:
     return found
 
 
+def named(server: str, *names: str) -> list[dict[str, Any]]:
+    """The flow runs of these names."""
+    body = {"flow_runs": {"name": {"any_": list(names)}}}
+    found: list[dict[str, Any]] = httpx.post(f"{server}/flow_runs/filter", json=body).json()
+    return found
+
+
 async def failing(*arguments: Any, **parameters: Any) -> Incomplete:
     with pytest.raises(Incomplete) as caught:
         await batch(*arguments, **parameters)
@@ -241,8 +248,7 @@ async def test_a_batch_that_is_cancelled_goes_on_where_it_stopped(
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    renders = httpx.post(f"{on_server}/flow_runs/filter", json={"flow_runs": {"name": {"any_": ["dawn", "dusk"]}}})
-    assert not {run["state"]["type"] for run in renders.json()} & {"PENDING", "RUNNING"}
+    assert not {run["state"]["type"] for run in named(on_server, "dawn", "dusk")} & {"PENDING", "RUNNING"}
     with open_ledger(home.environment["SHOTCHAIN_LEDGER"]) as ledger:
         left = ledger.attempts()
     assert {attempt.state for attempt in left} <= {State.SUBMITTED, State.ACCEPTED}

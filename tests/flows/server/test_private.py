@@ -84,7 +84,7 @@ async def test_many_runs_at_once_stop_neither_each_other_nor_the_server(server: 
     assert refused < len(waits_s) / 10  # what its own services write beside them
 
 
-async def test_who_cannot_write_hears_so_in_seconds(server: TemporaryServer, tmp_path: Path) -> None:
+def test_who_cannot_write_hears_so_in_seconds(server: TemporaryServer, tmp_path: Path) -> None:
     (database,) = tmp_path.glob("scratch/*/prefect.db")
     with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as held:
         held.execute("BEGIN IMMEDIATE")
