@@ -2,5 +2,6 @@
 
 `build.build_plan` plans; it is pure, so facts about the inputs go in and nothing is read or sent. What comes out is
 in `model`. What a model accepts and costs is data (`catalog`), whether a shot may have its inputs is decided in
-`modes`, what neighbours share in `boundaries`, how long a shot is in `lengths`, when two clips are the same in `keys`.
+`modes`, what neighbours share in `boundaries`, what a shot is made of and how long it is in `measure`, when two clips
+are the same in `keys`.
 """

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tasks.errors import Problem
-from tasks.storyboard.model import Boundary, FrameOf, MediaFile, Picture, Shot, Storyboard
+from tasks.storyboard.model import Boundary, ClipOf, FrameOf, MediaFile, Picture, Shot, Storyboard
 
 __all__ = ["Joined", "join_shots"]
 
@@ -30,6 +30,13 @@ class Joined:
     first_from: str = "'first_frame'"
     last_from: str = "'last_frame'"
     seam: bool = False
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The shots that must be made first: those that it takes a frame or the clip of."""
+        shot = self.shot
+        sources = (self.first, self.last, *shot.reference_images, *shot.reference_videos, shot.video)
+        return tuple(dict.fromkeys(item.shot for item in sources if isinstance(item, FrameOf | ClipOf)))
 
 
 def join_shots(storyboard: Storyboard, content: Callable[[MediaFile], str], problems: list[Problem]) -> list[Joined]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -11,17 +11,10 @@ from typing import Any
 from tasks.errors import Problem, StoryboardError
 from tasks.plan import graph
 from tasks.plan.boundaries import Joined, join_shots
-from tasks.plan.catalog import Mode, ModelSpec, load_catalog
+from tasks.plan.catalog import ModelSpec, load_catalog
 from tasks.plan.keys import identity_of, request_key, take_key
-from tasks.plan.lengths import (
-    Length,
-    default_length_s,
-    edit_length,
-    exact_rate,
-    film_frames,
-    generated_length,
-    seconds_of,
-)
+from tasks.plan.lengths import exact_rate, film_frames
+from tasks.plan.measure import Measured, measure
 from tasks.plan.model import (
     LAST,
     ClipFrame,
@@ -31,19 +24,18 @@ from tasks.plan.model import (
     PlannedShot,
     PlannedSound,
     PlannedTake,
-    Role,
     WholeClip,
     shown_uri,
 )
-from tasks.plan.modes import check_film, check_shot, decide_mode, is_settled
+from tasks.plan.modes import check_film, check_shot
 from tasks.plan.request import build_request
 from tasks.plan.shapes import misfits
 from tasks.plan.transitions import PlannedTransition, check_room, plan_transitions
 from tasks.plan.unread import unread
-from tasks.rounding import milliseconds, round_half_up
+from tasks.rounding import round_half_up
 from tasks.storyboard.cycles import find_cycles
 from tasks.storyboard.inputs import InputFacts
-from tasks.storyboard.model import Card, ClipOf, FrameOf, MediaFile, Picture, Shot, Storyboard, Video
+from tasks.storyboard.model import Card, MediaFile, Storyboard
 
 __all__ = ["build_plan"]
 
@@ -82,17 +74,6 @@ def build_plan(
     return _Planner(storyboard, facts, provider, spec).plan()
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """A shot whose inputs, mode and length are settled."""
-
-    joined: Joined
-    mode: Mode
-    prompt: str
-    inputs: tuple[Input, ...]
-    length: Length
-
-
 class _Planner:
     """One planning of one storyboard."""
 
@@ -103,7 +84,7 @@ class _Planner:
         self.spec = spec
         self.film_rate = exact_rate(storyboard.fps) if storyboard.fps else spec.frames.rate
         self.problems: list[Problem] = []
-        self.measured: dict[str, _Measured] = {}
+        self.measured: dict[str, Measured] = {}
         self.identities: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, list[str]] = {}
 
@@ -112,14 +93,13 @@ class _Planner:
         self.problems += check_film(board, spec)
         joined = join_shots(board, self._content, self.problems)
         for item in joined:
-            self.problems += check_shot(board, item, spec, self._prompt(item.shot), self._facts_of)
-        depends_on = {item.shot.id: _needs(item) for item in joined}
+            self.problems += check_shot(board, item, spec, board.prompt_of(item.shot), self._facts_of)
+        depends_on = {item.shot.id: item.needs for item in joined}
         self._check_cycles(depends_on)
         by_id = {item.shot.id: item for item in joined}
         in_order = [by_id[shot_id] for shot_id in graph.in_order(depends_on)]
-        for item in in_order:
-            if is_settled(board, item, spec):
-                self._measure(item)
+        self.measured, mistakes = measure(board, in_order, spec, self._facts_of)
+        self.problems += mistakes
         seams = {item.shot.id for item in joined if item.seam}
         transitions, mistakes = plan_transitions(board, seams, self.film_rate)
         self.problems += mistakes
@@ -160,11 +140,13 @@ class _Planner:
         """The storyboard's own circles are found when it is read; a still shared by `match` may close another."""
         cycles = find_cycles(depends_on)
         for cycle in cycles:
-            self._refuse(
-                self.storyboard.shot(cycle[0]),
-                "boundary",
-                f"the shots need one another in a circle: {' -> '.join((*cycle, cycle[0]))}",
-                f"'{cycle[0]}' without a frame or clip of '{cycle[-1]}', or another order",
+            self.problems.append(
+                self.storyboard.problem(
+                    self.storyboard.shot(cycle[0]),
+                    "boundary",
+                    f"the shots need one another in a circle: {' -> '.join((*cycle, cycle[0]))}",
+                    f"'{cycle[0]}' without a frame or clip of '{cycle[-1]}', or another order",
+                )
             )
         if cycles:
             self._stop_at_problems()
@@ -173,9 +155,6 @@ class _Planner:
         if self.problems:
             raise StoryboardError(sorted(self.problems, key=lambda problem: problem.line or 0))
 
-    def _prompt(self, shot: Shot) -> str:
-        return f"{shot.prompt} {self.storyboard.style}".strip()
-
     def _facts_of(self, media: MediaFile) -> InputFacts | None:
         return self.facts.get(media.uri)
 
@@ -183,114 +162,9 @@ class _Planner:
         facts = self._facts_of(media)
         return facts.sha256 if facts is not None and facts.sha256 else f"unread:{media.uri}"
 
-    # -- lengths ---------------------------------------------------------------------------------------------------
+    # -- keys ------------------------------------------------------------------------------------------------------
 
-    def _measure(self, joined: Joined) -> None:
-        shot, mode = joined.shot, decide_mode(joined)
-        follows_source = self.spec.modes[mode].follows_source
-        length = self._source_length(shot) if follows_source else self._generated_length(joined, mode)
-        if length is None or any(need not in self.measured for need in _needs(joined)):
-            return  # this shot, or one that it needs, has said why
-        if joined.seam and length.kept_frames == 1:
-            least_s = Fraction(1, 2) / self.spec.frames.rate
-            self._refuse(
-                shot,
-                "duration",
-                "nothing is left of the shot in the film: its only frame is the one shared with the shot before",
-                f"a duration of at least {milliseconds(least_s + Fraction(1, 2000))} s",
-            )
-        self.measured[shot.id] = _Measured(joined, mode, self._prompt(shot), tuple(self._inputs(joined)), length)
-
-    def _generated_length(self, joined: Joined, mode: Mode) -> Length | None:
-        shot, spec = joined.shot, self.spec
-        choices = spec.modes[mode].choices_s
-        default_s = default_length_s(spec.default_duration_s, choices)
-        wanted_s = default_s if shot.duration_s is None else shot.duration_s
-        length = generated_length(wanted_s, choices, spec.frames.rate, spec.frames.extra)
-        if length is None:
-            self._refuse(
-                shot,
-                "duration",
-                f"{wanted_s} s is longer than a shot of {spec.name} in mode '{mode.replace('_', ' ')}' can be",
-                f"at most {choices[-1]} s; split it into shots with 'boundary: continue'",
-            )
-        elif length.last_kept is not None and joined.last is not None:
-            self._refuse(
-                shot,
-                "duration",
-                f"a shot of {wanted_s} s is trimmed from {length.generate_s} s, and would lose the last frame from "
-                f"{joined.last_from}",
-                f"{' or '.join(str(choice) for choice in choices)} s, or no last frame",
-            )
-            return None
-        return length
-
-    def _source_length(self, shot: Shot) -> Length | None:
-        if isinstance(shot.video, ClipOf) and shot.video.shot not in self.measured:
-            return None
-        source_s = self._source_s(shot.video)
-        if source_s is None:
-            self._refuse(
-                shot,
-                "video",
-                "the length of the source video decides what the edit costs, and cannot be read",
-                "'source_duration' (seconds) on the asset",
-            )
-            return None
-        length = edit_length(source_s, shot.duration_s, self.spec.frames.rate)
-        if length is None:
-            self._refuse(
-                shot,
-                "duration",
-                f"an edit is as long as its source, and {shot.duration_s} s is longer than that",
-                f"at most {source_s} s, or 'duration: null' for all of it",
-            )
-        return length
-
-    def _source_s(self, video: Video | None) -> Decimal | None:
-        if isinstance(video, ClipOf):
-            return seconds_of(self.measured[video.shot].length.clip_frames, self.spec.frames.rate)
-        if video is None:
-            return None
-        facts = self._facts_of(video)
-        known_s = (facts.duration_s if facts is not None else None) or video.source_duration_s
-        return None if known_s is None else milliseconds(known_s)
-
-    def _refuse(self, shot: Shot, key: str, message: str, accepted: str) -> None:
-        self.problems.append(self.storyboard.problem(shot, key, message, accepted))
-
-    # -- inputs and keys -------------------------------------------------------------------------------------------
-
-    def _inputs(self, joined: Joined) -> list[Input]:
-        shot = joined.shot
-        inputs: list[Input] = []
-
-        def add(role: Role, source: Picture | Video | None) -> None:
-            if source is not None:
-                inputs.append(Input(role, self._source(source)))
-
-        add("first_frame", joined.first)
-        add("last_frame", joined.last)
-        for picture in shot.reference_images:
-            add("reference_image", picture)
-        for video in shot.reference_videos:
-            add("reference_video", video)
-        add("video", shot.video)
-        return inputs
-
-    def _source(self, source: Picture | Video) -> MediaFile | ClipFrame | WholeClip:
-        match source:
-            case FrameOf(shot, "first"):
-                return ClipFrame(shot, 0)
-            case FrameOf(shot, _):
-                last_kept = self.measured[shot].length.last_kept
-                return ClipFrame(shot, LAST if last_kept is None else last_kept)
-            case ClipOf(shot):
-                return WholeClip(shot)
-            case MediaFile():
-                return source
-
-    def _key(self, measured: _Measured) -> None:
+    def _key(self, measured: Measured) -> None:
         shot, output = measured.joined.shot, self.spec.output
         rules = self.spec.modes[measured.mode]
         given = dict(shot.safety or {})
@@ -298,7 +172,7 @@ class _Planner:
         identity = identity_of(
             provider=self.provider,
             model=self.spec.id,
-            prompt=measured.prompt,
+            prompt=self.storyboard.prompt_of(shot),
             width=self.storyboard.width if rules.sends_size else None,
             height=self.storyboard.height if rules.sends_size else None,
             generate_s="source" if rules.follows_source else str(measured.length.generate_s),
@@ -332,7 +206,7 @@ class _Planner:
         return film_frames(length.kept_frames - joined.seam, self.spec.frames.rate, self.film_rate)
 
     def _planned(
-        self, measured: _Measured, depends_on: tuple[str, ...], transition: PlannedTransition | None
+        self, measured: Measured, depends_on: tuple[str, ...], transition: PlannedTransition | None
     ) -> PlannedShot:
         shot, length, joined = measured.joined.shot, measured.length, measured.joined
         rules = self.spec.modes[measured.mode]
@@ -341,7 +215,7 @@ class _Planner:
             id=shot.id,
             mode=measured.mode,
             boundary=joined.boundary,
-            prompt=measured.prompt,
+            prompt=self.storyboard.prompt_of(shot),
             width=width,
             height=height,
             generate_s=length.generate_s,
@@ -392,11 +266,12 @@ class _Planner:
         facts = self._facts_of(media)
         return PlannedSound(media, facts.sha256 if facts else None, gain_db)
 
-    def _request(self, measured: _Measured, width: int | None, height: int | None) -> dict[str, Any]:
+    def _request(self, measured: Measured, width: int | None, height: int | None) -> dict[str, Any]:
+        shot = measured.joined.shot
         return build_request(
-            measured.joined.shot,
+            shot,
             model=self.spec.id,
-            prompt=measured.prompt,
+            prompt=self.storyboard.prompt_of(shot),
             width=width,
             height=height,
             generate_s=None if self.spec.modes[measured.mode].follows_source else measured.length.generate_s,
@@ -413,12 +288,6 @@ class _Planner:
         for item in joined:
             yield from ((item.shot.id, part.source) for part in self.measured[item.shot.id].inputs)
             yield item.shot.id, item.shot.narration
-
-
-def _needs(joined: Joined) -> tuple[str, ...]:
-    shot = joined.shot
-    sources = (joined.first, joined.last, *shot.reference_images, *shot.reference_videos, shot.video)
-    return tuple(dict.fromkeys(item.shot for item in sources if isinstance(item, FrameOf | ClipOf)))
 
 
 def _shown(item: Input) -> str:

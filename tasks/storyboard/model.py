@@ -206,6 +206,10 @@ class Storyboard:
         title, end = self.title_card, self.end_card
         return (*((title,) if title else ()), *self.shots, *((end,) if end else ()))
 
+    def prompt_of(self, shot: Shot) -> str:
+        """What a shot shows, and the style of the whole film."""
+        return f"{shot.prompt} {self.style}".strip()
+
     def problem(self, scene: Shot | Card, key: str, message: str, accepted: str | None = None) -> Problem:
         """A mistake in `key` of a shot or a card, placed at the line where the storyboard spells it."""
         line = scene.lines.get(key, scene.lines.get(""))

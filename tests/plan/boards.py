@@ -15,7 +15,7 @@ import pytest
 from tasks.errors import Problem, StoryboardError
 from tasks.plan.build import build_plan
 from tasks.plan.catalog import ModelSpec
-from tasks.plan.model import Plan
+from tasks.plan.model import ClipFrame, Plan
 from tasks.storyboard.inputs import InputFacts, Kind
 from tasks.storyboard.model import MediaFile, Storyboard
 from tasks.storyboard.read import read_storyboard
@@ -41,11 +41,30 @@ assets:
 
 """
 FIRST_LINE: Final = 13
+KEYS: Final = FIRST_LINE + 3
+"""Line of the first key of `one_shot` after the prompt."""
+ONE: Final = FIRST_LINE + 1
+TWO: Final = FIRST_LINE + 3
+"""Lines of the shots of `two_shots`; the keys that a test gives follow on the next lines."""
 
 
 def film(text: str) -> Storyboard:
     """A storyboard of `text`, in which the pictures `a` to `h` and the videos `v` and `w` are assets."""
     return read_storyboard("film.yaml", text=ASSETS + textwrap.dedent(text).lstrip("\n"))
+
+
+def one_shot(*lines: str) -> str:
+    """A film of one shot, `one`, with further lines of its own."""
+    return "shots:\n  - id: one\n" + "".join(f"    {line}\n" for line in ("prompt: A tram climbs", *lines))
+
+
+def two_shots(one: str = "", two: str = "") -> str:
+    """Two shots; `one` and `two` are further keys of theirs, as a flow mapping's inside."""
+    return (
+        "shots:\n"
+        f"  - {{id: one, prompt: A tram climbs{', ' + one if one else ''},\n     ttl: 60}}\n"
+        f"  - {{id: two, prompt: It goes on{', ' + two if two else ''},\n     ttl: 60}}\n"
+    )
 
 
 def facts_of(board: Storyboard, **known: Mapping[str, Any] | None) -> dict[str, InputFacts]:
@@ -120,6 +139,15 @@ def problem(text: str | Storyboard, **known: Mapping[str, Any] | None) -> Proble
     found = problems(text, **known)
     assert len(found) == 1, "\n".join(str(item) for item in found)
     return found[0]
+
+
+def frames_in(planned: Plan, shot: str) -> dict[str, object]:
+    """Role -> what gives it, for the frames of a shot: an asset's name, or (shot, index)."""
+    return {
+        item.role: item.source.asset if isinstance(item.source, MediaFile) else (item.source.shot, item.source.index)
+        for item in planned.shot(shot).inputs
+        if isinstance(item.source, MediaFile | ClipFrame)
+    }
 
 
 def keys(of: Plan) -> dict[str, str]:

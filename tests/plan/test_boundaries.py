@@ -7,34 +7,13 @@ from dataclasses import replace
 import pytest
 
 from tasks.plan.catalog import Mode
-from tasks.plan.model import LAST, ClipFrame, Plan
-from tasks.storyboard.model import Boundary, MediaFile
-from tests.plan.boards import FIRST_LINE, film, plan, problem, problems
-
-ONE, TWO = FIRST_LINE + 1, FIRST_LINE + 3
-"""Lines of the two shots of `two_shots`; the keys that a test gives follow on the next lines."""
-
-
-def two_shots(one: str = "", two: str = "") -> str:
-    """Two shots; `one` and `two` are further keys of theirs, as a flow mapping's inside."""
-    return (
-        "shots:\n"
-        f"  - {{id: one, prompt: A tram climbs{', ' + one if one else ''},\n     ttl: 60}}\n"
-        f"  - {{id: two, prompt: It goes on{', ' + two if two else ''},\n     ttl: 60}}\n"
-    )
+from tasks.plan.model import LAST, Plan
+from tasks.storyboard.model import Boundary
+from tests.plan.boards import ONE, TWO, film, frames_in, plan, problem, problems, two_shots
 
 
 def joins(planned: Plan) -> list[tuple[str, bool]]:
     return [(str(shot.boundary), shot.seam) for shot in planned.shots]
-
-
-def frames_in(planned: Plan, shot: str) -> dict[str, object]:
-    """Role -> what gives it, for the frames of a shot: an asset's name, or (shot, index)."""
-    return {
-        item.role: item.source.asset if isinstance(item.source, MediaFile) else (item.source.shot, item.source.index)
-        for item in planned.shot(shot).inputs
-        if isinstance(item.source, MediaFile | ClipFrame)
-    }
 
 
 def test_a_cut_shares_nothing() -> None:
@@ -211,16 +190,6 @@ def test_a_last_frame_that_match_brings_needs_a_first_frame_too() -> None:
     assert (found.line, found.shot) == (ONE, "one")
 
 
-def test_the_frame_that_match_brings_cannot_be_trimmed_away() -> None:
-    found = problem(two_shots("first_frame: a, duration: 4", "boundary: match, first_frame: b"))
-
-    assert found.message == (
-        "a shot of 4 s is trimmed from 5 s, and would lose the last frame from 'boundary: match' of 'two'"
-    )
-    assert found.accepted == "5 or 10 s, or no last frame"
-    assert (found.line, found.key, found.shot) == (ONE, "duration", "one")
-
-
 def test_the_later_side_of_a_match_can_be_trimmed() -> None:
     planned = plan(two_shots("first_frame: a", "boundary: match, first_frame: b, duration: 3"))
 
@@ -278,25 +247,6 @@ def test_a_chain_goes_on_from_shot_to_shot() -> None:
     assert [shot.depends_on for shot in planned.shots] == [(), ("one",), ("two",)]
     assert planned.frames == 121 + 120 + 120
     assert planned.priority == {"one": 3, "two": 2, "three": 1}
-
-
-def test_a_trimmed_shot_is_continued_from_the_frame_at_which_it_is_trimmed() -> None:
-    planned = plan(two_shots("duration: 2.5", "boundary: continue, duration: 1"))
-
-    assert frames_in(planned, "two") == {"first_frame": ("one", 60)}
-    assert [shot.last_kept for shot in planned.shots] == [60, 24]
-    assert [shot.frames for shot in planned.shots] == [61, 24]
-    assert planned.shot("two").request["inputs"]["frameImages"] == [{"image": "shot:one/60", "frame": "first"}]
-
-
-def test_a_shot_of_which_nothing_would_be_left() -> None:
-    found = problem(two_shots(two="boundary: continue, duration: 0.02"))
-
-    assert found.message.startswith("nothing is left of the shot in the film")
-    assert found.accepted == "a duration of at least 0.021 s"
-    assert (found.line, found.key) == (TWO, "duration")
-    assert plan(two_shots(two="boundary: continue, duration: 0.021")).shot("two").frames == 1
-    assert plan(two_shots(two="duration: 0.02")).shot("two").frames == 1
 
 
 def test_the_first_shot_has_nothing_to_go_on_from() -> None:

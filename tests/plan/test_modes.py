@@ -9,18 +9,9 @@ import pytest
 
 from tasks.plan.catalog import Mode
 from tasks.storyboard.read import read_storyboard
-from tests.plan.boards import FIRST_LINE, PRO, plan, problem, problems
+from tests.plan.boards import FIRST_LINE, KEYS, PRO, one_shot, plan, problem, problems
 
 REFERENCES = "[a, b, c, d, e, f, g, h]"
-
-
-def one_shot(*lines: str) -> str:
-    """A film of one shot, whose own keys begin two lines after the first."""
-    return "shots:\n  - id: one\n" + "".join(f"    {line}\n" for line in ("prompt: A tram climbs", *lines))
-
-
-KEYS = FIRST_LINE + 3
-"""Line of the first key after the prompt."""
 
 
 @pytest.mark.parametrize(
@@ -134,34 +125,6 @@ def test_three_modes_at_once_are_three_pairs() -> None:
             "there is no original sound to keep without 'video' or 'reference_videos'",
             "'keep_original_sound' in a shot with 'video' or 'reference_videos'",
         ),
-        (
-            ["duration: 10.5"],
-            "duration",
-            KEYS,
-            "10.5 s is longer than a shot of Kling VIDEO O1 Standard in mode 'text' can be",
-            "at most 10 s; split it into shots with 'boundary: continue'",
-        ),
-        (
-            ["reference_images: a", "duration: 11"],
-            "duration",
-            KEYS + 1,
-            "11 s is longer than a shot of Kling VIDEO O1 Standard in mode 'reference images' can be",
-            "at most 10 s; split it into shots with 'boundary: continue'",
-        ),
-        (
-            ["first_frame: a", "last_frame: b", "duration: 7"],
-            "duration",
-            KEYS + 2,
-            "a shot of 7 s is trimmed from 10 s, and would lose the last frame from 'last_frame'",
-            "5 or 10 s, or no last frame",
-        ),
-        (
-            ["video: v", "duration: 6.5"],
-            "duration",
-            KEYS + 1,
-            "an edit is as long as its source, and 6.5 s is longer than that",
-            "at most 6.000 s, or 'duration: null' for all of it",
-        ),
         (["output_quality: 19"], "output_quality", KEYS, "output quality 19 is out of range", "20 to 99"),
         (["output_quality: 100"], "output_quality", KEYS, "output quality 100 is out of range", "20 to 99"),
         (["ttl: 59"], "ttl", KEYS, "a ttl of 59 seconds is out of range", "60 or more seconds"),
@@ -264,34 +227,12 @@ def test_more_images_beside_videos_than_the_upstream_model_speaks_of_are_a_warni
     assert "7 reference images beside videos" in warning
 
 
-def test_a_whole_ten_second_clip_can_be_edited() -> None:
-    (shot,) = plan(one_shot("video: v"), v={"duration_s": Decimal("10.042")}).shots
-
-    assert (shot.generate_s, shot.price_usd) == (Decimal("10.042"), Decimal("1.265292"))
-
-
 def test_a_stated_length_is_held_to_the_same_limits() -> None:
     board = f"assets:\n  x: {{source: 'https://example.org/x.mp4', source_duration: 60}}\n{one_shot('video: x')}"
 
     found = problem(read_storyboard("film.yaml", text=board), x=None)
 
     assert (found.message, found.accepted) == ("asset 'x': a video of 60 s", "3 to 10 s")
-
-
-def test_a_stated_length_prices_an_edit_that_cannot_be_read() -> None:
-    board = f"assets:\n  x: {{source: 'https://example.org/x.mp4', source_duration: 5.0416}}\n{one_shot('video: x')}"
-
-    (shot,) = plan(read_storyboard("film.yaml", text=board), x=None).shots
-
-    assert (shot.generate_s, shot.price_usd) == (Decimal("5.042"), Decimal("0.635292"))
-
-
-def test_an_edit_of_unknown_length_has_no_price() -> None:
-    found = problem(one_shot("video: v"), v=None)
-
-    assert found.message == "the length of the source video decides what the edit costs, and cannot be read"
-    assert found.accepted == "'source_duration' (seconds) on the asset"
-    assert (found.line, found.key) == (KEYS, "video")
 
 
 def test_every_mistake_is_told_at_once_in_the_order_of_the_file() -> None:
