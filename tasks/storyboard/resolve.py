@@ -1,21 +1,17 @@
 """From the file as written to the `Storyboard` that the film is made from.
 
-Defaults are filled in, names and paths become URIs, references are followed; and what only shows when several
-values are seen together is refused here: unknown names, missing files, circles, a selected take that nobody
-makes.
+Defaults are filled in, and what the storyboard names is followed (see `references`); and what only shows when several
+values are seen together is refused: an id that is used twice, circles, a selected take that nobody makes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from tasks.errors import Problem
-from tasks.redaction import redact
-from tasks.storyboard.check import Checked, dotted, listing, nearest, similar_file
+from tasks.storyboard.check import Checked, dotted
 from tasks.storyboard.cycles import find_cycles
 from tasks.storyboard.defaults import (
     DEFAULT_CARD_S,
@@ -27,36 +23,29 @@ from tasks.storyboard.defaults import (
 from tasks.storyboard.document import (
     DEFAULT_MODEL,
     DEFAULT_SIZE,
-    AssetDocument,
-    ClipReference,
-    FrameReference,
     SafetyDocument,
     ShotDefaults,
-    ShotDocument,
     StoryboardDocument,
-    keys_of,
 )
+from tasks.storyboard.draft import Draft, Mistakes, Value, drafts_of
 from tasks.storyboard.located import KeyPath
 from tasks.storyboard.model import (
     Boundary,
     Card,
-    ClipOf,
     Fit,
-    FrameOf,
-    MediaFile,
     Music,
     Shot,
     Storyboard,
     Transition,
 )
-from tasks.storyboard.uris import Base, check_uri, has_scheme, local_path, looks_like_path, stem_of
+from tasks.storyboard.references import References
+from tasks.storyboard.uris import Base, stem_of
 
 __all__ = ["resolve"]
 
 _PICTURE_KEYS = ("first_frame", "last_frame")
 _LIST_KEYS = ("reference_images", "reference_videos")
 _MEDIA_KEYS = (*_PICTURE_KEYS, *_LIST_KEYS, "video", "narration")
-_SHOT_KEYS = keys_of(ShotDefaults)
 
 
 def resolve(
@@ -78,30 +67,7 @@ def resolve(
         return None, ()
     resolution = _Resolution(checked, checked.document, source, file, has_folder=has_folder)
     storyboard = resolution.storyboard()
-    return storyboard, tuple(dict.fromkeys(resolution.problems))
-
-
-@dataclass(frozen=True, slots=True)
-class _Value:
-    """A value of a shot, and where the shot has it from: its own key, or that of the defaults."""
-
-    value: Any
-    path: KeyPath
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A shot while it is being resolved."""
-
-    index: int
-    id: str
-    named: bool
-    line: int
-    values: dict[str, _Value]
-    needs: dict[str, list[KeyPath]] = field(default_factory=dict)
-
-    def get(self, key: str) -> Any:
-        return self.values[key].value if key in self.values else None
+    return storyboard, resolution.problems
 
 
 class _Resolution:
@@ -110,24 +76,23 @@ class _Resolution:
     ) -> None:
         self._checked = checked
         self._document = document
-        self._base = Base.of(source) if has_folder else Base(None)
         self._source = source
         self._file = file
         self._lines = checked.lines
-        self._media: dict[KeyPath, MediaFile] = {}
-        self._located: dict[KeyPath, str] = {}
-        self.problems: list[Problem] = []
-        self._drafts = [self._draft(index, shot) for index, shot in enumerate(document.shots)]
-        self._ids = [draft.id for draft in self._drafts if draft.named]
-        # An id that was written but refused still explains the references to it.
-        self._known_ids = {*self._ids, *checked.written_ids.values()}
-        self._nameless = any(not draft.named and draft.index not in checked.written_ids for draft in self._drafts)
+        self._mistakes = Mistakes(file, checked.lines)
+        self._drafts = drafts_of(checked, document)
+        base = Base.of(source) if has_folder else Base(None)
+        self._references = References(checked, document, self._drafts, base, file, self._mistakes)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return self._mistakes.problems
 
     def storyboard(self) -> Storyboard:
         self._check_ids()
         if self._document.defaults is not None:
             for value, path in self._media_values("defaults", self._document.defaults):
-                self._resolve_media(value, path, None)
+                self._references.resolve(value, path, None)
         shots = tuple(self._shot(draft) for draft in self._drafts)
         self._check_cycles()
         width, height = (self._document.size or DEFAULT_SIZE).split("x")
@@ -154,17 +119,6 @@ class _Resolution:
 
     # Shots
 
-    def _draft(self, index: int, shot: ShotDocument) -> _Draft:
-        values: dict[str, _Value] = {}
-        here: KeyPath = ("shots", index)
-        for key in _SHOT_KEYS:
-            if key in shot.model_fields_set:
-                values[key] = _Value(getattr(shot, key), (*here, key))
-            elif self._document.defaults is not None and key in self._document.defaults.model_fields_set:
-                values[key] = _Value(getattr(self._document.defaults, key), ("defaults", key))
-        named = not {here, (*here, "id")} & self._checked.broken
-        return _Draft(index, shot.id, named, self._lines[here], values)
-
     def _check_ids(self) -> None:
         first: dict[str, int] = {}
         for draft in self._drafts:
@@ -173,21 +127,23 @@ class _Resolution:
             line = self._lines["shots", draft.index, "id"]
             if draft.id in first:
                 message = f"the id '{draft.id}' is used twice, on line {first[draft.id]} and on line {line}"
-                self._note(("shots", draft.index, "id"), message, draft, "an id that no other shot has", key="id")
+                self._mistakes.note(
+                    ("shots", draft.index, "id"), message, draft, "an id that no other shot has", key="id"
+                )
             else:
                 first[draft.id] = line
 
-    def _shot(self, draft: _Draft) -> Shot:
+    def _shot(self, draft: Draft) -> Shot:
         prompt = draft.get("prompt")
         if prompt is None and not self._is_broken(draft, "prompt"):
             path: KeyPath = draft.values["prompt"].path if "prompt" in draft.values else ("shots", draft.index)
             message = "'prompt' is empty" if "prompt" in draft.values else "there is no 'prompt'"
-            self._note(path, message, draft, "what happens in the shot, in words", key="prompt")
+            self._mistakes.note(path, message, draft, "what happens in the shot, in words", key="prompt")
         takes, select = draft.get("takes") or 1, draft.get("select") or 1
         if select > takes and not self._is_broken(draft, "takes"):
             made = "1 take is" if takes == 1 else f"{takes} takes are"
             accepted = "1" if takes == 1 else f"1 to {takes}, or more takes"
-            self._note(draft.values["select"].path, f"'select' is {select}, but {made} made", draft, accepted)
+            self._mistakes.note(draft.values["select"].path, f"'select' is {select}, but {made} made", draft, accepted)
         safety: SafetyDocument | None = draft.get("safety")
         return Shot(
             id=draft.id,
@@ -215,14 +171,14 @@ class _Resolution:
             lines=self._shot_lines(draft),
         )
 
-    def _is_broken(self, draft: _Draft, key: str) -> bool:
+    def _is_broken(self, draft: Draft, key: str) -> bool:
         here: KeyPath = ("shots", draft.index)
         paths = {here, (*here, key)} | (
             {("defaults",), ("defaults", key)} if (*here, key) not in self._lines else set()
         )
         return bool(paths & self._checked.broken)
 
-    def _boundary(self, draft: _Draft) -> Boundary:
+    def _boundary(self, draft: Draft) -> Boundary:
         written = draft.values.get("boundary")
         boundary = Boundary(written.value or Boundary.CUT) if written is not None else Boundary.CUT
         if boundary is Boundary.CUT or written is None:
@@ -231,13 +187,13 @@ class _Resolution:
             # A default is meant for the shots that have one before them.
             if written.path[0] != "defaults":
                 message = f"the first shot cannot '{boundary}': there is no shot before it"
-                self._note(written.path, message, draft, "cut")
+                self._mistakes.note(written.path, message, draft, "cut")
             return Boundary.CUT
         if boundary is Boundary.CONTINUE:
             draft.needs.setdefault(self._drafts[draft.index - 1].id, []).append(written.path)
         return boundary
 
-    def _shot_lines(self, draft: _Draft) -> dict[str, int]:
+    def _shot_lines(self, draft: Draft) -> dict[str, int]:
         lines = {"": draft.line}
         own: KeyPath = ("shots", draft.index)
         if (*own, "id") in self._lines:
@@ -246,10 +202,10 @@ class _Resolution:
             lines[key] = self._lines[value.path]
             entries = value.value if key in _LIST_KEYS and value.value is not None else ()
             for position in range(len(entries)):
-                lines[f"{key}[{position}]"] = self._line(self._item_path(value.path, position))
+                lines[f"{key}[{position}]"] = self._mistakes.line(self._item_path(value.path, position))
         return lines
 
-    def _transition(self, written: _Value | None) -> Transition | None:
+    def _transition(self, written: Value | None) -> Transition | None:
         if written is None or written.value is None:
             return None
         return transition_of(written.value, is_default=written.path[0] == "defaults")
@@ -261,14 +217,14 @@ class _Resolution:
         if written is None:
             return None
         path: KeyPath = ("music", "source") if ("music", "source") in self._lines else ("music",)
-        file = self._resolve_media(written.source, path, None)
+        file = self._references.resolve(written.source, path, None)
         return None if file is None else music_of(written, file)
 
     def _card(self, key: Literal["title_card", "end_card"]) -> Card | None:
         written = self._document.title_card if key == "title_card" else self._document.end_card
         if written is None:
             return None
-        picture = None if written.picture is None else self._resolve_media(written.picture, (key, "picture"), None)
+        picture = None if written.picture is None else self._references.resolve(written.picture, (key, "picture"), None)
         into = written.transition
         return Card(
             key=key,
@@ -298,110 +254,25 @@ class _Resolution:
             here = here[step]
         return (*path, position) if isinstance(here, list) else path
 
-    def _one(self, draft: _Draft, key: str) -> Any:
+    def _one(self, draft: Draft, key: str) -> Any:
         written = draft.values.get(key)
         if written is None or written.value is None:
             return None
-        return self._resolve_media(written.value, written.path, draft)
+        return self._references.resolve(written.value, written.path, draft)
 
-    def _many(self, draft: _Draft, key: str) -> Iterator[Any]:
+    def _many(self, draft: Draft, key: str) -> Iterator[Any]:
         written = draft.values.get(key)
         if written is None or written.value is None:
             return
         for position, item in enumerate(written.value):
-            resolved = self._resolve_media(item, self._item_path(written.path, position), draft)
+            resolved = self._references.resolve(item, self._item_path(written.path, position), draft)
             if resolved is not None:
                 yield resolved
-
-    def _resolve_media(self, value: Any, path: KeyPath, draft: _Draft | None) -> Any:
-        """What a value names; without `draft`, a default is looked at for its own sake."""
-        if path in self._checked.broken:
-            return None
-        if isinstance(value, FrameReference | ClipReference):
-            if not self._reference_is_known(value.shot, path, draft):
-                return None
-            if isinstance(value, ClipReference):
-                return ClipOf(value.shot)
-            return FrameOf(value.shot, value.frame)
-        if path not in self._media:
-            self._media[path] = self._media_file(value, path, draft)
-        return self._media[path]
-
-    def _reference_is_known(self, shot_id: str, path: KeyPath, draft: _Draft | None) -> bool:
-        inner = (*path, "shot")
-        if draft is not None and shot_id == draft.id and draft.named:
-            message = "the shot refers to itself"
-            if path[0] == "defaults":
-                message = f"this default makes shot '{shot_id}' refer to itself"
-            self._note(inner, message, draft, "the id of another shot")
-            return False
-        if shot_id in self._known_ids:
-            if draft is not None:
-                draft.needs.setdefault(shot_id, []).append(path)
-            return True
-        meant = nearest(shot_id, self._ids)
-        if meant is None and self._nameless:
-            return False  # it may well be the shot whose id is missing, and that has been said
-        hint = f" (did you mean '{meant}'?)" if meant else ""
-        self._note(inner, f"shot '{shot_id}' is not in this storyboard{hint}", draft, listing(self._ids))
-        return False
-
-    def _media_file(self, text: str, path: KeyPath, draft: _Draft | None) -> MediaFile:
-        assets = self._document.assets or {}
-        if text in assets:
-            asset = assets[text]
-            return MediaFile(self._asset_uri(text, asset), text, asset.source_duration)
-        if has_scheme(text) or looks_like_path(text):
-            return MediaFile(self._locate(text, path, draft))
-        if ("assets",) not in self._checked.broken:
-            meant = nearest(text, assets)
-            hint = f" (did you mean '{meant}'?)" if meant else ""
-            known = f"{listing(list(assets))}; " if assets else ""
-            message = f"there is no asset '{redact(text[:80])}'{hint}"
-            self._note(path, message, draft, f"{known}a path (with '/' or a suffix such as .png), or a URI")
-        return MediaFile(text)
-
-    def _asset_uri(self, name: str, asset: AssetDocument) -> str:
-        path: KeyPath = ("assets", name)
-        if path not in self._located:
-            broken = path in self._checked.broken
-            inner = (*path, "source") if (*path, "source") in self._lines else path
-            self._located[path] = asset.source if broken else self._locate(asset.source, inner, None)
-        return self._located[path]
-
-    def _locate(self, text: str, path: KeyPath, draft: _Draft | None) -> str:
-        """The absolute URI of a path or URI, which for a local file is checked to be there."""
-        shown = redact(text if len(text) <= 200 else f"{text[:200]}…")
-        try:
-            if has_scheme(text):
-                check_uri(text)
-                target = local_path(text)
-                uri = text if target is None else target.as_uri()
-            else:
-                uri = self._base.uri(text)
-                target = local_path(uri)
-            if target is None:
-                return uri
-            missing, folder = not target.exists(), target.is_dir()
-        except (ValueError, OSError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            self._note(path, f"'{shown}' cannot be used: {reason}", draft, "a path, or a URI")
-            return text
-        if missing:
-            accepted = f"a path to a file, relative to {self._folder_words()}"
-            self._note(path, f"there is no file '{shown}'{similar_file(target)}", draft, accepted)
-        elif folder:
-            self._note(path, f"'{shown}' is a folder", draft, "a path to a file")
-        return uri
-
-    def _folder_words(self) -> str:
-        folder = PurePosixPath(self._file).parent
-        return "the current folder" if str(folder) == "." else f"'{folder}'"
 
     # Circles
 
     def _check_cycles(self) -> None:
-        drafts: dict[str, _Draft] = {}
+        drafts: dict[str, Draft] = {}
         for draft in self._drafts:
             drafts.setdefault(draft.id, draft)
         for cycle in find_cycles({shot_id: draft.needs for shot_id, draft in drafts.items()}):
@@ -409,20 +280,4 @@ class _Resolution:
             path = first.needs[cycle[-1]][0]
             message = f"the shots need one another in a circle: {' -> '.join((*cycle, cycle[0]))}"
             accepted = f"'{cycle[0]}' without a frame or clip of '{cycle[-1]}', or another order"
-            self._note(path, message, first, accepted)
-
-    # Problems
-
-    def _line(self, path: KeyPath) -> int:
-        while path not in self._lines:
-            path = path[:-1]
-        return self._lines[path]
-
-    def _note(
-        self, path: KeyPath, message: str, draft: _Draft | None, accepted: str | None, key: str | None = None
-    ) -> None:
-        inside = path[2:] if path[0] == "shots" else path
-        # A mistake in the defaults is one mistake, however many shots inherit it.
-        shot = draft.id if draft is not None and draft.named and path[0] == "shots" else None
-        problem = Problem(message, self._file, self._line(path), key or dotted(inside), shot, accepted)
-        self.problems.append(problem)
+            self._mistakes.note(path, message, first, accepted)

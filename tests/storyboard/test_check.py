@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tasks.errors import Problem, StoryboardError
 from tasks.storyboard.model import TransitionKind
-from tasks.storyboard.read import read_storyboard
+from tests.storyboard.mistakes import ONE, SHOT_KEYS, Mistake, assert_told_once, on_two
 
-PICTURE = b"\x89PNG\r\n\x1a\n"
-SHOT_KEYS = (
-    "prompt, duration, boundary, first_frame, last_frame, reference_images, reference_videos, video, "
-    "keep_original_sound, takes, select, output_format, output_quality, safety, ttl, "
-    "transition, fit, gain_db, narration, narration_gain_db, caption"
-)
 ROOT_KEYS = (
     "title, model, size, fps, style, retries, tags, music, loudness, "
     "title_card, end_card, assets, defaults, shots, $schema"
@@ -29,43 +21,8 @@ LOUDNESS = "a number from -36 to -6, such as -16, or off"
 ROOT = "at least 'shots': a list of shots, each with an id and a prompt"
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """One storyboard with one mistake, and what is said about it."""
-
-    text: str
-    line: int
-    message: str
-    accepted: str | None = None
-    shot: str | None = None
-    key: str | None = None
-
-
-def shot(*lines: str) -> str:
-    """A storyboard with two shots, the second with `lines` from line 6 on."""
-    return "\n".join(
-        [
-            "assets:",
-            "  hero: hero.png",
-            "shots:",
-            "  - {id: one, prompt: The first}",
-            "  - id: two",
-            *(f"    {line}" for line in lines),
-            "",
-        ]
-    )
-
-
-def on_two(lines: str | list[str], message: str, accepted: str | None, key: str, line: int = 6) -> Mistake:
-    """A mistake in the second shot."""
-    written = [lines] if isinstance(lines, str) else lines
-    has_prompt = any(item.startswith(("prompt", "promt")) for item in written)
-    text = shot(*written, *([] if has_prompt else ["prompt: The second"]))
-    return Mistake(text, line, message, accepted, "two", key)
-
-
-ONE = "shots:\n  - id: one\n    prompt: x\n"
-
+PICTURES = "an asset's name, a path, a URI, or {shot: ID, frame: first|last}"
+VIDEOS = "an asset's name, a path, a URI, or {shot: ID}"
 CARD_KEYS = "text, duration, background, picture, transition"
 CARD_TEXT = "a text or a list of them, at most 12 lines and 600 characters"
 COLOURS = "'#RRGGBB' in quotes, or a CSS name such as black or navy"
@@ -77,6 +34,34 @@ def on_card(line: str, message: str, accepted: str | None, key: str, at: int = 3
 
 
 MISTAKES: dict[str, Mistake] = {
+    # Pictures, videos and frames of other shots
+    "picture is a number": on_two("first_frame: 3", "'first_frame' must name a picture", PICTURES, "first_frame"),
+    "picture in a list": on_two(
+        ["reference_images:", "  - hero", "  - 3"],
+        "'reference_images[1]' must name a picture",
+        PICTURES,
+        "reference_images[1]",
+        line=8,
+    ),
+    "video is a number": on_two("video: 3", "'video' must name a video", VIDEOS, "video"),
+    "reference without frame": on_two(
+        "first_frame: {shot: one}",
+        "'first_frame.frame' is missing: say which frame of the other shot",
+        "first, last",
+        "first_frame.frame",
+    ),
+    "reference to a middle frame": on_two(
+        "first_frame: {shot: one, frame: middle}",
+        "'first_frame.frame' cannot be 'middle'",
+        "first, last",
+        "first_frame.frame",
+    ),
+    "frame of a video": on_two(
+        "video: {shot: one, frame: last}",
+        "a video is the whole clip of the other shot: leave 'frame' out",
+        "{shot: ID}",
+        "video.frame",
+    ),
     # Cards
     "card of a number": Mistake(
         f"end_card: 3\n{ONE}",
@@ -446,24 +431,6 @@ MISTAKES: dict[str, Mistake] = {
 }
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "hero.png").write_bytes(PICTURE)
-    (tmp_path / "sub").mkdir()
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def problems_of(path: str) -> tuple[Problem, ...]:
-    with pytest.raises(StoryboardError) as caught:
-        read_storyboard(path)
-    return caught.value.problems
-
-
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES.keys())
 def test_every_mistake_is_told_once_where_it_is(folder: Path, mistake: Mistake) -> None:
-    (folder / "film.yaml").write_text(mistake.text, encoding="utf-8")
-
-    (problem,) = problems_of("film.yaml")
-
-    assert problem == Problem(mistake.message, "film.yaml", mistake.line, mistake.key, mistake.shot, mistake.accepted)
+    assert_told_once(mistake, folder)
