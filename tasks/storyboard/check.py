@@ -28,10 +28,12 @@ from tasks.storyboard.document import (
     CardDocument,
     ClipReference,
     FrameReference,
+    MusicDocument,
     SafetyDocument,
     ShotDefaults,
     ShotDocument,
     StoryboardDocument,
+    TransitionDocument,
     keys_of,
 )
 from tasks.storyboard.located import KeyPath, Located
@@ -260,6 +262,10 @@ def _model_at(loc: KeyPath) -> type[BaseModel]:
             return StoryboardDocument
         case ("assets", *_):
             return AssetDocument
+        case ("music", *_):
+            return MusicDocument
+        case (*_, "transition"):
+            return TransitionDocument
         case ("title_card" | "end_card", *_):
             return CardDocument
         case (*_, tag) if tag == CLIP_TAG:

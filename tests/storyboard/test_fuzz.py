@@ -14,6 +14,15 @@ from hypothesis import strategies as st
 
 from tasks.errors import StoryboardError
 from tasks.storyboard.cycles import find_cycles
+from tasks.storyboard.document import (
+    CardDocument,
+    MusicDocument,
+    SafetyDocument,
+    ShotDocument,
+    StoryboardDocument,
+    TransitionDocument,
+    keys_of,
+)
 from tasks.storyboard.model import Storyboard
 from tasks.storyboard.read import read_storyboard
 
@@ -22,14 +31,31 @@ VALID: dict[str, Any] = {
     "size": "1280x720",
     "fps": 24,
     "style": "grain",
+    "model": "klingai:kling@o1-standard",
     "retries": 2,
+    "tags": {"client": "acme"},
+    "music": {"source": "rain.wav", "gain_db": -6, "fade_out": 1, "duck_db": 12},
+    "loudness": -16,
+    "title_card": {"text": ["A", "film"], "duration": 2, "background": "navy", "transition": "fade"},
+    "end_card": {"text": "End", "picture": "hero", "transition": {"kind": "wipeleft", "duration": 0.5}},
     "assets": {"hero": "hero.png", "walk": {"source": "https://example.com/walk.mp4", "source_duration": 6}},
-    "defaults": {"duration": 5, "first_frame": "hero", "safety": {"check_content": True}},
+    "defaults": {"duration": 5, "first_frame": "hero", "safety": {"check_content": True, "mode": "fast"}},
     "shots": [
-        {"id": "a", "prompt": "x", "reference_images": ["hero", "hero.png"], "takes": 2, "select": 2},
-        {"id": "b", "prompt": "y", "boundary": "continue", "first_frame": None},
-        {"id": "c", "prompt": "z", "last_frame": {"shot": "a", "frame": "first"}, "video": {"shot": "b"}},
-        {"id": "d", "prompt": "z", "reference_videos": ["walk", {"shot": "c"}], "output_format": "mov"},
+        {"id": "a", "prompt": "x", "reference_images": ["hero", "hero.png"], "takes": 2, "select": 2, "fit": "blur"},
+        {"id": "b", "prompt": "y", "boundary": "continue", "first_frame": None, "caption": "So"},
+        {"id": "c", "prompt": "z", "last_frame": {"shot": "a", "frame": "first"}, "video": {"shot": "b"}, "ttl": 60},
+        {
+            "id": "d",
+            "prompt": "z",
+            "reference_videos": ["walk", {"shot": "c"}],
+            "output_format": "mov",
+            "output_quality": 95,
+            "keep_original_sound": True,
+            "transition": {"kind": "dissolve", "duration": 1},
+            "gain_db": 3,
+            "narration": "rain.wav",
+            "narration_gain_db": 0,
+        },
     ],
 }
 WORDS = [
@@ -59,7 +85,8 @@ VALUES = st.recursive(
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("boards")
-    (made / "hero.png").write_bytes(b"any")
+    for name in ("hero.png", "rain.wav"):
+        (made / name).write_bytes(b"any")
     return made
 
 
@@ -160,8 +187,8 @@ def test_taking_one_thing_out_is_at_most_one_mistake_a_place(folder: Path, path:
 
 @pytest.mark.parametrize("path", [path for path in places(VALID) if isinstance(path[-1], str)], ids=str)
 def test_one_misspelled_key_is_one_mistake(folder: Path, path: tuple[Any, ...]) -> None:
-    if path[0] == "assets" and len(path) == 2:
-        return  # the name of an asset is the user's own
+    if path[0] in {"assets", "tags"} and len(path) == 2:
+        return  # the names of assets and tags are the user's own
     board = copy.deepcopy(VALID)
     *parents, last = path
     container: Any = board
@@ -174,6 +201,13 @@ def test_one_misspelled_key_is_one_mistake(folder: Path, path: tuple[Any, ...]) 
     assert isinstance(outcome, StoryboardError)
     assert len(outcome.problems) == 1, str(outcome)
     assert "unknown key" in outcome.message
+    assert last in str(outcome.problems[0].accepted).split(", ")
+
+
+def test_every_key_that_is_documented_is_here() -> None:
+    written = {str(path[-1]) for path in places(VALID)}
+    models = (StoryboardDocument, ShotDocument, CardDocument, MusicDocument, TransitionDocument, SafetyDocument)
+    assert {key for model in models for key in keys_of(model)} - written <= {"$schema", "checkContent"}
 
 
 def test_the_unchanged_storyboard_is_fine(folder: Path) -> None:
