@@ -1,4 +1,4 @@
-"""Files on any fsspec storage, each whole or absent.
+"""One file on any storage, read and written whole or not at all.
 
 Local files are written beside their target, flushed to the disk and renamed over it. Object stores make an object
 visible when its upload is complete, so it goes straight to its key. Anywhere else the file is put beside its target
@@ -12,56 +12,23 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, TypeAlias
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from tasks.errors import SettingsError, StorageUnreachable
 from tasks.redaction import redact
+from tasks.storage.access import Doing, elsewhere, on_disk
+from tasks.storage.listing import StoredFile, files_elsewhere, files_on_disk
 
-__all__ = ["Doing", "Location", "StoredFile", "file_uri", "locate"]
+__all__ = ["Location", "locate"]
 
 _BLOCK_BYTES = 1 << 20
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss"}
-Doing: TypeAlias = Literal["read", "write", "remove"]
-"""What is done with a file, for errors."""
-_DONE = {"read": "read", "write": "written", "remove": "removed"}
-# What file systems call the time at which a file was last written.
-_CHANGED = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
-_EXTRAS = {
-    "s3": "s3",
-    "s3a": "s3",
-    "gs": "gcs",
-    "gcs": "gcs",
-    "az": "azure",
-    "abfs": "azure",
-    "abfss": "azure",
-    "adl": "azure",
-    "sftp": "sftp",
-    "ssh": "sftp",
-}
-
-
-def file_uri(path: Path) -> str:
-    """The `file://` URI of a local path."""
-    return path.absolute().as_uri()
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A file that a folder holds: its path in the folder with slashes, its bytes, when it was last written (UTC).
-
-    `changed_at` is None where the storage does not tell.
-    """
-
-    name: str
-    size_bytes: int
-    changed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +72,7 @@ class Location:
             StorageUnreachable: The storage does not answer.
         """
         if self.local is not None:
-            with self._local("read"):
+            with on_disk(self.shown, "read"):
                 return self.local.stat().st_size if self.local.is_file() else None
         with self.filesystem("read") as (fs, path):
             try:
@@ -148,7 +115,7 @@ class Location:
             StorageUnreachable: The storage does not answer.
         """
         if self.local is not None:
-            with self._local("read"):
+            with on_disk(self.shown, "read"):
                 try:
                     return self.local.read_bytes()
                 except (FileNotFoundError, NotADirectoryError):
@@ -167,7 +134,7 @@ class Location:
             StorageUnreachable: The storage does not answer.
         """
         if self.local is not None:
-            with self._local("read"):
+            with on_disk(self.shown, "read"):
                 try:
                     with self.local.open("rb") as file:
                         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -191,15 +158,15 @@ class Location:
         """
         partial = target.with_name(f".{uuid.uuid4().hex}.part")
         try:
-            with self._local("read"):
+            with on_disk(self.shown, "read"):
                 target.parent.mkdir(parents=True, exist_ok=True)
             if self.local is not None:
-                with self._local("read"):
+                with on_disk(self.shown, "read"):
                     shutil.copyfile(self.local, partial)
             else:
                 with self.filesystem("read") as (fs, path):
                     fs.get_file(path, str(partial))
-            with self._local("read"):
+            with on_disk(self.shown, "read"):
                 partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
@@ -243,7 +210,7 @@ class Location:
         """
         target = self.beside(name)
         if self.local is not None and target.local is not None:
-            with self._local("write"):
+            with on_disk(self.shown, "write"):
                 if self.local.exists():
                     self.local.replace(target.local)
             return
@@ -282,20 +249,10 @@ class Location:
             StorageUnreachable: The storage does not answer.
         """
         if self.local is not None:
-            with self._local("read"):
-                return sorted(_walked(self.local, enters), key=lambda file: file.name)
+            with on_disk(self.shown, "read"):
+                return files_on_disk(self.local, enters)
         with self.filesystem("read") as (fs, path):
-            fs.invalidate_cache()
-            top = f"{path.rstrip('/')}/"
-            try:
-                found = fs.find(path, detail=True) if enters is None else dict(_listed(fs, path, top, enters))
-            except FileNotFoundError:
-                return []
-            return [
-                StoredFile(name.removeprefix(top), int(info.get("size") or 0), _changed_at(info))
-                for name, info in sorted(found.items())
-                if name.startswith(top)
-            ]
+            return files_elsewhere(fs, path, enters)
 
     def remove(self) -> None:
         """Delete the file. Nothing happens where it is gone already.
@@ -304,17 +261,26 @@ class Location:
             StorageUnreachable: It cannot be deleted.
         """
         if self.local is not None:
-            with self._local("remove"):
+            with on_disk(self.shown, "remove"):
                 self.local.unlink(missing_ok=True)
             return
         with self.filesystem("remove") as (fs, path), suppress(FileNotFoundError):
             fs.rm_file(path)
 
+    def filesystem(self, doing: Doing) -> AbstractContextManager[tuple[Any, str]]:
+        """The fsspec file system of what lies elsewhere, and the path in it. Whatever it raises is told as ours.
+
+        Raises:
+            SettingsError: There is no such storage, or the package that speaks to it is missing.
+            StorageUnreachable: It does not answer, or refuses.
+        """
+        return elsewhere(self.url, self.shown, doing)
+
     def _put_local(self, source: Path, target: Path) -> None:
         # A short name of its own: one that is as long as the file system allows could not grow.
         partial = target.with_name(f".{uuid.uuid4().hex}.part")
         try:
-            with self._local("write"):
+            with on_disk(self.shown, "write"):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with source.open("rb") as reader, partial.open("xb") as writer:
                     shutil.copyfileobj(reader, writer, 1 << 20)
@@ -325,95 +291,6 @@ class Location:
             # Where the folder cannot be reached, there is nothing of ours in it.
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
-
-    @contextmanager
-    def _local(self, doing: Doing) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StorageUnreachable(
-                f"{self.shown} cannot be {_DONE[doing]}: {error.strerror or error}",
-                advice="Free some space or name another place; what is paid is kept." if doing == "write" else None,
-            ) from error
-
-    @contextmanager
-    def filesystem(self, doing: Doing) -> Iterator[tuple[Any, str]]:
-        """The fsspec file system of what lies elsewhere, and the path in it. Whatever it raises is told as ours.
-
-        Raises:
-            SettingsError: There is no such storage, or the package that speaks to it is missing.
-            StorageUnreachable: It does not answer, or refuses.
-        """
-        import fsspec  # noqa: PLC0415 -- only for what is not local
-
-        try:
-            fs, path = fsspec.core.url_to_fs(self.url)
-        except ImportError as error:
-            extra = _EXTRAS.get(self.protocol)
-            raise SettingsError(
-                f"'{self.protocol}://' needs a package that is not installed: {error}",
-                advice=f"Install it with: pip install 'shotchain[{extra}]'" if extra else None,
-            ) from error
-        except ValueError as error:
-            raise SettingsError(f"'{self.shown}' is no storage location: {redact(str(error))}") from error
-        except Exception as error:  # some connect already here
-            raise self._refused(doing, error) from error
-        try:
-            yield fs, path
-        except (SettingsError, StorageUnreachable):
-            raise
-        # Each backend has errors of its own, with no common root.
-        except Exception as error:
-            raise self._refused(doing, error) from error
-
-    def _refused(self, doing: Doing, error: Exception) -> StorageUnreachable:
-        return StorageUnreachable(
-            f"{self.shown} cannot be {_DONE[doing]}: {redact(str(error)) or type(error).__name__}",
-            advice="Check the address and its credentials, then run the same command again.",
-        )
-
-
-def _listed(fs: Any, path: str, top: str, enters: Callable[[str], bool]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What `fs.find` tells, folder by folder, of those alone that `enters` lets in."""
-    for info in fs.ls(path, detail=True):
-        name = str(info["name"]).rstrip("/")
-        if not name.startswith(top) or name == path.rstrip("/"):
-            continue  # object stores may list a folder's own marker in it
-        if info.get("type") != "directory":
-            yield name, info
-        elif enters(name.removeprefix(top)):
-            with suppress(FileNotFoundError):  # gone while we looked
-                yield from _listed(fs, name, top, enters)
-
-
-def _walked(folder: Path, enters: Callable[[str], bool] | None) -> Iterator[StoredFile]:
-    def refuse(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError | NotADirectoryError):
-            raise error
-
-    for above, below, names in os.walk(folder, onerror=refuse):
-        if enters is not None:
-            below[:] = [name for name in below if enters(Path(above, name).relative_to(folder).as_posix())]
-        for name in names:
-            path = Path(above, name)
-            with suppress(FileNotFoundError):  # gone while we looked
-                facts = path.stat()
-                changed_at = datetime.fromtimestamp(facts.st_mtime, UTC)
-                yield StoredFile(path.relative_to(folder).as_posix(), facts.st_size, changed_at)
-
-
-def _changed_at(info: dict[str, Any]) -> datetime | None:
-    for name in _CHANGED:
-        told = info.get(name)
-        if isinstance(told, datetime):
-            return told if told.tzinfo else told.replace(tzinfo=UTC)
-        if isinstance(told, int | float):
-            return datetime.fromtimestamp(told, UTC)
-        if isinstance(told, str):
-            with suppress(ValueError):
-                moment = datetime.fromisoformat(told)
-                return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return None
 
 
 def _is_virtual(folder: Path) -> bool:
