@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flows.commands.compare import past_of
+from flows.books.past import past_of
 from flows.commands.prepare import Prepared, prepare
 from tasks.clips.store import ClipStore
 from tasks.errors import BadInput

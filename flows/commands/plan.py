@@ -40,7 +40,6 @@ def plan(
 ) -> None:
     """Show what rendering a storyboard would do and cost. Sends nothing, spends nothing."""
     from flows.books.pricing import parse_clip_seconds, price_storyboard
-    from flows.commands.prepare import Prepared
 
     settings = resolve_settings(
         provider=provider,
@@ -57,10 +56,9 @@ def plan(
     priced = asyncio.run(price_storyboard(storyboard, settings, budget_usd=budget_usd, tags=tags, clip_s=clip_s))
     told = None
     if diff:
-        from flows.commands.compare import compare, past_of
+        from flows.books.past import past_of
 
-        prepared = Prepared(priced.plan, set(priced.reused), priced.estimate.to_pay_usd, settings, tags)
-        told = compare(prepared, past_of(priced.plan, settings.ledger))
+        told = past_of(priced.plan, settings.ledger).diff(priced.plan, priced.reused)
     if json:
         shown = priced.as_dict()
         print_json(shown if told is None else {**shown, "diff": told.as_dict()})
@@ -71,7 +69,7 @@ def plan(
         print(draw(priced.plan, priced.estimate), end="")  # noqa: T201 -- for another program, as it is
         return
     if told is not None:
-        from flows.commands.comparison import print_diff
+        from flows.commands.take_tables import print_diff
 
         print_diff(console(), told)
     else:

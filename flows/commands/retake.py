@@ -163,7 +163,7 @@ def _finish(
     storyboard: str, flags: RunFlags, outcome: dict[str, Any], last: dict[str, int], *, select: bool, json: bool
 ) -> None:
     from flows.commands.choosing import choose, clip_place
-    from flows.commands.comparison import print_choices
+    from flows.commands.take_tables import print_choices
     from tasks.clips.store import ClipStore
 
     settings = flags.settings()

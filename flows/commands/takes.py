@@ -12,7 +12,7 @@ from flows.commands.output import console, print_json
 from tasks.settings import resolve_settings
 
 if TYPE_CHECKING:
-    from flows.commands.compare import Past
+    from flows.books.past import Past
     from flows.commands.prepare import Prepared
     from tasks.clips.store import ClipStore
 
@@ -32,10 +32,10 @@ def takes(
     json: Json = False,
 ) -> None:
     """List the takes of each shot, or select one. Sends nothing, spends nothing."""
+    from flows.books.past import past_of
     from flows.commands.choosing import choose, planned_shot
-    from flows.commands.compare import past_of
-    from flows.commands.comparison import print_choices, print_takes
     from flows.commands.prepare import prepare
+    from flows.commands.take_tables import print_choices, print_takes
     from tasks.clips.store import ClipStore
     from tasks.plan.model import usd
 

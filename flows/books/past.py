@@ -1,19 +1,18 @@
-"""Holds a plan against what was rendered before, as far as ledger and store remember it."""
+"""What the ledger remembers of a plan: the one that was rendered before it, and what was paid for its takes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from flows.books.history import ledger_if_there
-from flows.commands.prepare import Prepared
 from flows.production.memory import place_of
 from tasks.ledger import PAID, Attempt, RememberedPlan
 from tasks.plan.diff import PlanDiff, diff
 from tasks.plan.model import Plan
 
-__all__ = ["Past", "compare", "past_of"]
+__all__ = ["Past", "past_of"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,10 @@ class Past:
     def paid(self) -> set[str]:
         """The content keys for which a clip was paid."""
         return {key for key, tries in self.attempts.items() if any(item.state in PAID for item in tries)}
+
+    def diff(self, plan: Plan, reused: Collection[str]) -> PlanDiff:
+        """What rendering a plan would do, beside what was rendered before. `reused` are content keys in the store."""
+        return diff(plan, self.plan, reused, self.paid)
 
 
 def past_of(plan: Plan, ledger: str) -> Past:
@@ -50,11 +53,6 @@ def past_of(plan: Plan, ledger: str) -> Past:
             _latest(opened.remembered_plans(plan.provider), plan),
             {key: tries for key, tries in attempts.items() if key in keys},
         )
-
-
-def compare(prepared: Prepared, past: Past) -> PlanDiff:
-    """What rendering it would do beside what was rendered before."""
-    return diff(prepared.plan, past.plan, prepared.reused, past.paid)
 
 
 def _latest(remembered: Sequence[RememberedPlan], plan: Plan) -> Mapping[str, Any] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.commands.compare import past_of
+from flows.books.past import past_of
 from tasks.ledger import State, Wanted, open_ledger
 from tests.plan.boards import PROVIDER, plan
 
