@@ -263,7 +263,7 @@ def print_plan(console: Console, plan: Plan, reused: set[str] | frozenset[str], 
         )
     console.print(table)
     console.print(
-        f"\n{plan.frames} frames, {number(plan.duration_s)} s at {plan.width}x{plan.height}; "
+        f"\n{plan.frames} frames, {number(plan.duration_s)} s at {plan.width}x{plan.height}{_ending(plan)}; "
         f"to pay: ${usd(plan.to_pay_usd(reused))} (of ${usd(plan.cost_usd)})",
         highlight=False,
     )
@@ -285,6 +285,10 @@ def _joined(shot: PlannedScene) -> str:
     """How a shot or card joins what is before; a transition with its frames."""
     boundary = "cut" if isinstance(shot, PlannedCard) else str(shot.boundary)
     return boundary if shot.transition is None else f"{shot.transition.kind} {shot.transition.frames}"
+
+
+def _ending(plan: Plan) -> str:
+    return "" if plan.ending is None else f", a {plan.ending.kind} of {plan.ending.frames} at its end"
 
 
 def _worst_and_time(shot: ShotEstimate) -> tuple[str, str]:

@@ -30,7 +30,7 @@ from tasks.plan.model import (
 from tasks.plan.modes import check_film, check_shot
 from tasks.plan.request import build_request
 from tasks.plan.shapes import misfits
-from tasks.plan.transitions import PlannedTransition, check_room, plan_transitions
+from tasks.plan.transitions import PlannedTransition, check_room, plan_ending, plan_transitions
 from tasks.plan.unread import unread
 from tasks.rounding import round_half_up
 from tasks.storyboard.cycles import find_cycles
@@ -107,7 +107,8 @@ class _Planner:
         cards = [card for card in (board.title_card, board.end_card) if card is not None]
         frames = {item.shot.id: self._frames(item) for item in joined}
         frames |= {card.id: self._card_frames(card) for card in cards}
-        self.problems += check_room(board, frames, transitions, self.film_rate)
+        ending = plan_ending(board, self.film_rate)
+        self.problems += check_room(board, frames, transitions, ending, self.film_rate)
         self._stop_at_problems()
         for item in in_order:
             self._key(self.measured[item.shot.id])
@@ -134,6 +135,7 @@ class _Planner:
             loudness_lufs=board.loudness_lufs,
             title_card=self._card(board.title_card, transitions),
             end_card=self._card(board.end_card, transitions),
+            ending=ending,
         )
 
     def _check_cycles(self, depends_on: graph.Graph) -> None:

@@ -210,8 +210,9 @@ class Plan:
 
     `width` and `height` are the film's in pixels, `rate` its frames a second; `clip_rate` is the model's declared
     rate, at which `clip_frames` and `last_kept` count. `retries` is what the storyboard says of them, `None` where it
-    says nothing. `loudness_lufs` is what the film's sound is brought to, `None` to leave it as it is. `priority` holds
-    for each shot how many shots its longest remaining path has, itself included.
+    says nothing. `loudness_lufs` is what the film's sound is brought to, `None` to leave it as it is; `ending` is the
+    fade into black at its end, `None` for none. `priority` holds for each shot how many shots its longest remaining
+    path has, itself included.
     """
 
     title: str
@@ -232,6 +233,7 @@ class Plan:
     loudness_lufs: Decimal | None = None
     title_card: PlannedCard | None = None
     end_card: PlannedCard | None = None
+    ending: PlannedTransition | None = None
 
     @property
     def cards(self) -> tuple[PlannedCard, ...]:
@@ -286,6 +288,11 @@ class Plan:
         scenes = self.scenes
         at = [scene.id for scene in scenes].index(scene_id) + 1
         return scenes[at] if at < len(scenes) else None
+
+    def out_of(self, scene_id: str) -> PlannedTransition | None:
+        """How the film goes on from a scene, or ends with it; `None` for a cut."""
+        behind = self.behind(scene_id)
+        return self.ending if behind is None else behind.transition
 
     @property
     def duration_s(self) -> Decimal:
@@ -343,6 +350,7 @@ class Plan:
             "loudness_lufs": None if self.loudness_lufs is None else number(self.loudness_lufs),
             "title_card": self.title_card.as_dict(begins[self.title_card.id], self.rate) if self.title_card else None,
             "end_card": self.end_card.as_dict(begins[self.end_card.id], self.rate) if self.end_card else None,
+            "ending": self.ending.as_dict() if self.ending else None,
             "shots": [
                 {
                     "id": shot.id,

@@ -12,7 +12,7 @@ from tasks.errors import Problem
 from tasks.rounding import round_half_up
 from tasks.storyboard.model import Card, Shot, Storyboard, Transition, TransitionKind
 
-__all__ = ["PlannedTransition", "check_room", "plan_transitions"]
+__all__ = ["PlannedTransition", "check_room", "plan_ending", "plan_transitions"]
 
 _RESERVE: Final = 2
 
@@ -71,6 +71,15 @@ def plan_transitions(
     return planned, problems
 
 
+def plan_ending(storyboard: Storyboard, rate: Fraction) -> PlannedTransition | None:
+    """The fade at the film's end, in frames of the film: the last of them is black. `None` where it just ends."""
+    wanted = storyboard.ending
+    if wanted is None:
+        return None
+    frames = _frames(wanted, rate)
+    return PlannedTransition(wanted.kind, frames, ends=frames)
+
+
 def _refusal(
     storyboard: Storyboard, scene: Shot | Card, wanted: Transition, *, is_first: bool, seams: Collection[str]
 ) -> tuple[str, str] | None:
@@ -93,17 +102,22 @@ def _begin(kind: TransitionKind) -> str:
 
 
 def _counted(wanted: Transition, rate: Fraction, *, is_first: bool) -> PlannedTransition:
-    frames = max(1, round_half_up(Fraction(wanted.duration_s) * rate))
+    frames = _frames(wanted, rate)
     if wanted.kind.overlaps:
         return PlannedTransition(wanted.kind, frames, overlap=frames)
     ends = 0 if is_first else frames // 2
     return PlannedTransition(wanted.kind, frames, ends=ends, begins=frames - ends)
 
 
+def _frames(wanted: Transition, rate: Fraction) -> int:
+    return max(1, round_half_up(Fraction(wanted.duration_s) * rate))
+
+
 def check_room(
     storyboard: Storyboard,
     frames: Mapping[str, int],
     transitions: Mapping[str, PlannedTransition | None],
+    ending: PlannedTransition | None,
     rate: Fraction,
 ) -> list[Problem]:
     """The mistake of every shot or card too short for its transitions: one of its frames at least has to be in none.
@@ -114,27 +128,30 @@ def check_room(
         storyboard: The film.
         frames: Of each shot and card, how many of the film's frames it is expected to have.
         transitions: Into each.
+        ending: How the film ends.
         rate: Frames a second of the film.
     """
     problems = []
     for scene, following in zip_longest(storyboard.scenes, storyboard.scenes[1:]):
-        before, behind = transitions[scene.id], transitions[following.id] if following else None
+        before, behind = transitions[scene.id], transitions[following.id] if following else ending
         count, is_card = frames[scene.id], isinstance(scene, Card)
         reserve = 0 if is_card else _RESERVE
         begins = before.overlap + before.begins if before else 0
         ends = behind.overlap + behind.ends if behind else 0
         if begins + ends == 0 or begins + ends + reserve < count:
             continue
-        # It is told where it can be put right: at this one's own transition, if that alone is too long.
-        told = scene if following is None or not ends or begins + reserve >= count else following
         most_s = float(max(0, count - 1 - reserve) / rate)
-        problems.append(
-            storyboard.problem(
-                told,
-                "transition",
-                f"the transitions of '{scene.id}' take {begins + ends} frames, and it has {count}",
-                f"transitions of '{scene.id}' that together take at most {most_s:.2f} s of it, or a longer "
-                f"{'card' if is_card else 'shot'}",
-            )
+        message = f"the transitions of '{scene.id}' take {begins + ends} frames, and it has {count}"
+        accepted = (
+            f"transitions of '{scene.id}' that together take at most {most_s:.2f} s of it, or a longer "
+            f"{'card' if is_card else 'shot'}"
         )
+        # It is told where it can be put right: at this one's own transition, if that alone is too long.
+        if not ends or begins + reserve >= count:
+            problems.append(storyboard.problem(scene, "transition", message, accepted))
+        elif following is not None:
+            problems.append(storyboard.problem(following, "transition", message, accepted))
+        else:
+            line = storyboard.lines.get("ending")
+            problems.append(Problem(message, file=storyboard.file, line=line, key="ending", accepted=accepted))
     return problems

@@ -54,8 +54,7 @@ def planned_cut(plan: Plan, scene: PlannedScene) -> Cut:
 
 
 def _cut(plan: Plan, scene: PlannedScene, clip: Path, clip_id: str, start: int, stop: int, frames: int) -> Cut:
-    before, behind = scene.transition, plan.behind(scene.id)
-    after = behind.transition if behind else None
+    before, after = scene.transition, plan.out_of(scene.id)
     return Cut(
         shot=scene.id,
         clip=clip,

@@ -61,6 +61,8 @@ def _check_lossless(plan: Plan, *, placeholder: bool) -> None:
         for scene in plan.scenes
         if scene.transition
     ]
+    if plan.ending:
+        against.append(f"the film ends with a {plan.ending.kind}")
     if plan.rate != plan.clip_rate:
         against.append(f"the film has {float(plan.rate):g} frames a second and its clips {float(plan.clip_rate):g}")
     if placeholder:

@@ -27,6 +27,7 @@ from tasks.storyboard.document import (
     AssetDocument,
     CardDocument,
     ClipReference,
+    EndingDocument,
     FrameReference,
     MusicDocument,
     SafetyDocument,
@@ -266,6 +267,8 @@ def _model_at(loc: KeyPath) -> type[BaseModel]:
             return MusicDocument
         case (*_, "transition"):
             return TransitionDocument
+        case ("ending", *_):
+            return EndingDocument
         case ("title_card" | "end_card", *_):
             return CardDocument
         case (*_, tag) if tag == CLIP_TAG:

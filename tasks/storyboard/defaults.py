@@ -5,13 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final, Literal
 
-from tasks.storyboard.document import MusicDocument, SafetyDocument, TransitionDocument
+from tasks.storyboard.document import EndingDocument, MusicDocument, SafetyDocument, TransitionDocument
 from tasks.storyboard.model import DEFAULT_LOUDNESS_LUFS, MediaFile, Music, Transition, TransitionKind
 
 __all__ = [
     "DEFAULT_CARD_S",
+    "DEFAULT_ENDING_S",
     "DEFAULT_FADE_OUT_S",
     "DEFAULT_TRANSITION_S",
+    "ending_of",
     "loudness_of",
     "music_of",
     "safety_of",
@@ -19,6 +21,7 @@ __all__ = [
 ]
 
 DEFAULT_TRANSITION_S: Final = Decimal("0.5")
+DEFAULT_ENDING_S: Final = Decimal(1)
 DEFAULT_FADE_OUT_S: Final = Decimal(2)
 """How long music fades at the film's end."""
 DEFAULT_CARD_S: Final = Decimal(3)
@@ -31,6 +34,13 @@ def transition_of(document: TransitionDocument, *, is_default: bool) -> Transiti
         return None
     duration_s = document.duration or DEFAULT_TRANSITION_S
     return Transition(kind, duration_s, is_default)
+
+
+def ending_of(document: EndingDocument | None) -> Transition | None:
+    """How the film ends; None where it just ends."""
+    if document is None or document.kind == "cut":
+        return None
+    return Transition(TransitionKind.FADE, document.duration or DEFAULT_ENDING_S, is_default=False)
 
 
 def music_of(document: MusicDocument, file: MediaFile) -> Music:

@@ -26,6 +26,7 @@ from tasks.storyboard.values import (
     Colour,
     Container,
     Decibels,
+    EndingWord,
     FadeSeconds,
     FitWord,
     Flag,
@@ -44,6 +45,7 @@ from tasks.storyboard.values import (
     Text,
     TransitionWord,
     Whole,
+    ending_word,
     listed,
     refuse,
     transition_word,
@@ -221,6 +223,28 @@ TransitionInto: TypeAlias = Annotated[
 ]
 
 
+class EndingDocument(TransitionDocument):
+    """How the film ends, with its length."""
+
+    kind: EndingWord
+    """`cut`, or `fade` (into black)."""
+    duration: Seconds | None = None
+    """Seconds that it takes; default 1."""
+
+
+def _ending(value: object) -> object:
+    # A word is checked here: nobody wrote a key `kind`.
+    return _ending_keys(ending_word(value) if isinstance(value, str) else value)
+
+
+_ending_keys = _short_for(
+    "kind", EndingDocument, "must say how the film ends", "cut, fade, or {kind: fade, duration: SECONDS}"
+)
+Ending: TypeAlias = Annotated[
+    EndingDocument, BeforeValidator(_ending, json_schema_input_type=EndingWord | EndingDocument)
+]
+
+
 class CardDocument(_Keys):
     """A picture with words in the film, before its first shot or after its last: it is drawn, and costs nothing."""
 
@@ -352,6 +376,8 @@ class StoryboardDocument(_Keys):
     """A card before the first shot: its words, or {text, duration, background or picture, transition}."""
     end_card: Card | None = None
     """A card after the last shot; the same."""
+    ending: Ending | None = None
+    """How the film ends: `cut`, or `fade` into black; or {kind: fade, duration}; default `cut`."""
     assets: dict[str, Asset] | None = None
     """Pictures, videos and sounds by name."""
     defaults: ShotDefaults | None = None

@@ -174,7 +174,7 @@ class Storyboard:
     """A whole storyboard. `width` and `height` are the film's, in pixels; `fps` its rate, `None` for the model's.
 
     `tags` say which standing budgets it draws on. `loudness_lufs` is what its sound is brought to, `None` to leave it
-    as it is.
+    as it is. `ending` is the fade into black at its end, `None` for none.
     """
 
     title: str
@@ -189,6 +189,7 @@ class Storyboard:
     music: Music | None = None
     title_card: Card | None = None
     end_card: Card | None = None
+    ending: Transition | None = None
     loudness_lufs: Decimal | None = DEFAULT_LOUDNESS_LUFS
     file: str = "storyboard"
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)

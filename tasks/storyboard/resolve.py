@@ -15,6 +15,7 @@ from tasks.storyboard.check import Checked, dotted
 from tasks.storyboard.cycles import find_cycles
 from tasks.storyboard.defaults import (
     DEFAULT_CARD_S,
+    ending_of,
     loudness_of,
     music_of,
     safety_of,
@@ -112,6 +113,7 @@ class _Resolution:
             music=self._music(),
             title_card=self._card("title_card"),
             end_card=self._card("end_card"),
+            ending=ending_of(self._document.ending),
             loudness_lufs=loudness_of(self._document.loudness),
             file=self._file,
             lines=lines,

@@ -24,6 +24,7 @@ __all__ = [
     "Colour",
     "Container",
     "Decibels",
+    "EndingWord",
     "FadeSeconds",
     "FitWord",
     "Flag",
@@ -42,6 +43,7 @@ __all__ = [
     "Text",
     "TransitionWord",
     "Whole",
+    "ending_word",
     "listed",
     "refuse",
     "transition_word",
@@ -158,6 +160,10 @@ def _one_of(*options: str, fold: Callable[[str], str] = str.strip) -> Callable[[
     return check
 
 
+ending_word = _one_of("cut", "fade")
+"""Checks how a film ends."""
+
+
 def choice(*options: str, fold: Callable[[str], str] = str.strip) -> BeforeValidator:
     """One of these words."""
     return BeforeValidator(_one_of(*options, fold=fold))
@@ -258,6 +264,7 @@ Loudness: TypeAlias = Annotated[
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": -36, "maximum": -6}, {"enum": ["off", False]}]}),
 ]
 TransitionWord: TypeAlias = Annotated[str, BeforeValidator(transition_word), WithJsonSchema({"enum": list(_KINDS)})]
+EndingWord: TypeAlias = Annotated[Literal["cut", "fade"], BeforeValidator(ending_word)]
 FitWord: TypeAlias = Annotated[Literal["fit", "fill", "blur"], choice("fit", "fill", "blur")]
 
 

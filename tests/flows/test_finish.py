@@ -28,6 +28,7 @@ EVERYTHING = """
 title: Everything
 size: 1280x720
 music: {source: theme.wav, gain_db: -6, fade_out: 1}
+ending: {kind: fade, duration: 0.5}
 shots:
   - {id: lake, prompt: A calm lake at dawn, duration: 1, transition: fade, caption: "Dawn & <mist>"}
   - {id: hill, prompt: A green hill, duration: 1, transition: {kind: dissolve, duration: 0.25}, narration: voice.wav}
@@ -54,6 +55,12 @@ def level_at(film: Path, begin_s: float, end_s: float, hertz: float) -> float:
     return float(np.abs(np.mean(part * np.exp(-2j * np.pi * hertz * at_s))))
 
 
+def brightnesses(film: Path) -> list[float]:
+    """How bright each frame is on average, in code values above black."""
+    with av.open(str(film)) as container:
+        return [float(frame.to_ndarray(format="gray").mean()) for frame in container.decode(video=0)]
+
+
 @pytest.fixture
 def everything(home: Home) -> Path:
     tone(home.folder / "theme.wav", 1.5, 330)
@@ -70,7 +77,8 @@ async def test_a_film_with_everything(home: Home, everything: Path) -> None:
     assert told["frames"] == 25 + 25 - 6 + 24 + 25 == decoded_frames(film)
     assert [shot["begin_frame"] for shot in manifest["plan"]["shots"]] == [0, 19, 44, 68]
     assert [shot["film"]["overlap_frames"] for shot in manifest["shots"]] == [0, 6, 0, 0]
-    assert [shot["film"]["fade_out_frames"] for shot in manifest["shots"]] == [0, 0, 6, 0]
+    assert [shot["film"]["fade_out_frames"] for shot in manifest["shots"]] == [0, 0, 6, 12]
+    assert [brightness > 20 for brightness in brightnesses(film)[-13:]] == [True] * 10 + [False] * 3
     names = [sidecar["file"] for sidecar in manifest["sidecars"]]
     assert sorted(names) == ["captions.srt", "captions.vtt", "contact.jpg", "poster.jpg"]
     assert sorted(path.name for path in film.parent.iterdir()) == sorted([*names, "film.mp4", "manifest.json"])
@@ -289,14 +297,15 @@ class TestSeams:
     @pytest.mark.parametrize(
         ("keys", "wanted", "reason"),
         [
-            ("transition: fade", {}, "shot 'a' begins with a fade"),
-            ("", {"placeholder": True}, "a slate in place of a missing shot is no clip"),
+            ("transition: fade}]", {}, "shot 'a' begins with a fade"),
+            ("}]\nending: fade", {}, "the film ends with a fade"),
+            ("}]", {"placeholder": True}, "a slate in place of a missing shot is no clip"),
         ],
     )
     async def test_lossless_that_cannot_be_by_the_storyboard_is_told_before_anything_is_paid(
         self, home: Home, runware: EmulatorServer, keys: str, wanted: dict[str, Any], reason: str
     ) -> None:
-        board = home.storyboard(f"shots: [{{id: a, prompt: A calm lake, {keys}}}]")
+        board = home.storyboard(f"shots: [{{id: a, prompt: A calm lake, {keys}")
 
         with pytest.raises(BadInput, match=reason):
             await render(str(board), "f.mp4", base_url=runware.base_url, seam="lossless", **wanted)

@@ -57,6 +57,7 @@ def test_the_whole_plan() -> None:
         "loudness_lufs": -16,
         "title_card": None,
         "end_card": None,
+        "ending": None,
         "shots": [
             {
                 "id": "opening",

@@ -69,6 +69,32 @@ def test_a_film_fades_in() -> None:
     assert planned.shot("one").transition == PlannedTransition(FADE, 48, begins=48)
 
 
+@pytest.mark.parametrize(
+    ("ending", "frames"), [("fade", 24), ("{kind: fade}", 24), ("{kind: fade, duration: 0.5}", 12), ("cut", None)]
+)
+@pytest.mark.parametrize("card", ["", "end_card: {text: End, duration: 2}\n"])
+def test_a_film_may_end_in_black(ending: str, frames: int | None, card: str) -> None:
+    one = "shots: [{id: one, prompt: The sea}]"
+    planned, plain = plan(f"{card}ending: {ending}\n{one}"), plan(card + one)
+
+    assert planned.ending == (None if frames is None else PlannedTransition(FADE, frames, ends=frames))
+    assert planned.out_of(planned.scenes[-1].id) == planned.ending
+    assert planned.as_dict()["ending"] == (None if planned.ending is None else planned.ending.as_dict())
+    assert (planned.frames, planned.begins, keys(planned)) == (plain.frames, plain.begins, keys(plain))
+
+
+def test_an_ending_longer_than_the_last_shot_is_told_at_its_own_line() -> None:
+    said = problem(
+        """
+        shots: [{id: one, prompt: The sea, duration: 1, transition: fade}]
+        ending: {kind: fade, duration: 2}
+        """
+    )
+    assert (said.shot, said.key) == (None, "ending")
+    assert said.line is not None
+    assert said.message == "the transitions of 'one' take 60 frames, and it has 25"
+
+
 def test_the_arithmetic_stands_in_the_plan() -> None:
     told = plan(two("transition: dissolve")).as_dict()
 

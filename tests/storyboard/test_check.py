@@ -11,7 +11,7 @@ from tests.storyboard.mistakes import ONE, SHOT_KEYS, Mistake, assert_told_once,
 
 ROOT_KEYS = (
     "title, model, size, fps, style, retries, tags, music, loudness, "
-    "title_card, end_card, assets, defaults, shots, $schema"
+    "title_card, end_card, ending, assets, defaults, shots, $schema"
 )
 IDS = "letters, digits, '-' and '_', at most 64, beginning with a letter or a digit"
 SECONDS = "a number above 0, without a unit, such as 5 or 2.5"
@@ -290,6 +290,29 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "caption is a number": on_two(
         "caption: 1984", "'caption' must be text, but 1984 is read as a number: put it in quotes", "text", "caption"
+    ),
+    "ending with an overlap": Mistake(
+        "ending: dissolve\n" + ONE, 1, "'ending' cannot be 'dissolve'", "cut, fade", key="ending"
+    ),
+    "ending of another kind": Mistake(
+        "ending: {kind: wipeleft}\n" + ONE, 1, "'ending.kind' cannot be 'wipeleft'", "cut, fade", key="ending.kind"
+    ),
+    "ending with an unknown key": Mistake(
+        "ending: {kind: fade, time: 2}\n" + ONE, 1, "unknown key 'time'", "kind, duration", key="ending.time"
+    ),
+    "ending as a number": Mistake(
+        "ending: 2\n" + ONE,
+        1,
+        "'ending' must say how the film ends",
+        "cut, fade, or {kind: fade, duration: SECONDS}",
+        key="ending",
+    ),
+    "cut at the end, with a length": Mistake(
+        "ending: {kind: cut, duration: 2}\n" + ONE,
+        1,
+        "'ending' gives a cut a duration",
+        "'cut' alone, or another kind with a duration",
+        key="ending",
     ),
     "loudness as a word": Mistake(
         "loudness: loud\n" + ONE, 1, "'loudness' must be a number of LUFS", LOUDNESS, key="loudness"

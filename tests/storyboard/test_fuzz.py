@@ -16,6 +16,7 @@ from tasks.errors import StoryboardError
 from tasks.storyboard.cycles import find_cycles
 from tasks.storyboard.document import (
     CardDocument,
+    EndingDocument,
     MusicDocument,
     SafetyDocument,
     ShotDocument,
@@ -37,6 +38,7 @@ VALID: dict[str, Any] = {
     "music": {"source": "rain.wav", "gain_db": -6, "fade_out": 1, "duck_db": 12},
     "loudness": -16,
     "title_card": {"text": ["A", "film"], "duration": 2, "background": "navy", "transition": "fade"},
+    "ending": {"kind": "fade", "duration": 1},
     "end_card": {"text": "End", "picture": "hero", "transition": {"kind": "wipeleft", "duration": 0.5}},
     "assets": {"hero": "hero.png", "walk": {"source": "https://example.com/walk.mp4", "source_duration": 6}},
     "defaults": {"duration": 5, "first_frame": "hero", "safety": {"check_content": True, "mode": "fast"}},
@@ -206,7 +208,15 @@ def test_one_misspelled_key_is_one_mistake(folder: Path, path: tuple[Any, ...]) 
 
 def test_every_key_that_is_documented_is_here() -> None:
     written = {str(path[-1]) for path in places(VALID)}
-    models = (StoryboardDocument, ShotDocument, CardDocument, MusicDocument, TransitionDocument, SafetyDocument)
+    models = (
+        StoryboardDocument,
+        ShotDocument,
+        CardDocument,
+        MusicDocument,
+        TransitionDocument,
+        EndingDocument,
+        SafetyDocument,
+    )
     assert {key for model in models for key in keys_of(model)} - written <= {"$schema", "checkContent"}
 
 

@@ -208,7 +208,10 @@ def films(
         lengths[MUSIC] = draw(st.integers(1, 48_000 * 40))
         music = Music(MediaFile(MUSIC), Decimal(-12), Decimal(2))
     return made(
-        board(*shots, fps=film_fps, music=music, title_card=title_card, end_card=end_card),
+        replace(
+            board(*shots, fps=film_fps, music=music, title_card=title_card, end_card=end_card),
+            ending=draw(st.sampled_from([None, fade("0.02"), fade("0.5"), fade("1")])) if fades else None,
+        ),
         clips=clips,
         missing=[shot.id for shot in shots if draw(st.integers(0, 5)) == 0],
         sounding=[shot.id for shot in shots if sounds and draw(st.booleans())],
