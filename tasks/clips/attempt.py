@@ -19,6 +19,7 @@ Whoever loses a compare-and-set reads the row again and goes on from there: anot
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -67,6 +68,8 @@ _BUSY_TRIES = 8
 _UNREACHABLE_TRIES = 4
 _ASK_TRIES = 5
 _MOST_POSTS = 2
+# What a request holds beside the take: it may be another, or missing, whenever the request is posted.
+_OF_ONE_POST = re.compile(r"upload-?_?endpoint|webhook", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +181,7 @@ class Driver:
         except STOPPERS as error:
             self._circuit.trip(error)  # an input could not be uploaded, and the next will not be either
             raise
-        endpoint = None if self._deliveries is None else await self._deliveries.address(attempt.task_uuid)
+        endpoint = None if self._deliveries is None else await self._deliveries.address(attempt)
         if endpoint is not None:
             self._client.hide(*secrets_of(endpoint))
         return addressed(built, attempt.task_uuid, self._settings, endpoint)
@@ -216,6 +219,11 @@ class Driver:
                     self._circuit.trip(error)
                     if doubtful:
                         raise  # it is about now, and says nothing of the post before
+                if doubtful and "uploadEndpoint" in request and self._rejects_delivery(attempt, error):
+                    # The post before had another address, or none, and may have been taken. So this goes without.
+                    request = {name: value for name, value in request.items() if name != "uploadEndpoint"}
+                    failure = None
+                    continue
                 if doubtful and not _rejects(error, attempt.task_uuid):
                     return attempt  # so is this; but what is rejected now was rejected before
                 self._count(error)
@@ -241,6 +249,11 @@ class Driver:
             if not doubtful:
                 await self._end(attempt, State.RELEASED, failure, order, at_post=True)
             raise
+
+    def _rejects_delivery(self, attempt: Attempt, error: ShotchainError) -> bool:
+        """Whether the provider did not take a post for the sake of its address alone."""
+        is_ours = self._deliveries is not None and self._deliveries.was_refused(attempt, error)
+        return is_ours and isinstance(error, RequestRejected)
 
     async def _accepted(self, attempt: Attempt, order: Order) -> Attempt:
         self._tell(Stage.GENERATING, order)
@@ -348,7 +361,7 @@ class Driver:
                 missing_s=self._settings.grace_s,
             )
         except OutcomeUnknown as error:
-            known = await self._look_once(attempt, order)
+            known = await self._look_once(attempt, order, is_last=True)
             if known is not None:
                 return known
             error.shot = order.shot
@@ -360,10 +373,15 @@ class Driver:
             return await self._ended_by_provider(attempt, outcome, order)
         return await self._succeeded(attempt, outcome)
 
-    async def _look_once(self, attempt: Attempt, order: Order) -> Attempt | None:
-        """Look beside the polling; None where that brings nothing new."""
+    async def _look_once(self, attempt: Attempt, order: Order, *, is_last: bool = False) -> Attempt | None:
+        """Look beside the polling; None where that brings nothing new.
+
+        The last look is at our own store, too, though the provider says that the task is in work.
+        """
         try:
             known = await self._look(attempt, order)
+            if is_last and (known is None or known.state is State.ACCEPTED):
+                known = await self._received(attempt)
         except (ProviderError, ProviderUnreachable, StorageUnreachable):
             return None  # the poller asks too, and says what keeps it from an answer
         return known if known is not None and known.state is not State.ACCEPTED else None
@@ -399,7 +417,7 @@ class Driver:
         if self._deliveries is None:
             return None
         if await self._deliveries.received(attempt):
-            return await self._succeeded(attempt, delivered_result(attempt, error.cost_usd))
+            return await self._succeeded(attempt, delivered_result(attempt, error))
         if not self._deliveries.was_refused(attempt, error):
             return None
         # Its upload failed. The clip may be at the provider, who shows it in another answer; and it may have come.
@@ -480,7 +498,12 @@ def _posted_at(attempt: Attempt) -> datetime:
 
 
 def _rejects(error: ShotchainError, task_uuid: str) -> bool:
-    """Whether the provider itself speaks of this request: a status alone, or a page of a gateway, may be anybody's."""
+    """Whether the provider itself speaks of this request: a status alone, or a page of a gateway, may be anybody's.
+
+    What is said of an address that is another for each post says nothing of the post before.
+    """
     if not isinstance(error, RequestRejected) or error.details is None:
+        return False
+    if _OF_ONE_POST.search(error.parameter or ""):
         return False
     return error.parameter is not None or named_task(error.details) == task_uuid

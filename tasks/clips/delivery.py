@@ -8,6 +8,7 @@ arrive is downloaded, as everything is without it: what is known of deliveries i
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Final
@@ -15,7 +16,14 @@ from urllib.parse import urlsplit
 
 from tasks.clips.record import ClipRecord, Origin
 from tasks.clips.store import ClipStore
-from tasks.errors import ProviderError, SettingsError, ShotchainError, StorageUnreachable
+from tasks.errors import (
+    ContentRefused,
+    ProviderError,
+    RequestRejected,
+    SettingsError,
+    ShotchainError,
+    StorageUnreachable,
+)
 from tasks.ledger import Attempt
 from tasks.presigned import Reach, can_sign, reach_of, try_upload, upload_address
 from tasks.progress import Event, Observer, Stage
@@ -30,6 +38,8 @@ _VALID_S: Final = 86_400.0
 _FORMATS: Final = {"MOV": ".mov", "WEBM": ".webm"}
 # After so many in a row that did not arrive, none is waited for: they will not come.
 _MOST_MISSED: Final = 2
+_ENDPOINT: Final = re.compile(r"upload[-_ ]?(endpoint|url)", re.IGNORECASE)
+_PUTTING: Final = re.compile(r"upload|deliver|presign", re.IGNORECASE)
 
 
 class Deliveries:
@@ -50,17 +60,32 @@ class Deliveries:
         self._is_asked = settings.direct_delivery
         self._may_arrive = can_sign(store.root)
         self._addressed: set[str] = set()
+        self._plain: set[str] = set()
+        self._spoiled: set[str] = set()
         self._refused: set[str] = set()
         self._missed = 0
         self._is_tried = False
         self._trying = asyncio.Lock()
 
-    async def address(self, task_uuid: str) -> str | None:
+    @property
+    def may_arrive(self) -> bool:
+        """Whether the store is one into which a provider can put anything."""
+        return self._may_arrive
+
+    async def address(self, attempt: Attempt) -> str | None:
         """Where the provider is to put the clip of an attempt: a secret. None where clips are downloaded.
 
         Before the first, we put something ourselves: a clock or a rule of the bucket that is wrong is to cost nothing.
         An address holds for a day, or twice as long as a result is waited for: a task may stand in a queue for long.
         """
+        address = await self._address(attempt.task_uuid)
+        if address is not None:
+            self._addressed.add(attempt.task_uuid)
+        elif not attempt.posts:
+            self._plain.add(attempt.task_uuid)
+        return address
+
+    async def _address(self, task_uuid: str) -> str | None:
         if not self._is_asked:
             return None
         place = self._store.incoming(task_uuid)
@@ -74,10 +99,7 @@ class Deliveries:
         except (SettingsError, StorageUnreachable) as error:
             self._give_up(error)
             return None
-        if self._has_given_up():
-            return None  # for another attempt, meanwhile
-        self._addressed.add(task_uuid)
-        return address
+        return None if self._has_given_up() else address  # for another attempt, meanwhile
 
     def _has_given_up(self) -> bool:
         return not self._is_asked
@@ -88,7 +110,8 @@ class Deliveries:
         Raises:
             StorageUnreachable: The store does not answer.
         """
-        return self._may_arrive and await self._store.received(attempt.task_uuid)
+        uuid = attempt.task_uuid
+        return self._may_arrive and uuid not in self._spoiled and await self._store.received(uuid)
 
     async def arrived(
         self, attempt: Attempt, result: VideoResult, key: str, origin: Origin, *, waits: bool = True
@@ -107,7 +130,7 @@ class Deliveries:
         Raises:
             StorageUnreachable: The store does not answer, or refuses.
         """
-        if not self._may_arrive:
+        if not self._may_arrive or attempt.task_uuid in self._spoiled:
             return None
         suffix = suffix_of(result, attempt)
         until_s = asyncio.get_running_loop().time() + (self._left_s(attempt) if waits else 0.0)
@@ -135,12 +158,16 @@ class Deliveries:
         except StorageUnreachable as error:
             self._say(attempt, f"what was delivered is stored, and lies in {self._store.root.shown} twice: {error}")
 
+    def is_no_clip(self, task_uuid: str) -> None:
+        """What was delivered for this attempt is no whole clip: it is taken in no more, should it lie there still."""
+        self._spoiled.add(task_uuid)
+
     def was_refused(self, attempt: Attempt, error: ShotchainError) -> bool:
         """Whether an attempt failed for the sake of its delivery. If so, this run asks for no more of them.
 
-        It may be an earlier run that had asked for this one.
+        It may be an earlier run that had asked for this one. What was sent from here without an address did not.
         """
-        if not self._may_arrive or not is_of_delivery(error, self._settings):
+        if not self._may_arrive or attempt.task_uuid in self._plain or not is_of_delivery(error):
             return False
         self._addressed.discard(attempt.task_uuid)
         self._refused.add(attempt.task_uuid)
@@ -177,14 +204,18 @@ class Deliveries:
         self._observe(Event(Stage.NOTE, attempt.shot, attempt.take, message=message))
 
 
-def is_of_delivery(error: ShotchainError, settings: Settings) -> bool:
-    """Whether the provider says that a clip could not be put where it was to go.
+def is_of_delivery(error: ShotchainError) -> bool:
+    """Whether the provider says that a clip could not be put where it was to go, of a task that was to be delivered.
 
-    Where none is asked for, an upload that failed without a word of where to is an affair of the provider's own.
+    How it says so is not documented. What is taken for it is not bought again before somebody knows what it cost, so
+    whatever speaks of uploading is, unless it names another parameter, or refuses what the user has written.
     """
-    if not isinstance(error, ProviderError):
+    if not isinstance(error, ProviderError) or isinstance(error, ContentRefused):
         return False
-    return "uploadEndpoint" in (error.parameter or "") or (settings.direct_delivery and error.code == "uploadFailed")
+    said = f"{error.code or ''} {error.message}"
+    if error.parameter is not None:
+        return _ENDPOINT.search(error.parameter) is not None
+    return (_ENDPOINT if isinstance(error, RequestRejected) else _PUTTING).search(said) is not None
 
 
 def suffix_of(result: VideoResult, attempt: Attempt) -> str:

@@ -20,7 +20,7 @@ from tasks.clips.record import ClipRecord
 from tasks.clips.store import ClipStore
 from tasks.clips.writing import in_ledger
 from tasks.errors import BadInput, Charged
-from tasks.ledger import LIVE, Attempt, RememberedPlan
+from tasks.ledger import LIVE, Attempt, RememberedPlan, State
 from tasks.ledger.ledger import Ledger
 from tasks.ledger.states import OVER
 from tasks.storage import StoredFile
@@ -206,9 +206,12 @@ def judge(
     for loose in inventory.aside:
         old = loose.since is not None and now - loose.since > rules.older_than
         items.append(_of_loose(loose.key, Why.ASIDE, [loose], loose.since, known, goes=old))
+    whole = {
+        clip.key for clip in inventory.clips if clip.file is not None and clip.file.size_bytes == clip.record.size_bytes
+    }
     return [
         *items,
-        *(_of_incoming(uuid, file, claims, by_task, rules, now) for uuid, file in inventory.incoming.items()),
+        *(_of_incoming(uuid, file, claims, by_task, rules, now, whole) for uuid, file in inventory.incoming.items()),
     ]
 
 
@@ -259,8 +262,12 @@ def _of_incoming(
     by_task: Mapping[str, Attempt],
     rules: Rules,
     now: datetime,
+    whole: set[str],
 ) -> Item:
-    """What was delivered: an attempt that is over has its clip by another way, or none, and needs it no more."""
+    """What was delivered: an attempt that is over has its clip by another way, or none, and needs it no more.
+
+    `whole` are the keys whose clip lies in its place. Where one was stored and is there no more, this is what is left.
+    """
     attempt, since = by_task.get(task_uuid), file.changed_at
     if attempt is not None and attempt.state in OVER and attempt.charged is not Charged.NO:
         # It failed, and may have been charged: this may be all that there is for the money.
@@ -275,6 +282,8 @@ def _of_incoming(
             task_uuid=task_uuid,
         )
     why, least = (Why.FOREIGN, rules.older_than) if attempt is None else (Why.INCOMING, _BEING_STORED)
+    if attempt is not None and attempt.state is State.STORED and attempt.content_key not in whole:
+        least = max(least, rules.older_than)
     goes = since is not None and now - since > least and (attempt is not None or rules.foreign)
     if task_uuid in claims.tasks:
         why, goes = Why.UNFINISHED, False

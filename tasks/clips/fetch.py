@@ -203,6 +203,16 @@ class Fetcher:
         result = await self.result_of(paid)
         return await self.fetch(paid, result, key=record.key, shot=shot, take=take, stills=stills)
 
+    async def late(self, attempt: Attempt, key: str) -> Kept | None:
+        """Keep what was delivered for an attempt that had ended without a clip; None where nothing was.
+
+        Raises:
+            StorageUnreachable: The store does not answer, or refuses.
+        """
+        if self._deliveries is None or not await self._deliveries.received(attempt):
+            return None
+        return await self._delivered(attempt, delivered_result(attempt), key, is_last=True)
+
     async def stored(self, attempt: Attempt) -> Attempt | None:
         """Write down that the clip of a `succeeded` attempt is whole in the store; None where that was written."""
         return await in_ledger(self._ledger.move, attempt.task_uuid, State.STORED, expect={State.SUCCEEDED})

@@ -164,6 +164,8 @@ class Generator:
                 self._tell(
                     Stage.NOTE, shot, take, message="what lies in the store is not its whole clip; having it again"
                 )
+                if self._deliveries is not None:
+                    self._deliveries.is_no_clip(taken.kept.origin.task_uuid)
                 again = self._judged(await self._take(shot, take, clips))
                 # It is billed already, unless it was paid for once more.
                 is_same = again.kept.origin.task_uuid == taken.kept.origin.task_uuid
@@ -198,7 +200,7 @@ class Generator:
             await self._give_back(key)
             raise known
         try:
-            found = await self._store.keeps(key) or await self._regain(shot, take)
+            found = await self._store.keeps(key) or await self._regain(shot, take) or await self._late(shot, take)
             if found is None:
                 return await self._have(shot, take, clips)
         except ShotchainError as error:
@@ -246,6 +248,27 @@ class Generator:
             return None
         await self._give_back(key)
         return kept
+
+    async def _late(self, shot: PlannedShot, take: PlannedTake) -> Kept | None:
+        """Take in what was delivered for an attempt that is over without a clip, if it may have been charged.
+
+        None where nothing was, or where the take was bought anew already.
+        """
+        key = take.content_key
+        if self._deliveries is None or not self._deliveries.may_arrive:
+            return None
+        past = await in_ledger(self._ledger.attempts, provider=self._plan.provider, content_key=key)
+        if any(attempt.state not in OVER | {State.RESERVED} for attempt in past):
+            return None
+        over = [attempt for attempt in past if attempt.state in OVER]
+        for attempt in reversed(over):
+            if attempt.posts and attempt.charged is not Charged.NO:
+                kept = await self._fetcher.late(attempt, key)
+                if kept is not None:
+                    self._tell(Stage.NOTE, shot, take, message="its clip was delivered after its attempt had failed")
+                    await self._give_back(key)
+                    return kept
+        return None
 
     async def _have(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
         """Have a take that is not in the store: by an attempt of this run, or by that of another that lives."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from tasks.errors import (
     Charged,
     ClipLost,
+    ContentRefused,
     Incomplete,
     KeyRefused,
     LedgerError,
@@ -165,17 +166,18 @@ def recorded_result(attempt: Attempt) -> VideoResult:
     raise LedgerError("the ledger holds no result of a paid attempt", task_uuid=attempt.task_uuid)
 
 
-def delivered_result(attempt: Attempt, cost_usd: Decimal | None = None) -> VideoResult:
+def delivered_result(attempt: Attempt, error: ShotchainError | None = None) -> VideoResult:
     """The result of an attempt whose clip lies in our own store, where nobody else tells one.
 
-    What the provider calls the clip is not known, so it goes by the name of its task.
+    What the provider calls the clip is not known, so it goes by the name of its task. Where the provider says that the
+    task failed, its `error` tells what that cost, and whether the clip is one that it does not want to be seen.
     """
     if attempt.result:
         return recorded_result(attempt)
     item: dict[str, Any] = {"taskType": "videoInference", "taskUUID": attempt.task_uuid, "status": "success"}
     item["videoUUID"] = attempt.task_uuid
-    if cost_usd is not None:
-        item["cost"] = cost_usd
+    if error is not None:
+        item |= {"cost": error.cost_usd, "NSFWContent": isinstance(error, ContentRefused)}
     return read_reply(200, {"data": [item]}).results_of(attempt.task_uuid)[0]
 
 

@@ -14,12 +14,13 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 
-from tasks.clips.delivery import is_of_delivery
+from tasks.clips.delivery import Deliveries
 from tasks.clips.endings import AT_PROVIDER, state_after, write_end, write_success, write_undelivered
-from tasks.clips.recall import Seen, look_at_all, look_closely, undelivered
+from tasks.clips.recall import Seen, delivered_result, look_at_all, look_closely, undelivered
 from tasks.clips.recovered import driver_of, own_error
+from tasks.clips.store import ClipStore
 from tasks.clips.writing import in_ledger
-from tasks.errors import Charged, ShotchainError
+from tasks.errors import Charged, ShotchainError, StorageUnreachable
 from tasks.ledger import PAID, Attempt, State, from_micro, nearest_micro
 from tasks.ledger.ledger import Ledger
 from tasks.runware.client import RunwareClient
@@ -113,6 +114,8 @@ class _Books:
         self._client = client
         self._ledger = ledger
         self._pauses = pauses
+        # Nothing is delivered for a comparison; what was, for a run, speaks against what the provider says of it.
+        self._deliveries = Deliveries(settings, ClipStore(settings.work, settings.cache), lambda _: None, pauses)
         self._asking = asyncio.Semaphore(_ASKED_AT_ONCE)
 
     async def compare(self, since: datetime | None, *, apply: bool) -> list[Compared]:
@@ -184,7 +187,12 @@ class _Books:
                 return await write_success(self._ledger, attempt, known) is not None
             if isinstance(known, ShotchainError):
                 error = own_error(known, attempt)
-                if is_of_delivery(error, self._settings) and error.charged is not Charged.NO:
+                try:
+                    if await self._deliveries.received(attempt):  # so it was made: `shotchain recover` takes it in
+                        return await write_success(self._ledger, attempt, delivered_result(attempt, error)) is not None
+                except StorageUnreachable:
+                    return False  # it stays as it is: what is ended may be bought again
+                if self._deliveries.was_refused(attempt, error) and error.charged is not Charged.NO:
                     left = await write_undelivered(self._ledger, attempt, undelivered(attempt, error))
                     return left is not None and left.charged is Charged.YES
                 ended = await write_end(self._ledger, attempt, state_after(error), error)

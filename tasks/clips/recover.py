@@ -253,8 +253,8 @@ class _Recovery:
             known = await self._known(attempt, seen) if self._is_ours(attempt) else None
         except ShotchainError:
             known = None
-        cost_usd = known.cost_usd if isinstance(known, ShotchainError) else None
-        result = known if isinstance(known, VideoResult) else delivered_result(attempt, cost_usd)
+        error = known if isinstance(known, ShotchainError) else None
+        result = known if isinstance(known, VideoResult) else delivered_result(attempt, error)
         return await self._over(attempt, result)
 
     async def _received(self, attempt: Attempt) -> bool:
@@ -311,7 +311,7 @@ class _Recovery:
 
     async def _ended(self, attempt: Attempt, error: ShotchainError) -> Attempt | None:
         if await self._deliveries.received(attempt):
-            return await write_success(self._ledger, attempt, delivered_result(attempt, error.cost_usd))
+            return await write_success(self._ledger, attempt, delivered_result(attempt, error))
         if self._deliveries.was_refused(attempt, error):
             # Its upload failed. The clip may be at the provider all the same, who shows it in another answer.
             result = await self._ask_again(attempt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,15 +13,28 @@ from typing import Any
 import httpx
 import pytest
 
+from tasks.clips.delivery import is_of_delivery
 from tasks.clips.discard import Rules, Why, judge, read_claims
+from tasks.clips.gate import open_gate
+from tasks.clips.reconcile import reconcile
 from tasks.clips.recover import Happened, recover
 from tasks.clips.store import ClipStore
 from tasks.clips.upkeep import Flaw, attempts_by_key, verify
 from tasks.emulator import EmulatorServer, EmulatorSettings, Tries, UploadEndpointSettings
-from tasks.errors import BadInput, ClipLost, OutcomeUnknown, ShotchainError, StorageUnreachable
+from tasks.errors import (
+    BadInput,
+    ClipLost,
+    ContentRefused,
+    OutcomeUnknown,
+    ProviderFailed,
+    RequestRejected,
+    ShotchainError,
+    StorageUnreachable,
+)
 from tasks.ledger import Attempt, State, open_ledger
 from tasks.problems import Charged
 from tasks.progress import Stage
+from tasks.runware.failures import failure_from_error
 from tests.buckets import Bucket, counted_bucket
 from tests.clips.house import PAUSES, House, left_by_a_crash, make_plan
 from tests.runware.provider import PRICE_USD, Provider, accept, refuse
@@ -67,6 +81,13 @@ class Case:
 
     def incoming(self) -> list[str]:
         return [name for name in self.bucket.names() if "/incoming/" in name]
+
+    async def compare(self, **options: Any) -> Any:
+        """As `shotchain ledger reconcile --apply` does."""
+        facts = {"base_url": "http://127.0.0.1:9/v1", **options}
+        async with self.run("comparing", **options) as run:
+            settings = self.house.settings(**facts)
+            return await reconcile(settings=settings, client=run.client, ledger=run.ledger, apply=True, pauses=PAUSES)
 
     async def recover(self, **options: Any) -> Any:
         async with self.run("recovering", **options) as run:
@@ -274,6 +295,167 @@ class TestAFailedUpload:
             assert [(item.why, item.goes) for item in items] == [(Why.UNFINISHED, False)]
 
 
+class TestWhatIsSaidOfAnAddress:
+    """An address is another for each post, so what is said of one says nothing of the post before."""
+
+    async def test_a_post_that_is_refused_for_it_goes_again_without_under_the_same_name(self, case: Case) -> None:
+        async with case.run("dead", direct_delivery=False) as run:
+            attempt = left_by_a_crash(run, S.SUBMITTED)
+        case.provider.polls, case.provider.silent = float("inf"), True
+        case.provider.take({"taskUUID": attempt.task_uuid})  # the post of the run that is dead had come
+
+        def wake(provider: Provider, task: dict[str, Any], request: httpx.Request) -> httpx.Response:
+            provider.tasks[attempt.task_uuid].polls = 0
+            return accept(provider, task, request)
+
+        case.provider.submissions += [refuse("unsupportedParameter", parameter="uploadEndpoint"), wake]
+        async with case.run("next") as run:
+            assert (await run.first()).kept.origin.task_uuid == attempt.task_uuid
+        posts = [body[0] for body in case.provider.bodies if body[0]["taskType"] == "videoInference"]
+        assert ["uploadEndpoint" in post for post in posts] == [True, False]
+        assert (list(case.provider.tasks), case.house.states()) == ([attempt.task_uuid], [S.STORED])
+
+    @pytest.mark.parametrize("parameter", ["webhookURL", "uploadEndpoint"])
+    async def test_a_refusal_of_the_one_more_post_does_not_say_that_the_first_was_refused(
+        self, case: Case, parameter: str
+    ) -> None:
+        async with case.run("dead", direct_delivery=False) as run:
+            attempt = left_by_a_crash(run, S.SUBMITTED)
+        case.provider.polls, case.provider.silent = float("inf"), True
+        case.provider.take({"taskUUID": attempt.task_uuid})
+        case.provider.submissions += [refuse("invalidValue", parameter=parameter)] * 3
+        async with case.run("next") as run:
+            with pytest.raises(OutcomeUnknown):
+                await run.first()
+        assert (list(case.provider.tasks), case.house.states()) == ([attempt.task_uuid], [S.UNKNOWN])
+
+    async def test_who_names_it_though_none_was_sent_is_not_asked_for_ever(self, case: Case) -> None:
+        case.provider.submissions += [refuse("missingParameter", parameter="uploadEndpoint")] * 9
+        async with case.run() as run:
+            with pytest.raises(RequestRejected, match="missingParameter"):
+                await run.first()
+        assert len(case.provider.submitted) == 2
+
+    @pytest.mark.parametrize("how", ["run", "recovery", "comparison"])
+    async def test_whoever_goes_on_without_deliveries_knows_that_one_failed(self, case: Case, how: str) -> None:
+        """An earlier run had asked for it, and the provider does not say where to the upload failed."""
+        case.provider.endings.append({"code": "uploadFailed", "message": "the video could not be stored"})
+        async with case.run("dead") as run:
+            attempt = left_by_a_crash(run, S.SUBMITTED, S.ACCEPTED)
+            case.provider.take({"taskUUID": attempt.task_uuid})
+        if how == "recovery":
+            await case.recover(direct_delivery=False)
+        elif how == "comparison":
+            await case.compare(direct_delivery=False)
+        assert how == "run" or case.house.states() == [S.UNKNOWN]
+        async with case.run("next", direct_delivery=False) as run:
+            with pytest.raises(OutcomeUnknown):
+                await run.first()
+        assert (list(case.provider.tasks), case.house.states()) == ([attempt.task_uuid], [S.UNKNOWN])
+
+    async def test_what_was_sent_without_one_fails_like_anything(self, case: Case) -> None:
+        case.provider.endings += [{"code": "uploadFailed", "message": "the video could not be stored"}]
+        async with case.run(direct_delivery=False) as run:
+            await run.first()
+        assert case.house.states() == [S.FAILED, S.STORED]
+
+    @pytest.mark.parametrize(
+        ("error", "is_so"),
+        [
+            ({"code": "uploadFailed"}, True),
+            ({"code": "taskFailed", "message": "could not upload the result (403)"}, True),
+            ({"code": "somethingNew", "message": "delivery to the presigned address failed"}, True),
+            ({"code": "uploadTimeout"}, True),
+            ({"code": "invalidUploadEndpoint"}, True),
+            ({"code": "invalidValue", "parameter": "uploadEndpoint"}, True),
+            ({"code": "invalidImage", "message": "the uploaded image is no image"}, False),
+            ({"code": "inferenceFailed", "message": "uploaded image", "parameter": "inputs.frameImages"}, False),
+            ({"code": "contentPolicyViolation", "message": "an uploaded image is unsafe"}, False),
+            ({"code": "inferenceFailed", "message": "no"}, False),
+        ],
+    )
+    def test_what_is_taken_for_a_delivery_that_failed(self, error: dict[str, Any], is_so: bool) -> None:
+        assert is_of_delivery(failure_from_error(error)) is is_so
+
+
+class TestWhatComesInSpiteOfAll:
+    async def test_what_comes_after_its_attempt_had_failed_is_not_bought_again(self, case: Case) -> None:
+        case.provider.endings.append({"code": "inferenceFailed", "message": "no"})
+        async with case.run(retries=0) as run:
+            with pytest.raises(ProviderFailed):
+                await run.first()
+            [attempt] = run.ledger.attempts()
+            case.put(run.store, attempt.task_uuid)
+        async with case.run("next") as run:
+            await open_gate(run.plan, run.store, run.ledger, run.run_id)
+            taken = await run.brought()
+        assert taken.kept.origin.task_uuid == attempt.task_uuid
+        assert (len(case.provider.tasks), case.house.states()) == (1, [S.FAILED, S.RELEASED])
+        assert case.incoming() == []
+        assert case.house.held_usd() == PRICE_USD
+
+    async def test_one_that_the_provider_does_not_want_to_be_seen_is_flagged(self, case: Case) -> None:
+        case.provider.submissions.append(put_and_accept)
+        case.provider.endings.append({"code": "contentPolicyViolation", "message": "the result is unsafe"})
+        async with case.run(nsfw="fail") as run:
+            with pytest.raises(ContentRefused, match="flagged"):
+                await run.first()
+        assert (len(case.provider.tasks), case.house.states()) == (1, [S.STORED])
+
+    async def test_a_comparison_ends_nothing_whose_clip_is_there(self, case: Case) -> None:
+        attempt = await case.crashed(S.SUBMITTED, S.ACCEPTED)
+        case.provider.endings.append({"code": "inferenceFailed", "message": "no"})
+        case.provider.take({"taskUUID": attempt.task_uuid})
+        case.bucket.refuses = lambda method, key: method == "HEAD" and "incoming/" in key
+        [compared] = await case.compare()
+        assert (compared.settled, case.house.states()) == (False, [S.ACCEPTED])
+        case.bucket.refuses = lambda _method, _key: False
+        [compared] = await case.compare()
+        assert (compared.settled, case.house.states()) == (True, [S.SUCCEEDED])
+        async with case.run("next") as run:
+            await run.first()
+        assert (list(case.provider.tasks), case.house.states()) == ([attempt.task_uuid], [S.STORED])
+
+    async def test_a_result_that_names_nothing_is_found_where_it_was_put(self, case: Case) -> None:
+        class Nameless(Provider):
+            def result(self, task: Any) -> dict[str, Any]:
+                return {"taskType": "videoInference", "taskUUID": task.uuid, "status": "success", "cost": 0.42}
+
+        case.provider = Nameless(clip=case.provider.clip)
+        case.provider.submissions.append(put_and_accept)
+        async with case.run() as run:
+            await run.first()
+        assert (len(case.provider.tasks), case.house.states()) == (1, [S.STORED])
+
+    async def test_what_is_no_clip_and_cannot_be_deleted_is_not_taken_in_for_ever(self, case: Case) -> None:
+        def put_half(provider: Provider, task: dict[str, Any], request: httpx.Request) -> httpx.Response:
+            httpx.put(task["uploadEndpoint"], content=provider.clip[: len(provider.clip) // 2]).raise_for_status()
+            return accept(provider, task, request)
+
+        case.bucket.refuses = lambda method, key: method == "DELETE" and "/incoming/" in key and "/." not in key
+        case.provider.submissions.append(put_half)
+        async with asyncio.timeout(20):
+            async with case.run() as run:
+                assert (await run.brought()).is_here
+        assert (case.provider.counts["downloads"], len(case.provider.tasks)) == (1, 1)
+
+    async def test_gc_spares_it_while_the_clip_is_in_its_place_no_more(self, case: Case) -> None:
+        async with case.run() as run:
+            kept = (await run.first()).kept
+            [attempt] = run.ledger.attempts()
+            case.put(run.store, attempt.task_uuid)
+
+            def goes() -> bool:
+                now = datetime.now(UTC) + timedelta(hours=2)
+                mine = {attempt.task_uuid: attempt}
+                items = judge(run.store.inventory(), read_claims(run.ledger), {}, Rules(), now, mine)
+                return next(item.goes for item in items if item.task_uuid is not None)
+
+            assert goes()
+            case.bucket.fs.rm(f"films/work/clips/{kept.key[:2]}/{kept.key}.mp4")
+            assert not goes()
+
+
 def books_of(emulator: EmulatorServer) -> dict[str, Any]:
     told: dict[str, Any] = httpx.get(f"{emulator.origin}/_emulator/books").json()
     return told
@@ -383,8 +565,8 @@ class TestTakingIn:
 async def test_verify_knows_whose_it_is_whichever_attempt_that_was(case: Case, tmp_path: Path) -> None:
     async with case.run() as run:
         first = left_by_a_crash(run, S.SUBMITTED, S.ACCEPTED, S.FAILED)
-        case.put(run.store, first.task_uuid)
         await run.first()
+        case.put(run.store, first.task_uuid)  # late: its take was bought anew
         attempts = run.ledger.attempts()
         assert len(attempts) == 2
         by_task = {attempt.task_uuid: attempt for attempt in attempts}
