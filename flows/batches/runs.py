@@ -100,7 +100,7 @@ class Here:
         self._places = asyncio.Semaphore(at_once)
         self._batch = flow_run.get_id()
         self._start = start_of_batch()
-        self._closing = asyncio.Lock()
+        self._beginning = asyncio.Lock()
         self._has_closed = self._batch is None or self._start == 1
 
     async def render(self, name: str, film: str, parameters: Mapping[str, Any]) -> Ended:
@@ -109,7 +109,8 @@ class Here:
             named = render.with_options(flow_run_name=plain_name(name), persist_result=False)
             whole = get_call_parameters(render.fn, (), dict(parameters))
             try:
-                async with get_client() as client:
+                # One by one: a server on SQLite refuses most of those that are created side by side.
+                async with get_client() as client, self._beginning:
                     await self._close_what_was_left(client)
                     run = await self._begin(client, name, film, whole)
                 state: Any = await run_flow_async(named, flow_run=run, parameters=whole, return_type="state")
@@ -145,19 +146,18 @@ class Here:
 
     async def _close_what_was_left(self, client: PrefectClient) -> None:
         """The renders of an earlier start ended with its process: nobody else would ever say so."""
-        async with self._closing:
-            if self._has_closed or self._batch is None:
-                return
-            left = FlowRunFilter(
-                parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[UUID(self._batch)]),
-                deployment_id=FlowRunFilterDeploymentId(is_null_=True),
-                state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=sorted(TERMINAL_STATES))),
+        if self._has_closed or self._batch is None:
+            return
+        left = FlowRunFilter(
+            parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[UUID(self._batch)]),
+            deployment_id=FlowRunFilterDeploymentId(is_null_=True),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=sorted(TERMINAL_STATES))),
+        )
+        for run in await client.read_flow_runs(flow_run_filter=left, limit=_MANY):
+            await client.set_flow_run_state(
+                run.id, Crashed(message="The process of its batch ended; the batch was started again."), force=True
             )
-            for run in await client.read_flow_runs(flow_run_filter=left, limit=_MANY):
-                await client.set_flow_run_state(
-                    run.id, Crashed(message="The process of its batch ended; the batch was started again."), force=True
-                )
-            self._has_closed = True
+        self._has_closed = True
 
 
 def ended_of(run: FlowRun) -> Ended:
