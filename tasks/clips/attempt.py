@@ -1,7 +1,7 @@
 """Drives one attempt from a reservation to a result, and never pays twice on the way.
 
-Every step is written to the ledger, by compare-and-set, before its consequence leaves this machine. Whoever finds an
-attempt half done (this run, a later one, another machine) goes on from its state:
+Every step is written to the ledger, by compare-and-set, before its consequence leaves this machine; how, `outcomes`
+decides. Whoever finds an attempt half done (this run, a later one, another machine) goes on from its state:
 
     reserved    submit it
     submitted   it may have been accepted: ask; after the grace time post the same UUID once more
@@ -21,28 +21,20 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from tasks.clips.circuit import STOPPERS, Circuit
 from tasks.clips.delivery import Deliveries
-from tasks.clips.endings import state_after, state_of_verdict, write_end, write_success, write_undelivered
-from tasks.clips.recall import (
-    ask_for_result,
-    delivered_result,
-    look,
-    other_account,
-    recorded_error,
-    undelivered,
-    unknown_outcome,
-)
+from tasks.clips.endings import state_after
+from tasks.clips.order import Order
+from tasks.clips.outcomes import Outcomes
+from tasks.clips.recall import look, unknown_outcome
 from tasks.clips.reports import addressed
 from tasks.clips.writing import in_ledger
 from tasks.errors import (
     Charged,
-    LedgerError,
     OutcomeUnknown,
     ProviderError,
     ProviderUnreachable,
@@ -54,14 +46,14 @@ from tasks.errors import (
 from tasks.ledger import Attempt, State
 from tasks.ledger.ledger import Ledger
 from tasks.presigned import secrets_of
-from tasks.progress import Event, Observer, Stage
+from tasks.progress import Observer, Stage
 from tasks.runware.client import RunwareClient, is_conflict
 from tasks.runware.messages import VideoResult, named_task
 from tasks.runware.pauses import Pauses
 from tasks.runware.poller import Poller
 from tasks.settings import Settings
 
-__all__ = ["Driver", "Order"]
+__all__ = ["Driver"]
 
 _BUSY_TRIES = 8
 # An address where nobody answers is more often wrong than busy.
@@ -70,15 +62,6 @@ _ASK_TRIES = 5
 _MOST_POSTS = 2
 # What a request holds beside the take: it may be another, or missing, whenever the request is posted.
 _OF_ONE_POST = re.compile(r"upload-?_?endpoint|webhook", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A take to be had: whose it is, and how to build its request when it is about to leave."""
-
-    shot: str
-    take: int
-    build: Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class Driver:
@@ -114,11 +97,10 @@ class Driver:
         self._client = client
         self._poller = poller
         self._ledger = ledger
-        self._observe = observer
         self._pauses = pauses or Pauses()
         self._circuit = circuit or Circuit()
         self._deliveries = deliveries
-        self._errors: dict[str, ShotchainError] = {}
+        self._outcomes = Outcomes(settings, client, ledger, observer, self._circuit, deliveries)
 
     async def drive(self, attempt: Attempt, order: Order) -> Attempt:
         """Bring an attempt to its result.
@@ -137,21 +119,21 @@ class Driver:
                 case State.RESERVED:
                     attempt = await self._submit(attempt, order)
                 case State.SUBMITTED | State.UNKNOWN:
-                    if (received := await self._received(attempt)) is not None:
+                    if (received := await self._outcomes.received(attempt)) is not None:
                         attempt = received
                         continue
-                    self._check_account(attempt)
+                    self._outcomes.check_account(attempt)
                     attempt = await self._find_out(attempt, order)
                 case State.ACCEPTED:
-                    if self._is_old(attempt) and (received := await self._received(attempt)) is not None:
+                    if self._is_old(attempt) and (received := await self._outcomes.received(attempt)) is not None:
                         attempt = received
                         continue
-                    self._check_account(attempt)
+                    self._outcomes.check_account(attempt)
                     attempt = await self._wait(attempt, order)
                 case State.SUCCEEDED | State.STORED:
                     return attempt
                 case _:
-                    raise self._errors.pop(attempt.task_uuid, None) or recorded_error(attempt)
+                    raise self._outcomes.error_of(attempt)
 
     async def ask_again(self, attempt: Attempt) -> VideoResult | None:
         """Ask for the result of a paid attempt anew, for a fresh address; None if the provider has it no more.
@@ -160,8 +142,7 @@ class Driver:
             OutcomeUnknown: It was paid from another account, and only that one can be asked.
             ShotchainError: The provider cannot be asked.
         """
-        self._check_account(attempt)
-        return await ask_for_result(self._client, attempt)
+        return await self._outcomes.ask_again(attempt)
 
     # -- submitting ------------------------------------------------------------------------------------------------
 
@@ -169,10 +150,12 @@ class Driver:
         self._circuit.check(order.shot)
         request = await self._request(attempt, order)
         self._circuit.check(order.shot)
-        moved = await self._move(attempt, State.SUBMITTED, expect={State.RESERVED}, account=self._settings.account)
+        moved = await self._outcomes.move(
+            attempt, State.SUBMITTED, expect={State.RESERVED}, account=self._settings.account
+        )
         if moved is None:
-            return await self._reload(attempt)
-        self._tell(Stage.SUBMITTING, order)
+            return await self._outcomes.reload(attempt)
+        self._outcomes.tell(Stage.SUBMITTING, order)
         return await self._post(moved, order, request)
 
     async def _request(self, attempt: Attempt, order: Order) -> Mapping[str, Any]:
@@ -199,7 +182,7 @@ class Driver:
                 break
             if failure is not None:
                 await self._pause_after(failure, turn, attempt, order, doubtful=doubtful)
-                if doubtful and (received := await self._received(attempt)) is not None:
+                if doubtful and (received := await self._outcomes.received(attempt)) is not None:
                     return received
             try:
                 results = await self._client.submit(request)
@@ -208,13 +191,13 @@ class Driver:
                 # same, the provider will say that it knows this UUID.
                 doubtful |= error.charged is not Charged.NO
                 failure = error
-                self._tell(Stage.SUBMITTING, order, f"{error.message}; trying again")
+                self._outcomes.tell(Stage.SUBMITTING, order, f"{error.message}; trying again")
                 continue
             except OutcomeUnknown:
                 return attempt
             except ShotchainError as error:
                 if is_conflict(error):
-                    return await self._accepted(attempt, order)
+                    return await self._outcomes.accepted(attempt, order)
                 if isinstance(error, STOPPERS):
                     self._circuit.trip(error)
                     if doubtful:
@@ -226,15 +209,15 @@ class Driver:
                     continue
                 if doubtful and not _rejects(error, attempt.task_uuid):
                     return attempt  # so is this; but what is rejected now was rejected before
-                self._count(error)
-                return await self._end(attempt, state_after(error), error, order, at_post=True)
-            attempt = await self._accepted(attempt, order)
-            return await self._succeeded(attempt, results[0]) if results else attempt
+                self._outcomes.count(error)
+                return await self._outcomes.end(attempt, state_after(error), error, order, at_post=True)
+            attempt = await self._outcomes.accepted(attempt, order)
+            return await self._outcomes.succeeded(attempt, results[0]) if results else attempt
         if failure is None or doubtful:
             return attempt
         if isinstance(failure, STOPPERS):
             self._circuit.trip(failure)
-        return await self._end(attempt, State.RELEASED, failure, order, at_post=True)
+        return await self._outcomes.end(attempt, State.RELEASED, failure, order, at_post=True)
 
     async def _pause_after(
         self, failure: RateLimited | ProviderUnreachable, turn: int, attempt: Attempt, order: Order, *, doubtful: bool
@@ -247,18 +230,13 @@ class Driver:
                 self._circuit.check(order.shot)  # the run may send no more by now
         except (asyncio.CancelledError, ShotchainError):
             if not doubtful:
-                await self._end(attempt, State.RELEASED, failure, order, at_post=True)
+                await self._outcomes.end(attempt, State.RELEASED, failure, order, at_post=True)
             raise
 
     def _rejects_delivery(self, attempt: Attempt, error: ShotchainError) -> bool:
         """Whether the provider did not take a post for the sake of its address alone."""
         is_ours = self._deliveries is not None and self._deliveries.was_refused(attempt, error)
         return is_ours and isinstance(error, RequestRejected)
-
-    async def _accepted(self, attempt: Attempt, order: Order) -> Attempt:
-        self._tell(Stage.GENERATING, order)
-        moved = await self._move(attempt, State.ACCEPTED, expect={State.SUBMITTED, State.UNKNOWN})
-        return moved or await self._reload(attempt)
 
     # -- finding out what became of it -----------------------------------------------------------------------------
 
@@ -270,7 +248,7 @@ class Driver:
         for the first time, or refuses as known, which means that it had it all along. If that reply is lost too, it
         is asked about for as long again.
         """
-        self._tell(Stage.GENERATING, order, "asking what became of it")
+        self._outcomes.tell(Stage.GENERATING, order, "asking what became of it")
         grace_s = self._settings.grace_s
         sent_s = _posted_at(attempt).timestamp()
         waits = attempt.state is State.SUBMITTED or _may_be_posted(attempt)
@@ -281,38 +259,25 @@ class Driver:
             if self._circuit.is_open:
                 raise unknown_outcome(found)  # as it is; a later run goes on from there
             request = await self._request(attempt, order)
-            if (received := await self._received(found)) is not None:
+            if (received := await self._outcomes.received(found)) is not None:
                 return received
             claimed = await in_ledger(self._ledger.count_post, attempt.task_uuid, posts=found.posts)
             if claimed is None:
-                return await self._reload(attempt)
+                return await self._outcomes.reload(attempt)
             found = await self._post(claimed, order, request)
             if found.state is not attempt.state:
                 return found
             found = await self._look_until(found, order, time.time() + grace_s)
             if found.state is not attempt.state:
                 return found
-        return await self._give_up(found)
-
-    async def _give_up(self, attempt: Attempt) -> Attempt:
-        """Leave an attempt of which nothing can be learnt now to a later run, or to a person."""
-        if attempt.state is State.SUBMITTED:
-            # Where it was posted again meanwhile, the grace time runs anew.
-            facts: dict[str, Any] = {"expect": {State.SUBMITTED}, "posts": attempt.posts}
-            moved = await self._move(attempt, State.UNKNOWN, **facts, error=unknown_outcome(attempt))
-            attempt = moved or await self._reload(attempt)
-        if attempt.state is State.UNKNOWN:
-            error = unknown_outcome(attempt)
-            self._count(error)
-            raise error
-        return attempt
+        return await self._outcomes.give_up(found)
 
     async def _look_until(self, attempt: Attempt, order: Order, until_s: float) -> Attempt:
         """Ask until something is known, or an answer that came after `until_s` (Unix time) knew nothing."""
         turn = unanswered = 0
         while True:
             turn += 1
-            current = await self._reload(attempt)
+            current = await self._outcomes.reload(attempt)
             if current.state is not attempt.state:
                 return current  # another run found out
             failure: ShotchainError | None = None
@@ -338,15 +303,15 @@ class Driver:
         """One look at both places where the provider may know a task, and at our own store; None where none does."""
         seen = await look(self._client, attempt.task_uuid)
         if isinstance(seen, VideoResult):
-            return await self._succeeded(await self._accepted(attempt, order), seen)
+            return await self._outcomes.succeeded(await self._outcomes.accepted(attempt, order), seen)
         if isinstance(seen, ShotchainError):
-            return await self._ended_by_provider(attempt, seen, order)
-        return await self._accepted(attempt, order) if seen else await self._received(attempt)
+            return await self._outcomes.ended_by_provider(attempt, seen, order)
+        return await self._outcomes.accepted(attempt, order) if seen else await self._outcomes.received(attempt)
 
     # -- waiting ---------------------------------------------------------------------------------------------------
 
     async def _wait(self, attempt: Attempt, order: Order) -> Attempt:
-        self._tell(Stage.GENERATING, order)
+        self._outcomes.tell(Stage.GENERATING, order)
         waited_s = _waited_s(attempt)
         if waited_s > self._settings.grace_s:
             # It was accepted by an earlier run. Details are kept longer than what polling shows.
@@ -365,13 +330,13 @@ class Driver:
             if known is not None:
                 return known
             error.shot = order.shot
-            self._count(error)
+            self._outcomes.count(error)
             if error.code is not None:
-                await self._move(attempt, State.UNKNOWN, expect={State.ACCEPTED}, error=error)
+                await self._outcomes.move(attempt, State.UNKNOWN, expect={State.ACCEPTED}, error=error)
             raise
         if isinstance(outcome, ShotchainError):
-            return await self._ended_by_provider(attempt, outcome, order)
-        return await self._succeeded(attempt, outcome)
+            return await self._outcomes.ended_by_provider(attempt, outcome, order)
+        return await self._outcomes.succeeded(attempt, outcome)
 
     async def _look_once(self, attempt: Attempt, order: Order, *, is_last: bool = False) -> Attempt | None:
         """Look beside the polling; None where that brings nothing new.
@@ -381,80 +346,10 @@ class Driver:
         try:
             known = await self._look(attempt, order)
             if is_last and (known is None or known.state is State.ACCEPTED):
-                known = await self._received(attempt)
+                known = await self._outcomes.received(attempt)
         except (ProviderError, ProviderUnreachable, StorageUnreachable):
             return None  # the poller asks too, and says what keeps it from an answer
         return known if known is not None and known.state is not State.ACCEPTED else None
-
-    async def _received(self, attempt: Attempt) -> Attempt | None:
-        """Go on from a clip that lies in our own store; None where none does.
-
-        That it was made is known by that. The provider is asked for the rest, such as the cost, and need not know.
-        """
-        if self._deliveries is None or not await self._deliveries.received(attempt):
-            return None
-        try:
-            self._check_account(attempt)
-            told = await ask_for_result(self._client, attempt)
-        except ShotchainError:
-            told = None
-        return await self._succeeded(attempt, told or delivered_result(attempt))
-
-    async def _succeeded(self, attempt: Attempt, result: VideoResult) -> Attempt:
-        moved = await write_success(self._ledger, attempt, result)
-        return moved or await self._reload(attempt)
-
-    # -- ending ----------------------------------------------------------------------------------------------------
-
-    async def _ended_by_provider(self, attempt: Attempt, error: ShotchainError, order: Order) -> Attempt:
-        if (received := await self._in_spite_of(attempt, error)) is not None:
-            return received
-        self._count(error)
-        return await self._end(attempt, state_of_verdict(error), error, order)
-
-    async def _in_spite_of(self, attempt: Attempt, error: ShotchainError) -> Attempt | None:
-        """Go on from a clip that was made though the provider says that its task failed; None where there is none."""
-        if self._deliveries is None:
-            return None
-        if await self._deliveries.received(attempt):
-            return await self._succeeded(attempt, delivered_result(attempt, error))
-        if not self._deliveries.was_refused(attempt, error):
-            return None
-        # Its upload failed. The clip may be at the provider, who shows it in another answer; and it may have come.
-        told = await ask_for_result(self._client, attempt)
-        if told is not None:
-            return await self._succeeded(attempt, told)
-        return await self._received(attempt)
-
-    def _count(self, error: ShotchainError) -> None:
-        """Count what the provider could not do, and whatever else may have cost something and gave no clip."""
-        if error.transient or error.charged is not Charged.NO:
-            self._circuit.failed(error)
-
-    async def _end(
-        self, attempt: Attempt, state: State, error: ShotchainError, order: Order, *, at_post: bool = False
-    ) -> Attempt:
-        """Write down how an attempt ended, and keep the error with all that is known for whoever drives it."""
-        error.shot = order.shot
-        error.task_uuid = attempt.task_uuid
-        if self._deliveries is not None and self._deliveries.was_refused(attempt, error):
-            if error.charged is not Charged.NO:
-                return await self._leave_undelivered(attempt, error)
-            error.transient = True  # what is sent from now on asks for none
-            error.advice = error.advice or "Leave SHOTCHAIN_DIRECT_DELIVERY off. This run asks for no more deliveries."
-        moved = await write_end(self._ledger, attempt, state, error, at_post=at_post)
-        if moved is None:
-            return await self._reload(attempt)  # where another run ended it, the ledger says why
-        self._errors[attempt.task_uuid] = error
-        return moved
-
-    async def _leave_undelivered(self, attempt: Attempt, error: ShotchainError) -> Attempt:
-        """Leave what may have cost something, and cannot be had now, to a later run and to a person."""
-        lost = undelivered(attempt, error)
-        moved = await write_undelivered(self._ledger, attempt, lost) or await self._reload(attempt)
-        if moved.state is State.UNKNOWN:
-            raise unknown_outcome(moved)
-        return moved
 
     # -- helpers ---------------------------------------------------------------------------------------------------
 
@@ -462,22 +357,6 @@ class Driver:
         """Whether an accepted attempt may be one of which the provider says nothing more to us."""
         is_ours = not attempt.account or attempt.account == self._settings.account
         return not is_ours or _waited_s(attempt) > self._settings.grace_s
-
-    def _check_account(self, attempt: Attempt) -> None:
-        if attempt.account and attempt.account != self._settings.account:
-            raise other_account(attempt)
-
-    async def _move(self, attempt: Attempt, to: State, **facts: Any) -> Attempt | None:
-        return await in_ledger(self._ledger.move, attempt.task_uuid, to, **facts)
-
-    async def _reload(self, attempt: Attempt) -> Attempt:
-        current = await in_ledger(self._ledger.attempt, attempt.task_uuid)
-        if current is None:
-            raise LedgerError("an attempt is gone from the ledger", task_uuid=attempt.task_uuid)
-        return current
-
-    def _tell(self, stage: Stage, order: Order, message: str = "") -> None:
-        self._observe(Event(stage, order.shot, order.take, message=message))
 
 
 def _may_be_posted(attempt: Attempt) -> bool:

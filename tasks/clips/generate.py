@@ -11,12 +11,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tasks.clips.attempt import Driver, Order
+from tasks.clips.attempt import Driver
 from tasks.clips.circuit import Circuit
 from tasks.clips.delivery import Deliveries
 from tasks.clips.fetch import Fetcher
 from tasks.clips.gate import past_limit, wanted_take
 from tasks.clips.inputs import Inputs
+from tasks.clips.order import Order
 from tasks.clips.recall import recorded_error
 from tasks.clips.setbacks import Setbacks
 from tasks.clips.slots import Slots

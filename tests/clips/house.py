@@ -13,12 +13,13 @@ from typing import Any
 
 import httpx
 
-from tasks.clips.attempt import Driver, Order
+from tasks.clips.attempt import Driver
 from tasks.clips.circuit import Circuit
 from tasks.clips.delivery import Deliveries
 from tasks.clips.gate import open_gate, wanted_take
 from tasks.clips.generate import Generator
 from tasks.clips.inputs import Inputs
+from tasks.clips.order import Order
 from tasks.clips.recall import recorded_result
 from tasks.clips.slots import Slots
 from tasks.clips.store import ClipStore
