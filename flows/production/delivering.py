@@ -25,7 +25,7 @@ from tasks.publish.sidecars import Sidecar
 from tasks.publish.targets import DeliverableKind, Targets
 from tasks.sequence.verify import FilmFacts
 
-__all__ = ["Deliverable", "deliver_all"]
+__all__ = ["Deliverable", "deliver_all", "told_of_file"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,15 @@ class Deliverable:
         told = self.provenance.value.as_dict()
         said = {name: told[name] for name in ("marked", "signed", "why")}
         return {**self.sidecar.facts(targets), **self.made.value.facts(), **said}
+
+
+def told_of_file(error: OSError) -> StorageUnreachable:
+    """What the system says of a file on the way to a film that is paid for, most often that there is no room for it."""
+    where = "" if error.filename is None else f"{error.filename}: "
+    return StorageUnreachable(
+        f"a file cannot be used: {where}{error.strerror or error}",
+        advice="Mend what it says, then run the same command again: what is paid is kept.",
+    )
 
 
 async def deliver_all(
@@ -94,7 +103,7 @@ async def _deliver(
         told = Handed(made.plan), Handed(clips), list(made.slates), finish, signing
         provenance = await credit(*told, delivered, path)
     except (ShotchainError, OSError) as cause:
-        error = cause if isinstance(cause, ShotchainError) else StorageUnreachable(f"a file cannot be used: {cause}")
+        error = told_of_file(cause) if isinstance(cause, OSError) else cause
         error.message = f"'{preset.name}' is not delivered: {error.message}"
         made.undelivered[preset.name] = error
         studio.observe(Event(Stage.NOTE, message=error.message))

@@ -14,7 +14,7 @@ from flows.outcome import Made
 from flows.page import page_of_run
 from flows.production.ahead import SoundAhead
 from flows.production.cards import drawn_card
-from flows.production.delivering import Deliverable, deliver_all
+from flows.production.delivering import Deliverable, deliver_all, told_of_file
 from flows.production.studio import Studio
 from tasks.deliver.presets import Preset
 from tasks.errors import MediaError, ShotchainError
@@ -83,6 +83,8 @@ async def publish(
                 await drawn_card(studio, made, card)
             await _fill_with_slates(studio, made)
             joined = await _join(studio, made, targets, laid, sound)
+        except OSError as error:
+            made.failures[""] = told_of_file(error)
         except ShotchainError as error:
             made.failures[""] = error
     if joined is not None:
@@ -172,6 +174,15 @@ async def _publish(
     studio: Studio, made: Made, targets: Targets, totals: Totals, joined: _Joined | None
 ) -> dict[str, Any]:
     """Publish a film with what goes beside it, or the manifest alone; says what was published where."""
+    try:
+        return await _published(studio, made, targets, totals, joined)
+    except OSError as error:
+        raise told_of_file(error) from error
+
+
+async def _published(
+    studio: Studio, made: Made, targets: Targets, totals: Totals, joined: _Joined | None
+) -> dict[str, Any]:
     plan = made.plan
     attempts = await asyncio.to_thread(_attempts, studio, plan)
     warnings = made.warnings()

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeAlias
 
 from tasks.clips.circuit import Circuit
 from tasks.clips.delivery import Deliveries, suffix_of
-from tasks.clips.recall import delivered_result, recorded_result
+from tasks.clips.recall import delivered_result, recorded_error, recorded_result
 from tasks.clips.record import ClipRecord
 from tasks.clips.store import Clip, ClipStore, Kept, Origin, Stills, no_stills
 from tasks.clips.writing import in_ledger
@@ -211,7 +212,10 @@ class Fetcher:
         """
         if self._deliveries is None or not await self._deliveries.received(attempt):
             return None
-        return await self._delivered(attempt, delivered_result(attempt), key, is_last=True)
+        result = delivered_result(attempt, recorded_error(attempt))
+        if attempt.charged is Charged.NO:
+            attempt = replace(attempt, cost_usd=Decimal(0))
+        return await self._delivered(attempt, result, key, is_last=True)
 
     async def stored(self, attempt: Attempt) -> Attempt | None:
         """Write down that the clip of a `succeeded` attempt is whole in the store; None where that was written."""

@@ -251,7 +251,7 @@ class Generator:
         return kept
 
     async def _late(self, shot: PlannedShot, take: PlannedTake) -> Kept | None:
-        """Take in what was delivered for an attempt that is over without a clip, if it may have been charged.
+        """Take in what was delivered for an attempt that is over without a clip, whatever it cost.
 
         None where nothing was, or where the take was bought anew already.
         """
@@ -261,9 +261,8 @@ class Generator:
         past = await in_ledger(self._ledger.attempts, provider=self._plan.provider, content_key=key)
         if any(attempt.state not in OVER | {State.RESERVED} for attempt in past):
             return None
-        over = [attempt for attempt in past if attempt.state in OVER]
-        for attempt in reversed(over):
-            if attempt.posts and attempt.charged is not Charged.NO:
+        for attempt in reversed(past):
+            if attempt.state in OVER - {State.RELEASED}:
                 kept = await self._fetcher.late(attempt, key)
                 if kept is not None:
                     self._tell(Stage.NOTE, shot, take, message="its clip was delivered after its attempt had failed")

@@ -87,7 +87,7 @@ def _read_pem(given: str, what: str, shown: str) -> bytes:
         return f"{unwrapped}\n".encode()
     content, why = b"", ""
     try:
-        content = Path(given.strip()).expanduser().read_bytes()
+        content = _path_of(given).expanduser().read_bytes()
     except (OSError, ValueError, RuntimeError) as error:
         why = (error.strerror or "") if isinstance(error, OSError) else "it is no path"
     # Not where it is caught: what Python says of a file tells its name, which may be a key without its first line.
@@ -100,9 +100,15 @@ def _read_pem(given: str, what: str, shown: str) -> bytes:
     return content
 
 
+def _path_of(given: str) -> Path:
+    """The path that is given; in quotes, if some reader of a file of environment variables has left them there."""
+    bare = given.strip()
+    return Path(bare[1:-1] if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'" else bare)
+
+
 def _shown(given: str, otherwise: str) -> str:
     """What errors may call it by: its path, where it surely is one and no key that was set in the wrong place."""
-    path = Path(given.strip())
+    path = _path_of(given)
     try:
         is_path = path.suffix.lower() in _PEM_SUFFIXES or path.exists()
     except (OSError, ValueError):

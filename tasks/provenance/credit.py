@@ -80,7 +80,15 @@ def credit(path: Path, credits_: Credits, signing: Signing) -> Provenance:
     Raises:
         NotSigned: It has to be signed, and could not be, or not without changing what is in it.
         MediaError: It is no file of the kind that its suffix names.
+        StorageUnreachable: It cannot be read or written.
     """
+    try:
+        return _credited(path, credits_, signing)
+    except OSError as error:
+        raise StorageUnreachable(f"this file cannot be marked: {error.strerror or error}", file=str(path)) from error
+
+
+def _credited(path: Path, credits_: Credits, signing: Signing) -> Provenance:
     suffix, tool = path.suffix.lower(), (_NAME, importlib.metadata.version(_NAME))
     marked = suffix in MEDIA_TYPES and put_xmp(path, packet_of(credits_, " ".join(tool)))
     certified, failed = None, None

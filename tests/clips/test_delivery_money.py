@@ -379,8 +379,11 @@ class TestWhatIsSaidOfAnAddress:
 
 
 class TestWhatComesInSpiteOfAll:
-    async def test_what_comes_after_its_attempt_had_failed_is_not_bought_again(self, case: Case) -> None:
-        case.provider.endings.append({"code": "inferenceFailed", "message": "no"})
+    @pytest.mark.parametrize("facts", [{}, {"cost": 0}, {"cost": 0.42}], ids=["not told", "free", "charged"])
+    async def test_what_comes_after_its_attempt_had_failed_is_not_bought_again(
+        self, case: Case, facts: dict[str, Any]
+    ) -> None:
+        case.provider.endings.append({"code": "inferenceFailed", "message": "no", **facts})
         async with case.run(retries=0) as run:
             with pytest.raises(ProviderFailed):
                 await run.first()
@@ -392,7 +395,8 @@ class TestWhatComesInSpiteOfAll:
         assert taken.kept.origin.task_uuid == attempt.task_uuid
         assert (len(case.provider.tasks), case.house.states()) == (1, [S.FAILED, S.RELEASED])
         assert case.incoming() == []
-        assert case.house.held_usd() == PRICE_USD
+        cost_usd = 0 if facts.get("cost") == 0 else PRICE_USD
+        assert (case.house.held_usd(), taken.kept.origin.cost_usd) == (cost_usd, cost_usd)
 
     async def test_one_that_the_provider_does_not_want_to_be_seen_is_flagged(self, case: Case) -> None:
         case.provider.submissions.append(put_and_accept)

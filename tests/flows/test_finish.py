@@ -17,8 +17,9 @@ import pytest
 from flows.render import render
 from tasks.emulator.server import EmulatorServer
 from tasks.emulator.settings import EmulatorSettings
-from tasks.errors import BadInput, Incomplete, MediaError
+from tasks.errors import BadInput, Incomplete, MediaError, StorageUnreachable
 from tasks.media.ffmpeg import binary
+from tasks.progress import Event, Stage, watch
 from tests.flows.conftest import Home
 from tests.flows.test_render import Refusing, books, decoded_frames, manifest_at
 
@@ -59,6 +60,25 @@ def brightnesses(film: Path) -> list[float]:
     """How bright each frame is on average, in code values above black."""
     with av.open(str(film)) as container:
         return [float(frame.to_ndarray(format="gray").mean()) for frame in container.decode(video=0)]
+
+
+@pytest.mark.parametrize("stage", [Stage.JOINING, Stage.PUBLISHING])
+async def test_what_the_system_says_of_a_file_is_told_and_what_is_paid_is_kept(home: Home, stage: Stage) -> None:
+    def obstruct(event: Event) -> None:
+        if event.stage is stage:
+            [scratch] = (path for path in (home.folder / "cache" / "scratch").iterdir() if path.is_dir())
+            (scratch / ("captions.srt" if stage is Stage.JOINING else "manifest.json")).mkdir()
+
+    board = home.storyboard("shots: [{id: a, prompt: A calm lake, duration: 1, caption: Dawn}]")
+    film = home.folder / "lake.mp4"
+    watch(obstruct)
+    try:
+        with pytest.raises((Incomplete, StorageUnreachable), match=r"a file cannot be used: .*: Is a directory"):
+            await render(str(board), str(film), "emulator")
+    finally:
+        watch(lambda _: None)
+    told = await render(str(board), str(film), "emulator")
+    assert (told["generated"], told["reused"]) == (0, 1)
 
 
 @pytest.fixture

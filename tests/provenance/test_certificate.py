@@ -160,6 +160,14 @@ def test_pem_may_come_as_files_of_environment_variables_hold_it(wrap: str, newli
     assert read_roots(wrap.format(root.pem.strip().replace("\n", newline))).count(b"-----BEGIN CERTIFICATE-----") == 1
 
 
+@pytest.mark.parametrize("wrap", ['"{}"', "'{}'", ' "{}"\n'])
+def test_a_path_may_come_in_quotes_too(wrap: str, root: Root, tmp_path: Path) -> None:
+    signing = signing_by(root.leaf(key=P256), tmp_path)
+    certificate, key = wrap.format(signing.certificate), wrap.format(signing.key)
+
+    assert check_signing(Signing(certificate=certificate, key=key)) is not None
+
+
 @pytest.mark.parametrize("missing", ["certificate", "key"])
 def test_half_of_it_is_not_enough(missing: str, root: Root, tmp_path: Path) -> None:
     leaf = root.leaf()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import av
 import pytest
 from PIL import Image
 
-from tasks.errors import BadInput, MediaError, NotSigned
+from tasks.errors import BadInput, MediaError, NotSigned, StorageUnreachable
 from tasks.media.boxes import moov_before_mdat, top_level_boxes
 from tasks.provenance.credit import credit
 from tasks.provenance.credits import Credits, Ingredient
@@ -228,6 +229,16 @@ def test_a_film_that_cannot_be_decoded_is_not_signed_and_says_so(film: Path, sho
     assert (told.signed, told.why) == (False, told.failed)
     assert told.failed
     assert verify(film).state is State.UNSIGNED
+
+
+def test_a_file_that_cannot_be_written_is_told_as_that(film: Path, shown: Credits) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (film.stat().st_size + 10, hard))
+    try:
+        with pytest.raises(StorageUnreachable, match="this file cannot be marked: File too large"):
+            credit(film, shown, Signing(sign="off"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def countless(path: Path, boxes: int) -> Path:
