@@ -15,9 +15,9 @@ from tasks.clips.attempt import Driver
 from tasks.clips.circuit import Circuit
 from tasks.clips.delivery import Deliveries
 from tasks.clips.fetch import Fetcher
-from tasks.clips.gate import past_limit, wanted_take
 from tasks.clips.inputs import Inputs
 from tasks.clips.order import Order
+from tasks.clips.purchases import Purchases
 from tasks.clips.recall import recorded_error
 from tasks.clips.setbacks import Setbacks
 from tasks.clips.slots import Slots
@@ -30,13 +30,11 @@ from tasks.errors import (
     ClipDamaged,
     ClipLost,
     ContentRefused,
-    OverBudget,
-    ProviderUnreachable,
     ShotchainError,
 )
 from tasks.ledger import Attempt, State
 from tasks.ledger.ledger import Ledger
-from tasks.ledger.states import OVER, PAID, SETTLED_AS_FREE
+from tasks.ledger.states import OVER, PAID
 from tasks.plan.model import Input, Plan, PlannedShot, PlannedTake
 from tasks.plan.request import fill_inputs
 from tasks.progress import Event, Observer, Stage
@@ -103,11 +101,9 @@ class Generator:
         self._store = store
         self._inputs = inputs
         self._slots = slots
-        self._retries = retries
         self._rebuy_lost = rebuy_lost
         self._observe = observer
         self._nsfw = nsfw
-        self._approved_usd = approved_usd
         self._deliveries = deliveries
         self._circuit = circuit or Circuit()
         self._pauses = pauses or Pauses()
@@ -126,6 +122,20 @@ class Generator:
         # Takes of one content key are one clip: the first makes it, the others wait and find it, or its failure.
         self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.setbacks = Setbacks()
+        self._purchases = Purchases(
+            plan=plan,
+            run_id=run_id,
+            ledger=ledger,
+            store=store,
+            wheel=self._wheel,
+            setbacks=self.setbacks,
+            retries=retries,
+            observer=observer,
+            circuit=self._circuit,
+            pauses=self._pauses,
+            approved_usd=approved_usd,
+            deliveries=deliveries,
+        )
         self._billed: set[str] = set()
         self._slots.expect(take.content_key for shot in plan.shots if not shot.depends_on for take in shot.takes)
 
@@ -177,7 +187,7 @@ class Generator:
         """Give back what this run has reserved for a shot that it will not make: another run may wait for that."""
         for take in shot.takes:
             self._slots.waive(take.content_key)
-            await self._give_back(take.content_key)
+            await self._purchases.give_back(take.content_key)
 
     def stop(self, error: ShotchainError) -> None:
         """Submit nothing more, for the reason that `error` gives, until it goes on."""
@@ -191,14 +201,14 @@ class Generator:
         Args:
             approved_usd: What the run may spend without asking from now on, if that is what limits it.
         """
-        self._approved_usd = approved_usd
+        self._purchases.approved_usd = approved_usd
         self.setbacks.forget()
         self._circuit.close()
 
     async def _take(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
         key = take.content_key
         if (known := self.setbacks.of(key, shot.id)) is not None:
-            await self._give_back(key)
+            await self._purchases.give_back(key)
             raise known
         try:
             found = await self._store.keeps(key) or await self._regain(shot, take) or await self._late(shot, take)
@@ -206,7 +216,7 @@ class Generator:
                 return await self._have(shot, take, clips)
         except ShotchainError as error:
             self.setbacks.remember(key, error)
-            await self._give_back(key)
+            await self._purchases.give_back(key)
             raise
         return await self._reuse(found, shot, take)
 
@@ -245,9 +255,9 @@ class Generator:
         except (ClipLost, ClipDamaged) as error:
             if not self._rebuy_lost:
                 raise
-            self._tell(Stage.RETRYING, shot, take, message=f"{error.message}; paying for it once more, as asked")
+            self._tell(Stage.RETRYING, shot, take, f"{error.message}; paying for it once more, as asked")
             return None
-        await self._give_back(key)
+        await self._purchases.give_back(key)
         return kept
 
     async def _late(self, shot: PlannedShot, take: PlannedTake) -> Kept | None:
@@ -265,8 +275,8 @@ class Generator:
             if attempt.state in OVER - {State.RELEASED}:
                 kept = await self._fetcher.late(attempt, key)
                 if kept is not None:
-                    self._tell(Stage.NOTE, shot, take, message="its clip was delivered after its attempt had failed")
-                    await self._give_back(key)
+                    self._tell(Stage.NOTE, shot, take, "its clip was delivered after its attempt had failed")
+                    await self._purchases.give_back(key)
                     return kept
         return None
 
@@ -274,11 +284,11 @@ class Generator:
         """Have a take that is not in the store: by an attempt of this run, or by that of another that lives."""
         order = Order(shot.id, take.number, lambda: self._build(shot, clips))
         replaces: str | None = None
-        attempt = await self._reserve(shot, take)
+        attempt = await self._purchases.reserve(shot, take)
         while True:
             attempt = await self._wheel.watch(attempt, lambda: self._wait_for_another(shot, take))
             if attempt.state is State.RESERVED and attempt.run_id != self._run_id:
-                attempt = await self._reserve(shot, take, replaces)  # its run is dead: the money is free again
+                attempt = await self._purchases.reserve(shot, take, replaces)  # its run is dead: the money is free
                 continue
             if attempt.state in PAID and (found := await self._store.keeps(take.content_key)):
                 return await self._reuse(found, shot, take)
@@ -288,12 +298,12 @@ class Generator:
                 is_paid = attempt.state in PAID or attempt.charged is Charged.YES
                 if not self._rebuy_lost or replaces is not None or not is_paid:
                     raise
-                again = await self._replace(attempt, error, shot, take)
+                again = await self._purchases.replace(attempt, error, shot, take)
                 if again is not None:
                     replaces = attempt.task_uuid
                 attempt = again or await self._wheel.read(attempt)
             except ShotchainError as error:
-                attempt = await self._after(attempt, error, replaces, shot, take)
+                attempt = await self._purchases.after(attempt, error, replaces, shot, take)
             else:
                 if taken is not None:
                     return taken
@@ -323,45 +333,9 @@ class Generator:
             held = await self._wheel.take(attempt)  # only now: whoever waits for a place keeps nobody else away
             return None if held is None else await self._driver.drive(held, order)
 
-    async def _give_back(self, key: str) -> None:
-        live = await in_ledger(self._ledger.live, self._plan.provider, key)
-        if live is not None and live.state is State.RESERVED and live.run_id == self._run_id:
-            await in_ledger(self._ledger.move, live.task_uuid, State.RELEASED, expect={State.RESERVED})
-
-    async def _after(
-        self, attempt: Attempt, error: ShotchainError, replaces: str | None, shot: PlannedShot, take: PlannedTake
-    ) -> Attempt:
-        """The attempt that follows on one that failed.
-
-        Raises:
-            ShotchainError: `error`, where it is not over, may not pass, or no tries are left.
-        """
-        current = await in_ledger(self._ledger.attempt, attempt.task_uuid)
-        if current is None or current.state not in OVER:
-            raise error
-        given_up = current.state is State.RELEASED and (current.posts == 0 or current.run_id != self._run_id)
-        if given_up or current.error_code == SETTLED_AS_FREE:
-            # It was given up untried here, by another run, or because this one had been taken for dead; or a person
-            # said meanwhile that it came to nothing.
-            return await self._reserve(shot, take, replaces)
-        refused = self._deliveries is not None and self._deliveries.has_refused(current.task_uuid)
-        if refused and current.charged is Charged.NO:
-            # For the sake of its delivery, and for nothing: what is sent from now on asks for none.
-            return await self._reserve(shot, take, replaces)
-        tries = self.setbacks.tries[take.content_key] + 1
-        if not error.transient or isinstance(error, ProviderUnreachable) or tries > self._retries:
-            raise error
-        self.setbacks.tries[take.content_key] = tries
-        self._tell(Stage.RETRYING, shot, take, message=f"{error.message}; try {tries + 1}")
-        await self._pauses.backoff(tries, first_s=2.0, most_s=30.0)
-        try:
-            return await in_ledger(self._ledger.retry, self._run_id, current, shot.price_usd)
-        except OverBudget as refused:
-            raise self._ran_out(refused) from error
-
     def _wait_for_another(self, shot: PlannedShot, take: PlannedTake) -> None:
         self._slots.waive(take.content_key)  # whoever watches needs no place
-        self._tell(Stage.WAITING, shot, take, message="another run is making it, or was until a moment ago")
+        self._tell(Stage.WAITING, shot, take, "another run is making it, or was until a moment ago")
 
     async def _fetch_paid(self, attempt: Attempt, shot: PlannedShot, take: PlannedTake) -> Taken:
         """Have a clip that is paid for: delivered, from the address at hand or from a fresh one."""
@@ -391,45 +365,6 @@ class Generator:
         paid_usd = kept.origin.cost_usd if ours else Decimal(0)
         return Taken(shot.id, take.number, kept, reused=not ours, paid_usd=paid_usd)
 
-    async def _replace(
-        self, attempt: Attempt, error: ClipLost | ClipDamaged, shot: PlannedShot, take: PlannedTake
-    ) -> Attempt | None:
-        """Reserve anew what was paid for and is lost, as the user has asked for. What was paid stays paid.
-
-        None where it is not lost after all, or another run has its wheel: it may have brought the clip meanwhile.
-        """
-        held = await self._wheel.take(attempt)
-        if held is None:
-            return None
-        try:
-            if held.state is not attempt.state or await self._store.keeps(take.content_key) is not None:
-                return None
-            if held.state is not State.STORED:
-                facts: dict[str, Any] = {"expect": {held.state}, "error": error}
-                if await in_ledger(self._ledger.move, held.task_uuid, State.FAILED, **facts) is None:
-                    return None
-            self._tell(Stage.RETRYING, shot, take, message=f"{error.message}; paying for it once more, as asked")
-            self.setbacks.lost.add(take.content_key)
-            again = await self._reserve(shot, take, replaces=held.task_uuid)
-            self.setbacks.lost.discard(take.content_key)
-            return again
-        finally:
-            await self._wheel.let_go(held)
-
-    async def _reserve(self, shot: PlannedShot, take: PlannedTake, replaces: str | None = None) -> Attempt:
-        wanted = wanted_take(self._plan, shot, take, replaces)
-        try:
-            return (await in_ledger(self._ledger.reserve, self._run_id, [wanted]))[0]
-        except OverBudget as error:
-            raise self._ran_out(error) from error
-
-    def _ran_out(self, refused: OverBudget) -> ShotchainError:
-        """What a refused reservation means, which ends this run's submissions unless it is about one shot alone."""
-        error = past_limit(refused, self._approved_usd)
-        if refused.scope != "shot":
-            self._circuit.trip(error)
-        return error
-
     async def _build(self, shot: PlannedShot, clips: Mapping[str, Clip]) -> Mapping[str, Any]:
         if not shot.inputs:
             return shot.request
@@ -441,13 +376,5 @@ class Generator:
         taken = self._plan.frames_taken_of(shot.id) if take.number == shot.select else ()
         return lambda sha256: {index: self._inputs.still(sha256, index) for index in taken}
 
-    def _tell(
-        self,
-        stage: Stage,
-        shot: PlannedShot,
-        take: PlannedTake,
-        *,
-        cost_usd: Decimal | None = None,
-        message: str = "",
-    ) -> None:
-        self._observe(Event(stage, shot.id, take.number, cost_usd=cost_usd, message=message))
+    def _tell(self, stage: Stage, shot: PlannedShot, take: PlannedTake, message: str = "") -> None:
+        self._observe(Event(stage, shot.id, take.number, message=message))
