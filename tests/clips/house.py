@@ -236,6 +236,11 @@ class House:
         with open_ledger(str(self.folder / "ledger.db")) as ledger:
             return ledger.totals(run_id).held_usd
 
+    def lose_clips(self) -> None:
+        """Delete every file of the store."""
+        for path in self.files():
+            path.unlink()
+
     def files(self) -> Sequence[Path]:
         return sorted(path for path in Path(self.work).rglob("*") if path.is_file())
 
