@@ -9,6 +9,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeAlias
@@ -44,6 +45,8 @@ AskAgain: TypeAlias = Callable[[Attempt], Awaitable[VideoResult | None]]
 """Asks the provider for the result of a paid attempt anew; None where it has it no more."""
 
 _DOWNLOADS = 3
+# For so long after its result, a clip without an address may still be on its way into the store.
+_MAY_COME_S = 3600.0
 
 
 class Fetcher:
@@ -121,7 +124,7 @@ class Fetcher:
             stills: Frames to take in the same pass.
 
         Raises:
-            ClipLost: It is gone at the provider.
+            ClipLost: It is gone at the provider, or was to be delivered long ago and has no address.
             ClipDamaged: It cannot be decoded, however often it is fetched; each copy was kept aside.
             ProviderUnreachable: It could not be downloaded now, though the provider has it.
             StorageUnreachable: It cannot be written.
@@ -175,6 +178,8 @@ class Fetcher:
             finally:
                 download.path.unlink(missing_ok=True)
         if not isinstance(failure, ClipDamaged):
+            if not result.video_url and _age_s(attempt) > _MAY_COME_S:
+                raise _undelivered(attempt)
             unreached = _unreached(attempt, failure)
             self._circuit.failed(unreached)
             raise unreached
@@ -302,6 +307,23 @@ def lost(attempt: Attempt) -> ClipLost:
         task_uuid=attempt.task_uuid,
         cost_usd=cost_usd,
     )
+
+
+def _undelivered(attempt: Attempt) -> ClipLost:
+    """What is said of a paid clip that was to be delivered and nowhere is."""
+    cost_usd = cost_of(attempt)
+    return ClipLost(
+        "this take was paid for, its clip was not delivered, and the provider names no address of it",
+        advice=f"Ask the provider for the clip or for the money, or pay ${cost_usd} once more with --rebuy-lost.",
+        shot=attempt.shot,
+        task_uuid=attempt.task_uuid,
+        cost_usd=cost_usd,
+    )
+
+
+def _age_s(attempt: Attempt) -> float:
+    """Seconds since its result was known."""
+    return (datetime.now(UTC) - (attempt.finished_at or attempt.updated_at)).total_seconds()
 
 
 def _paid_by(record: ClipRecord, shot: str, take: int) -> Attempt:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +15,7 @@ import pytest
 
 from tasks.clips.delivery import is_of_delivery
 from tasks.clips.discard import Rules, Why, judge, read_claims
+from tasks.clips.fetch import Fetcher
 from tasks.clips.gate import open_gate
 from tasks.clips.reconcile import reconcile
 from tasks.clips.recover import Happened, recover
@@ -27,6 +28,7 @@ from tasks.errors import (
     ContentRefused,
     OutcomeUnknown,
     ProviderFailed,
+    ProviderUnreachable,
     RequestRejected,
     ShotchainError,
     StorageUnreachable,
@@ -430,6 +432,35 @@ class TestWhatComesInSpiteOfAll:
         async with case.run() as run:
             await run.first()
         assert (len(case.provider.tasks), case.house.states()) == (1, [S.STORED])
+
+    @pytest.mark.parametrize(("hours", "kind"), [(0.5, ProviderUnreachable), (2, ClipLost)])
+    async def test_what_has_no_address_and_did_not_come_is_lost_when_it_can_come_no_more(
+        self, case: Case, hours: float, kind: type[Exception]
+    ) -> None:
+        class Addressless(Provider):
+            def result(self, task: Any) -> dict[str, Any]:
+                return {**super().result(task), "videoURL": None}
+
+        case.provider = Addressless(clip=case.provider.clip)
+        async with case.run() as run:
+            with pytest.raises(ProviderUnreachable, match="names no address"):
+                await run.first()
+            [attempt] = run.ledger.attempts()
+            finished_at = attempt.finished_at
+            assert finished_at is not None
+            fetcher = Fetcher(
+                client=run.client,
+                ask_again=run.driver.ask_again,
+                store=run.store,
+                ledger=run.ledger,
+                scratch=case.house.folder / "scratch",
+                observer=case.house.events.append,
+                pauses=PAUSES,
+            )
+            old = replace(attempt, finished_at=finished_at - timedelta(hours=hours))
+            with pytest.raises(kind):
+                await fetcher.fetch(old, await fetcher.result_of(old), key=old.content_key, shot="a", take=1)
+        assert len(case.provider.tasks) == 1
 
     async def test_what_is_no_clip_and_cannot_be_deleted_is_not_taken_in_for_ever(self, case: Case) -> None:
         def put_half(provider: Provider, task: dict[str, Any], request: httpx.Request) -> httpx.Response:
