@@ -112,16 +112,15 @@ def as_rows(recovered: Sequence[Recovered]) -> list[dict[str, str]]:
 
 def print_recovered(console: Console, provider: str, recovered: Sequence[Recovered]) -> None:
     """A recovery as a table, and its sums under it."""
-    from rich.table import Table
     from rich.text import Text
+
+    from flows.display import plain_table
 
     if not recovered:
         console.print(f"{provider}: nothing is unfinished", highlight=False)
         return
     rows = as_rows(recovered)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in rows[0]:
-        table.add_column(name, justify="right" if name in {"take", "held"} else "left")
+    table = plain_table(rows[0], right={"take", "held"})
     for row, item in zip(rows, recovered, strict=True):
         *cells, happened = (Text(cell) for cell in row.values())
         happened.stylize("" if item.is_clear else "yellow")

@@ -81,14 +81,14 @@ def books_as_dict(provider: str, compared: Sequence[Compared]) -> dict[str, Any]
 
 def print_books(console: Console, provider: str, compared: Sequence[Compared]) -> None:
     """A table of what is not equal, and both sums under it."""
-    from rich.table import Table
     from rich.text import Text
+
+    from flows.display import plain_table
 
     rows = [item for item in compared if item.found is not Found.EQUAL]
     if rows:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for name in ("when (UTC)", "storyboard", "shot", "take", "state", "ledger", "provider", "taskUUID", "found"):
-            table.add_column(name, justify="right" if name in {"take", "ledger", "provider"} else "left")
+        names = ("when (UTC)", "storyboard", "shot", "take", "state", "ledger", "provider", "taskUUID", "found")
+        table = plain_table(names, right={"take", "ledger", "provider"})
         for item in rows:
             made = item.attempt
             found = Text(f"{item.found}{', settled' if item.settled else ''}: {item.message}")

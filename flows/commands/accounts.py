@@ -68,7 +68,10 @@ def print_sums(console: Console, by: Sequence[str], sums: Sequence[Sums]) -> Non
     """Sums as a table, and those of each provider under it."""
     from rich.text import Text
 
-    table = _table([*by, "attempts", "spent", "reserved", "unknown", "reused", "saved by reuse"], left=by)
+    from flows.display import plain_table
+
+    numbers = ("attempts", "spent", "reserved", "unknown", "reused", "saved by reuse")
+    table = plain_table([*by, *numbers], right=numbers)
     for item in sums:
         spent, reserved, unknown, saved = (f"${usd(getattr(item, name))}" for name in _MONEY)
         counts = (str(item.attempts), spent, reserved, unknown, str(item.reused), saved)
@@ -105,8 +108,10 @@ def print_attempts(console: Console, attempts: Sequence[Attempt]) -> None:
     """Attempts as a table, and the sums by provider under it."""
     from rich.text import Text
 
+    from flows.display import plain_table
+
     names = ("when (UTC)", "storyboard", "shot", "take", "state", "held", "taskUUID")
-    table = _table(names, left=[name for name in names if name not in {"take", "held"}])
+    table = plain_table(names, right={"take", "held"})
     for item in attempts:
         table.add_row(
             f"{item.created_at:%Y-%m-%d %H:%M:%S}",
@@ -162,15 +167,6 @@ def _print_totals(console: Console, totals: Mapping[str, Mapping[str, Decimal]])
     for provider, money in totals.items():
         told = ", ".join(f"${usd(amount)} {name.removesuffix('_usd')}" for name, amount in money.items())
         console.print(f"{provider}: {told}", highlight=False)
-
-
-def _table(names: Sequence[str], *, left: Sequence[str]) -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in names:
-        table.add_column(name, justify="left" if name in left else "right")
-    return table
 
 
 def _as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:

@@ -116,12 +116,11 @@ def _teller() -> Callable[[Any], None]:
 
 
 def _print(told: dict[str, Any]) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading, justify in (("storyboard", "left"), ("outcome", "left"), ("frames", "right"), ("cost", "right")):
-        table.add_column(heading, justify="right" if justify == "right" else "left")
+    from flows.display import plain_table
+
+    table = plain_table(("storyboard", "outcome", "frames", "cost"), right={"frames", "cost"})
     table.add_column("output", overflow="fold")
     for row in told["storyboards"]:
         frames = "–" if row["frames"] is None else str(row["frames"])

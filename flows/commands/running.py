@@ -12,9 +12,9 @@ import httpx
 from flows.commands.output import console
 from flows.commands.prepare import Prepared
 from flows.commands.stoppable import Stopped, run_stoppable
-from flows.display import set_aside, watching
 from flows.money.asking import Terminal, ask_at
 from flows.server.temporary import prefect_session
+from flows.watching import set_aside, watching
 from tasks.clips.store import ClipStore
 from tasks.errors import PrefectUnreachable, ShotchainError
 from tasks.ledger import State, open_ledger

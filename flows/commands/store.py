@@ -264,13 +264,11 @@ def _print_caches(uses: Sequence[CacheUse], dropped: int | None) -> None:
 
 
 def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in names:
-        right = name in {"take", "price", "size", "files", "not in use"}
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    from flows.display import plain_table
+
+    table = plain_table(names, right={"take", "price", "size", "files", "not in use"}, folds=True)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table

@@ -10,18 +10,21 @@ from tasks.plan.model import usd
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 __all__ = ["print_choices", "print_diff", "print_takes"]
+
+_NUMBERS = {"take", "cost", "price"}
 
 
 def print_diff(console: Console, told: PlanDiff, *, is_short: bool = False) -> None:
     """A line a take: reused or generated, why, for how much; then the sum. If short, only what is generated."""
     from rich.text import Text
 
+    from flows.display import plain_table
+
     shown = told.generated if is_short else told.takes
     if shown:
-        table = _table("shot", "take", "what", "why", "cost")
+        table = plain_table(("shot", "take", "what", "why", "cost"), right=_NUMBERS)
         for take in shown:
             style = "" if take.is_generated else "dim"
             cost = f"${usd(take.cost_usd)}"
@@ -47,7 +50,9 @@ def print_takes(console: Console, shots: Sequence[Mapping[str, Any]]) -> None:
     """A line a take of each shot: whether it is selected, what there is of it, its price, where its clip lies."""
     from rich.text import Text
 
-    table = _table("shot", "take", "selected", "state", "price", "clip")
+    from flows.display import plain_table
+
+    table = plain_table(("shot", "take", "selected", "state", "price", "clip"), right=_NUMBERS)
     for shot in shots:
         for take in shot["takes"]:
             table.add_row(
@@ -78,12 +83,3 @@ def _what(take: TakeDiff) -> Any:
     from rich.text import Text
 
     return Text("generated", "yellow") if take.is_generated else Text("reused", "cyan")
-
-
-def _table(*names: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in names:
-        table.add_column(name, justify="right" if name in {"take", "cost", "price"} else "left")
-    return table

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from flows.display import watching
+from flows.watching import watching
 from tasks.plan.build import build_plan
 from tasks.progress import Event, Stage
 from tasks.storyboard.read import read_storyboard
