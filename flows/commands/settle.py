@@ -30,20 +30,22 @@ def settle(
     """
     from flows.commands.accounts import attempt_as_dict, print_attempts
     from tasks.clips.store import ClipStore
-    from tasks.ledger import open_ledger
+    from tasks.ledger import LIVE, open_ledger
     from tasks.presigned import can_sign
     from tasks.problems import Charged
 
     settings = resolve_settings(work=work, ledger=ledger, needs_key=False)
     cost_usd = parse_usd(cost, "--cost")
     with open_ledger(settings.ledger, create=False) as opened:
-        if opened.attempt(task_uuid) is None:
+        attempt = opened.attempt(task_uuid)
+        if attempt is None:
             raise BadInput(f"the ledger knows no attempt {task_uuid}", advice="`shotchain ledger` lists them.")
         incoming = ClipStore(settings.work, settings.cache).incoming(task_uuid)
+        or_by = " or by `shotchain recover`" if attempt.state in LIVE else ""
         if not charged and can_sign(incoming) and incoming.size():
             raise BadInput(
                 f"the clip of this attempt was made: the provider has put it into {incoming.shown}",
-                advice="Have it taken in, by the next run or by `shotchain recover`. Nothing was changed.",
+                advice=f"Have it taken in, by the next run that wants it{or_by}. Nothing was changed.",
                 task_uuid=task_uuid,
             )
         answer = Charged.YES if charged else Charged.NO

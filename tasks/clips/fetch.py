@@ -135,7 +135,7 @@ class Fetcher:
             self._tell(Stage.DOWNLOADING, shot, take)
             try:
                 return await self._downloaded(attempt, result, key=key, shot=shot, take=take, stills=stills)
-            except ProviderError:
+            except (ProviderError, ClipDamaged):
                 # It is not to be had from the provider. It may have come meanwhile, and is lost only if it has not.
                 delivered = await self._delivered(attempt, result, key, is_last=True)
                 if delivered is None:

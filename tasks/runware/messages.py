@@ -158,13 +158,16 @@ def _objects(value: Any) -> Iterable[Mapping[str, Any]]:
 def _result(item: Mapping[str, Any]) -> VideoResult | None:
     told, video_uuid = item.get("videoURL"), item.get("videoUUID")
     url = told if isinstance(told, str) else ""
-    # One that was put to an endpoint may have no address. It is a result if it has a name all the same.
-    if not (url or video_uuid) or str(item.get("status") or "success").lower() != "success":
+    status = str(item.get("status") or "").lower()
+    # One that was put to an endpoint may have no address. It is a result if it has a name all the same, or if it is
+    # said to be one and to have cost something; that a task was taken is told without either.
+    is_one = bool(url or video_uuid) or (status == "success" and money(item.get("cost")) is not None)
+    if not is_one or status not in {"", "success"}:
         return None
     seed = item.get("seed")
     return VideoResult(
         task_uuid=str(item.get("taskUUID")),
-        video_uuid=str(video_uuid) if video_uuid else url.rsplit("/", 1)[-1].split(".")[0],
+        video_uuid=str(video_uuid or url.rsplit("/", 1)[-1].split(".")[0] or item.get("taskUUID")),
         video_url=url,
         cost_usd=money(item.get("cost")),
         seed=seed if isinstance(seed, int) else None,

@@ -422,14 +422,17 @@ class TestWhatComesInSpiteOfAll:
             await run.first()
         assert (list(case.provider.tasks), case.house.states()) == ([attempt.task_uuid], [S.STORED])
 
-    async def test_a_result_that_names_nothing_is_found_where_it_was_put(self, case: Case) -> None:
+    @pytest.mark.parametrize("facts", [{"cost": 0.42}, {}], ids=["cost", "no cost"])
+    async def test_a_result_that_names_nothing_is_found_where_it_was_put(
+        self, case: Case, facts: dict[str, Any]
+    ) -> None:
         class Nameless(Provider):
             def result(self, task: Any) -> dict[str, Any]:
-                return {"taskType": "videoInference", "taskUUID": task.uuid, "status": "success", "cost": 0.42}
+                return {"taskType": "videoInference", "taskUUID": task.uuid, "status": "success", **facts}
 
         case.provider = Nameless(clip=case.provider.clip)
         case.provider.submissions.append(put_and_accept)
-        async with case.run() as run:
+        async with asyncio.timeout(20), case.run(deadline_s=60.0 if facts else 0.4) as run:
             await run.first()
         assert (len(case.provider.tasks), case.house.states()) == (1, [S.STORED])
 
@@ -461,6 +464,20 @@ class TestWhatComesInSpiteOfAll:
             with pytest.raises(kind):
                 await fetcher.fetch(old, await fetcher.result_of(old), key=old.content_key, shot="a", take=1)
         assert len(case.provider.tasks) == 1
+
+    async def test_what_is_damaged_at_the_provider_may_have_come_meanwhile(self, case: Case) -> None:
+        class Late(Provider):
+            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+                if request.method == "GET" and len(self.downloads) == 1:
+                    store = ClipStore(case.house.work, case.house.folder / "cache")
+                    await asyncio.to_thread(case.put, store, next(iter(self.tasks)))
+                return await super().handle_async_request(request)
+
+        case.provider = Late(clip=case.provider.clip)
+        case.provider.downloads += ["broken"] * 3
+        async with case.run(rebuy_lost=True, delivery_grace_s=0.0) as run:
+            assert not (await run.first()).is_here
+        assert (case.provider.counts["downloads"], len(case.provider.tasks)) == (3, 1)
 
     async def test_what_is_no_clip_and_cannot_be_deleted_is_not_taken_in_for_ever(self, case: Case) -> None:
         def put_half(provider: Provider, task: dict[str, Any], request: httpx.Request) -> httpx.Response:
