@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from tasks.errors import MediaError
-from tasks.media.colour import rgb_of
+from tasks.media.frames import image_of
 from tasks.media.reading import open_video
 
 __all__ = ["data_uri", "ends_of", "small_jpeg"]
@@ -43,7 +43,7 @@ def ends_of(video: Path, *, width: int, most_chars: int, both: bool = True) -> t
     found = [frame for frame in frames if frame is not None]
     if len(found) < len(frames):
         raise MediaError("there is no picture in this file", file=str(video))
-    return tuple(data_uri(small_jpeg(_image(frame), width, most_chars)) for frame in found)
+    return tuple(data_uri(small_jpeg(image_of(frame), width, most_chars)) for frame in found)
 
 
 def small_jpeg(image: Image.Image, width: int, most_chars: int) -> bytes:
@@ -89,8 +89,3 @@ def _is_at_end(frame: VideoFrame, stream: VideoStream) -> bool:
     if frame.pts is None or not stream.duration:
         return False
     return frame.pts + max(1, frame.duration) >= (stream.start_time or 0) + stream.duration
-
-
-def _image(frame: VideoFrame) -> Image.Image:
-    image = Image.fromarray(rgb_of(frame).to_ndarray())
-    return image.rotate(frame.rotation, expand=True) if frame.rotation % 360 else image

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tasks.errors import StorageUnreachable
+from tasks.media.files import sha256_of
 
-__all__ = ["Clip", "ClipFacts", "ClipRecord", "Kept", "Origin", "sha256_of"]
+__all__ = ["Clip", "ClipFacts", "ClipRecord", "Kept", "Origin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +165,6 @@ class ClipRecord:
 
 Kept: TypeAlias = Clip | ClipRecord
 """A clip in the store: whole and on this machine, or by its record alone, no byte of it read."""
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 (hex) of a local file, streamed. Blocks."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _facts(told: Any) -> ClipFacts:

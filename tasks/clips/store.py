@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tasks.clips.inventory import INCOMING, Inventory, take_inventory
-from tasks.clips.record import Clip, ClipFacts, ClipRecord, Kept, Origin, sha256_of
+from tasks.clips.record import Clip, ClipFacts, ClipRecord, Kept, Origin
 from tasks.errors import ClipDamaged
-from tasks.media.files import mark_used
+from tasks.media.files import mark_used, sha256_of
 from tasks.media.frames import DecodedFacts, decode_whole
 from tasks.runware.download import Download
 from tasks.storage import Location, locate

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks.clips.inventory import Loose, StoredClip
-from tasks.clips.record import ClipRecord, sha256_of
+from tasks.clips.record import ClipRecord
 from tasks.clips.store import ClipStore
 from tasks.errors import MediaError, StorageUnreachable
 from tasks.ledger import PAID, Attempt
+from tasks.media.files import sha256_of
 from tasks.media.frames import decode_whole
 from tasks.together import together
 

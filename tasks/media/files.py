@@ -1,8 +1,9 @@
-"""Files that are whole or absent."""
+"""Files that are whole or absent, and known by their digest."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Final
 
 from tasks.errors import StorageUnreachable
 
-__all__ = ["NO_ROOM", "mark_used", "no_room", "written_whole"]
+__all__ = ["NO_ROOM", "mark_used", "no_room", "sha256_of", "written_whole"]
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What only writing can meet with, whatever else is done on the way."""
@@ -61,6 +62,16 @@ def no_room(path: Path, number: int) -> StorageUnreachable:
             "and run again; what is made is kept"
         ),
     )
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 (hex) of a file, streamed. Blocks.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def mark_used(path: Path) -> None:

@@ -19,7 +19,7 @@ from tasks.media.files import written_whole
 from tasks.media.reading import open_video
 from tasks.rounding import milliseconds
 
-__all__ = ["DecodedFacts", "decode_whole", "extract_frame", "extract_frames"]
+__all__ = ["DecodedFacts", "decode_whole", "extract_frame", "extract_frames", "image_of"]
 
 _RATE_TOLERANCE = Fraction(1, 1000)
 # Level 1 is three times faster than Pillow's own choice and the file some tenths larger.
@@ -150,10 +150,14 @@ def extract_frames(path: Path, pictures: Mapping[int, Path]) -> None:
         _write_png(found[index], png)
 
 
-def _write_png(frame: VideoFrame, png: Path) -> None:
+def image_of(frame: VideoFrame) -> Image.Image:
+    """A decoded frame as an RGB picture, turned as players show it; see `rgb_of`."""
     image = Image.fromarray(rgb_of(frame).to_ndarray())
-    if frame.rotation % 360:
-        image = image.rotate(frame.rotation, expand=True)
+    return image.rotate(frame.rotation, expand=True) if frame.rotation % 360 else image
+
+
+def _write_png(frame: VideoFrame, png: Path) -> None:
+    image = image_of(frame)
     try:
         with written_whole(png) as temporary:
             image.save(temporary, format="PNG", compress_level=_PNG_COMPRESSION)

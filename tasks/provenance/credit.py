@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any, Final
 
 from tasks.errors import FilmWrong, MediaError, NotSigned, SettingsError, StorageUnreachable
 from tasks.media.boxes import moov_before_mdat
-from tasks.media.files import written_whole
+from tasks.media.files import sha256_of, written_whole
 from tasks.media.reading import open_media
 from tasks.provenance.certificate import Certified, read_certified
 from tasks.provenance.credentials import MEDIA_TYPES, sign_file
@@ -104,9 +103,7 @@ def _credited(path: Path, credits_: Credits, signing: Signing) -> Provenance:
             f"the film has to be signed, and could not be: {why}",
             advice="Run the same command again when that is mended: what is made costs nothing more.",
         )
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Provenance(credits_, marked, certified, why, digest, path.stat().st_size, failed)
+    return Provenance(credits_, marked, certified, why, sha256_of(path), path.stat().st_size, failed)
 
 
 def _why_not(suffix: str, signing: Signing) -> str | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.media.files import sha256_of
 from tasks.publish.targets import Kind, SidecarKind, Targets
 from tasks.storage import Location
 
@@ -27,9 +27,7 @@ class Sidecar:
 
     def told(self, targets: Targets) -> Told:
         """The same, with its place. Blocks."""
-        with self.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return Told(self.kind, targets.sidecar(self.kind), self.path.stat().st_size, digest)
+        return Told(self.kind, targets.sidecar(self.kind), self.path.stat().st_size, sha256_of(self.path))
 
 
 @dataclass(frozen=True, slots=True)

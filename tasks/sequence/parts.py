@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn
 from tasks.errors import MediaError
 from tasks.media.boxes import video_time_runs
 from tasks.media.ffmpeg import run
-from tasks.media.files import mark_used, written_whole
+from tasks.media.files import mark_used, sha256_of, written_whole
 from tasks.media.reading import open_video
 from tasks.media.thread import finish_in_thread
 from tasks.sequence.timeline import FilmLayout
@@ -113,8 +113,7 @@ def prove(samples: Path) -> None:
     Raises:
         StorageUnreachable: There is no room for it.
     """
-    with samples.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256_of(samples)
     with written_whole(proof_of(samples)) as temporary:
         temporary.write_text(digest)
 
@@ -123,8 +122,7 @@ def is_proven(samples: Path) -> bool:
     """Whether raw samples are there, every byte as it was when `prove` saw them. Blocks as `is_sealed` does."""
     try:
         proof = proof_of(samples).read_bytes()
-        with samples.open("rb") as file:
-            return proof == hashlib.file_digest(file, "sha256").hexdigest().encode()
+        return proof == sha256_of(samples).encode()
     except FileNotFoundError:
         return False
 

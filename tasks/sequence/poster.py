@@ -17,8 +17,8 @@ from av.video.stream import VideoStream
 from PIL import Image, ImageDraw, ImageFont
 
 from tasks.errors import MediaError
-from tasks.media.colour import rgb_of
 from tasks.media.files import written_whole
+from tasks.media.frames import image_of
 from tasks.media.reading import open_video
 from tasks.rounding import round_half_up
 from tasks.sequence.letters import face_of
@@ -67,7 +67,7 @@ def poster(film: Path, frame: int, output: Path) -> None:
         MediaError: The film cannot be read or has no such frame, or the picture cannot be written.
     """
     with _opened(film) as (container, stream):
-        image = _image(_frame_at(container, stream, frame, film))
+        image = image_of(_frame_at(container, stream, frame, film))
     _save(image, output)
 
 
@@ -81,7 +81,7 @@ def thumbnail(picture: Path, width: int, frame: int = 0) -> Image.Image:
         MediaError: See `poster`.
     """
     with _opened(picture) as (container, stream):
-        return _small(_image(_frame_at(container, stream, frame, picture)), width)
+        return _small(image_of(_frame_at(container, stream, frame, picture)), width)
 
 
 def thumbnail_width(shots: int, width: int, height: int) -> int:
@@ -145,11 +145,6 @@ def _frame_at(container: InputContainer, stream: VideoStream, number: int, path:
             if frame.pts is not None and frame.pts > wanted - step / 2:
                 return frame
     raise MediaError(f"there is no frame {number} in this video", file=str(path))
-
-
-def _image(frame: VideoFrame) -> Image.Image:
-    image = Image.fromarray(rgb_of(frame).to_ndarray())
-    return image.rotate(frame.rotation, expand=True) if frame.rotation % 360 else image
 
 
 def _small(image: Image.Image, width: int) -> Image.Image:

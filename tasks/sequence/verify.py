@@ -8,7 +8,6 @@ parameter sets that it is decoded by with those of every part. So the check cost
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,6 +21,7 @@ from av.video.stream import VideoStream
 
 from tasks.errors import FilmWrong
 from tasks.media.boxes import moov_before_mdat, video_time_runs
+from tasks.media.files import sha256_of
 from tasks.media.reading import open_media, open_video
 from tasks.rounding import milliseconds
 from tasks.sequence.join import Stretch
@@ -97,8 +97,6 @@ def _check(
         _check_pictures(container, stream, layout, stretches, path)
     if sound is not None:
         _check_sound(path, sound, sample_at(frames, layout.rate))
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return FilmFacts(
         frames=frames,
         duration_s=milliseconds(frames / layout.rate),
@@ -107,7 +105,7 @@ def _check(
         rate=layout.rate,
         has_sound=sound is not None,
         size_bytes=path.stat().st_size,
-        sha256=digest,
+        sha256=sha256_of(path),
     )
 
 

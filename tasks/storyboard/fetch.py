@@ -24,7 +24,7 @@ from tasks.errors import StorageUnreachable
 from tasks.media.files import mark_used
 from tasks.redaction import redact
 
-__all__ = ["MAX_BYTES", "Fetched", "InputCache", "sha256_of", "web_client"]
+__all__ = ["MAX_BYTES", "Fetched", "InputCache", "sha256_and_size", "web_client"]
 
 MAX_BYTES: Final = 250_000_000
 """Size in bytes that a fetched input may have."""
@@ -52,7 +52,7 @@ def web_client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.Async
     )
 
 
-def sha256_of(path: Path) -> tuple[str, int]:
+def sha256_and_size(path: Path) -> tuple[str, int]:
     """The sha256 (hex) and the size in bytes of a local file, streamed. Blocks.
 
     Raises:
@@ -190,7 +190,7 @@ class InputCache:
         try:
             record = json.loads(self._record(url).read_text(encoding="utf-8"))
             path = self._blobs / str(record["sha256"])
-            found = sha256_of(path)
+            found = sha256_and_size(path)
         except (OSError, ValueError, KeyError, TypeError):
             return None  # nothing remembered, or nothing usable: it is fetched like the first time
         if found != (record["sha256"], record["size_bytes"]):

@@ -22,7 +22,7 @@ from PIL import Image
 from tasks.errors import MediaError, Problem, StorageUnreachable, StoryboardError
 from tasks.media.probe import probe_picture, probe_sound, probe_video
 from tasks.redaction import redact
-from tasks.storyboard.fetch import Fetched, InputCache, sha256_of, web_client
+from tasks.storyboard.fetch import Fetched, InputCache, sha256_and_size, web_client
 from tasks.storyboard.model import MediaFile, Shot, Storyboard
 from tasks.storyboard.uris import decode_data_uri, local_path, scheme_of
 from tasks.together import together
@@ -151,7 +151,7 @@ class _Inspection:
         try:
             path = local_path(use.media.uri)
             if path is not None:
-                sha256, size_bytes = await asyncio.to_thread(sha256_of, path)
+                sha256, size_bytes = await asyncio.to_thread(sha256_and_size, path)
                 fetched = Fetched(path, sha256, size_bytes)
             else:
                 fetched = await self._cache.keep(decode_data_uri(use.media.uri)[1])

@@ -7,8 +7,8 @@ import re
 from bisect import bisect_right
 from typing import Never
 
-from tasks.errors import Problem, StoryboardError
-from tasks.storyboard.located import MAX_DEPTH, KeyPath, Located, number_or_text, unusable_text
+from tasks.errors import Problem
+from tasks.storyboard.located import MAX_DEPTH, KeyPath, Located, number_or_text, refused, unusable_text
 
 __all__ = ["parse_json"]
 
@@ -29,20 +29,16 @@ def parse_json(text: str, file: str) -> Located:
     try:
         json.loads(text, parse_int=str, parse_float=str, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        raise _refused(file, error.lineno, f"this is not valid JSON: {error.msg}") from None
+        raise refused(file, error.lineno, f"this is not valid JSON: {error.msg}") from None
     except ValueError as error:
-        raise _refused(file, 1, f"this is not valid JSON: {error}") from None
+        raise refused(file, 1, f"this is not valid JSON: {error}") from None
     except RecursionError:
-        raise _refused(file, 1, "this is nested too deeply", f"at most {MAX_DEPTH} levels") from None
+        raise refused(file, 1, "this is nested too deeply", f"at most {MAX_DEPTH} levels") from None
     return _Walk(text, file).walk()
 
 
 def _no_constant(name: str) -> Never:
     raise ValueError(f"{name} is not a number that JSON knows")
-
-
-def _refused(file: str, line: int, message: str, accepted: str | None = None) -> StoryboardError:
-    return StoryboardError([Problem(message, file=file, line=line, accepted=accepted)])
 
 
 class _Walk:
@@ -72,7 +68,7 @@ class _Walk:
 
     def _value(self, kind: str, piece: str, line: int, path: KeyPath) -> object:
         if len(path) > MAX_DEPTH:
-            raise _refused(self._file, line, "this is nested too deeply", f"at most {MAX_DEPTH} levels")
+            raise refused(self._file, line, "this is nested too deeply", f"at most {MAX_DEPTH} levels")
         if kind == "text":
             return self._string(piece, line)
         if kind == "word":

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
 
-from tasks.errors import Problem
+from tasks.errors import Problem, StoryboardError
 
-__all__ = ["MAX_DEPTH", "KeyPath", "Located", "number_or_text", "unusable_text"]
+__all__ = ["MAX_DEPTH", "KeyPath", "Located", "number_or_text", "refused", "unusable_text"]
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
@@ -55,3 +55,8 @@ def unusable_text(text: str) -> str | None:
     if any("\ud800" <= character <= "\udfff" for character in text):
         return "the text contains half of a Unicode surrogate pair"
     return None
+
+
+def refused(file: str, line: int | None, message: str, accepted: str | None = None) -> StoryboardError:
+    """The error of a file that cannot be read at all: the one mistake that hides all others."""
+    return StoryboardError([Problem(message, file=file, line=line, accepted=accepted)])

@@ -8,11 +8,11 @@ from pathlib import Path
 import fsspec
 import httpx
 
-from tasks.errors import Problem, StorageUnreachable, StoryboardError
+from tasks.errors import StorageUnreachable, StoryboardError
 from tasks.redaction import redact
 from tasks.storyboard.check import check_document
 from tasks.storyboard.json_lines import parse_json
-from tasks.storyboard.located import Located
+from tasks.storyboard.located import Located, refused
 from tasks.storyboard.model import Storyboard
 from tasks.storyboard.resolve import resolve
 from tasks.storyboard.uris import has_scheme, local_path, scheme_of
@@ -49,7 +49,7 @@ def read_storyboard(source: str | Path, *, text: str | None = None) -> Storyboar
     if text is None:
         text = load_text(where)
     elif len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise _refused(file, f"the storyboard is larger than {MAX_BYTES // 1_000_000} MB")
+        raise refused(file, None, f"the storyboard is larger than {MAX_BYTES // 1_000_000} MB")
     located = parse_text(text, where)
     checked = check_document(located, file)
     storyboard, problems = resolve(checked, where, file, has_folder=not typed)
@@ -75,10 +75,6 @@ def name_of(source: str) -> str:
         return " ".join(title.split()) or _TYPED if isinstance(title, str) else _TYPED
     name = (source.partition("?")[0] if has_scheme(source) else source).rstrip("/").rsplit("/", 1)[-1]
     return name.rsplit(".", 1)[0] or name or _TYPED
-
-
-def _refused(file: str, message: str, line: int | None = None, accepted: str | None = None) -> StoryboardError:
-    return StoryboardError([Problem(message, file=file, line=line, accepted=accepted)])
 
 
 def load_text(source: str) -> str:
@@ -137,12 +133,12 @@ def _suffix(source: str) -> str:
 
 def _decode(data: bytes, file: str) -> str:
     if len(data) > MAX_BYTES:
-        raise _refused(file, f"the file is larger than {MAX_BYTES // 1_000_000} MB", accepted=_ACCEPTED_FILE)
+        raise refused(file, None, f"the file is larger than {MAX_BYTES // 1_000_000} MB", accepted=_ACCEPTED_FILE)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise _refused(file, "the file is not UTF-8 text", line, "a file saved as UTF-8") from None
+        raise refused(file, line, "the file is not UTF-8 text", "a file saved as UTF-8") from None
 
 
 def _load(where: str, file: str) -> bytes:
@@ -152,7 +148,7 @@ def _load(where: str, file: str) -> bytes:
     try:
         path = local_path(where) if has_scheme(where) else Path(where)
     except ValueError as error:
-        raise _refused(file, str(error)) from None
+        raise refused(file, None, str(error)) from None
     return _load_local(path, file) if path is not None else _load_storage(where, file)
 
 
@@ -161,9 +157,9 @@ def _load_local(path: Path, file: str) -> bytes:
         with path.open("rb") as opened:
             return opened.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        raise _refused(file, "there is no such file", accepted=_ACCEPTED_FILE) from None
+        raise refused(file, None, "there is no such file", accepted=_ACCEPTED_FILE) from None
     except IsADirectoryError:
-        raise _refused(file, "this is a folder, not a storyboard", accepted=_ACCEPTED_FILE) from None
+        raise refused(file, None, "this is a folder, not a storyboard", accepted=_ACCEPTED_FILE) from None
     except OSError as error:
         raise StorageUnreachable(f"the storyboard cannot be read: {error.strerror}", file=file) from error
 
@@ -173,7 +169,7 @@ def _load_web(where: str, file: str) -> bytes:
         timeout = httpx.Timeout(30, connect=5)
         with httpx.stream("GET", where, follow_redirects=True, timeout=timeout) as answer:
             if answer.status_code in {404, 410}:
-                raise _refused(file, "there is no such file", accepted=_ACCEPTED_FILE)
+                raise refused(file, None, "there is no such file", accepted=_ACCEPTED_FILE)
             answer.raise_for_status()
             data = bytearray()
             for chunk in answer.iter_bytes():
@@ -194,9 +190,9 @@ def _load_storage(where: str, file: str) -> bytes:
             data: bytes = opened.read(MAX_BYTES + 1)
             return data
     except FileNotFoundError:
-        raise _refused(file, "there is no such file", accepted=_ACCEPTED_FILE) from None
+        raise refused(file, None, "there is no such file", accepted=_ACCEPTED_FILE) from None
     except IsADirectoryError:
-        raise _refused(file, "this is a folder, not a storyboard", accepted=_ACCEPTED_FILE) from None
+        raise refused(file, None, "this is a folder, not a storyboard", accepted=_ACCEPTED_FILE) from None
     except ImportError as error:
         advice = f"Install what reads {scheme_of(where)}:// (the extras are s3, gcs, azure and sftp)."
         message = f"the storyboard cannot be read: {redact(str(error))}"

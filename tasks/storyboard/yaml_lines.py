@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 import yaml
 
 from tasks.errors import Problem, StoryboardError
-from tasks.storyboard.located import MAX_DEPTH, KeyPath, Located, number_or_text, unusable_text
+from tasks.storyboard.located import MAX_DEPTH, KeyPath, Located, number_or_text, refused, unusable_text
 
 __all__ = ["MAX_NODES", "parse_yaml"]
 
@@ -88,13 +88,9 @@ def parse_yaml(text: str, file: str) -> Located:
     if bad := _UNPRINTABLE.search(text):
         line = text.count("\n", 0, bad.start()) + 1
         code = f"U+{ord(bad.group()):04X}"
-        raise _refused(file, line, f"there is an invisible control character here ({code}): delete it")
+        raise refused(file, line, f"there is an invisible control character here ({code}): delete it")
     tree = _Tree(text, file)
     return _Expansion(file, tree.problems).expand(tree.root)
-
-
-def _refused(file: str, line: int, message: str, accepted: str | None = None) -> StoryboardError:
-    return StoryboardError([Problem(message, file=file, line=line, accepted=accepted)])
 
 
 class _Tree:
@@ -112,7 +108,7 @@ class _Tree:
         except yaml.MarkedYAMLError as error:
             raise self._unreadable(error, text) from None
         except yaml.YAMLError as error:
-            raise _refused(file, 1, f"this is not YAML: {error}") from None
+            raise refused(file, 1, f"this is not YAML: {error}") from None
 
     @staticmethod
     def _events(text: str) -> Iterator[Any]:
@@ -127,13 +123,13 @@ class _Tree:
         following = next(events)
         if not isinstance(following, yaml.StreamEndEvent):
             line = self._line(following.start_mark)
-            raise _refused(self._file, line, "a second document begins here", "one storyboard a file, without '---'")
+            raise refused(self._file, line, "a second document begins here", "one storyboard a file, without '---'")
         return root
 
     def _node(self, event: Any, events: Iterator[Any], depth: int) -> _Node:
         line = self._line(event.start_mark)
         if depth > MAX_DEPTH:
-            raise _refused(self._file, line, "this is nested too deeply", f"at most {MAX_DEPTH} levels")
+            raise refused(self._file, line, "this is nested too deeply", f"at most {MAX_DEPTH} levels")
         if isinstance(event, yaml.AliasEvent):
             return self._aliased(str(event.anchor), line)
         self._check_tag(event, line)
@@ -160,10 +156,10 @@ class _Tree:
     def _aliased(self, anchor: str, line: int) -> _Node:
         if anchor not in self._anchors:
             message = f"the alias '*{anchor}' names nothing above it; a text that begins with '*' must be in quotes"
-            raise _refused(self._file, line, message)
+            raise refused(self._file, line, message)
         node = self._anchors[anchor]
         if node is None:
-            raise _refused(self._file, line, f"the alias '*{anchor}' contains itself")
+            raise refused(self._file, line, f"the alias '*{anchor}' contains itself")
         return node
 
     def _line(self, mark: Any) -> int:
@@ -186,14 +182,14 @@ class _Tree:
         line = self._line(mark)
         start = text.rfind("\n", 0, at) + 1
         if re.match(r" *\t", text[start : at + 1]) or text[at : at + 1] == "\t":
-            return _refused(self._file, line, "YAML does not allow tabs here", "spaces for indentation")
+            return refused(self._file, line, "YAML does not allow tabs here", "spaces for indentation")
         if error.context_mark is not None and "alias" in str(error.context):
             at = error.context_mark.index
         char = f"'{text[at : at + 1]}'"
         for part, words in _WORDS:
             if part in said:
-                return _refused(self._file, line, f"this is not valid YAML: {words.format(char=char)}")
-        return _refused(self._file, line, f"this is not valid YAML: {said}")
+                return refused(self._file, line, f"this is not valid YAML: {words.format(char=char)}")
+        return refused(self._file, line, f"this is not valid YAML: {said}")
 
 
 class _Expansion:
@@ -263,7 +259,7 @@ class _Expansion:
         self._nodes += 1
         if self._nodes > MAX_NODES or depth > MAX_DEPTH:
             message = "this file becomes too large when its aliases are expanded"
-            raise _refused(self._file, line, message, f"at most {MAX_NODES} values, {MAX_DEPTH} levels deep")
+            raise refused(self._file, line, message, f"at most {MAX_NODES} values, {MAX_DEPTH} levels deep")
 
     def _key(self, key: _Node) -> str | None:
         if not isinstance(key, _Scalar):

@@ -9,7 +9,7 @@ import av
 import pytest
 
 from tasks.errors import StorageUnreachable
-from tasks.media.files import written_whole
+from tasks.media.files import sha256_of, written_whole
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -94,3 +94,10 @@ def test_what_else_goes_wrong_is_left_as_it_is(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="else") as raised:
             spoiled(tmp_path / "film.mp4", OSError(number, "else"))
         assert raised.value.errno == number
+
+
+def test_a_file_is_known_by_its_digest(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"abc")
+
+    assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

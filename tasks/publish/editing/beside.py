@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.clips.taken import Taken
+from tasks.media.files import sha256_of
 from tasks.plan.model import Plan
 from tasks.publish.editing.build import edit_of
 from tasks.publish.editing.exports import write_timelines
@@ -32,7 +32,11 @@ class ForEditors:
     def media_facts(self) -> list[dict[str, Any]]:
         """What the manifest tells of each media file: `file`, `sha256` and `size_bytes`. Blocks."""
         return [
-            {"file": copy.name, "sha256": copy.sha256 or _digest(copy.source), "size_bytes": copy.source.stat().st_size}
+            {
+                "file": copy.name,
+                "sha256": copy.sha256 or sha256_of(copy.source),
+                "size_bytes": copy.source.stat().st_size,
+            }
             for copy in self.media
         ]
 
@@ -64,8 +68,3 @@ def for_editors(
     exports = write_timelines(edit_of(plan, scenes, takes, laid, media), folder)
     sidecars = [Sidecar(SidecarKind(str(file.format)), file.path) for file in exports.files]
     return ForEditors(sidecars, media.copies, exports.warnings)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from tasks.errors import MediaError, StorageUnreachable
+from tasks.media.files import sha256_of
 from tasks.plan.build import build_plan
 from tasks.plan.model import Plan, PlannedSound
 from tasks.sequence.sound.soundtrack import lay_files
-from tasks.storyboard.fetch import sha256_of
 from tasks.storyboard.model import MediaFile, Shot, Storyboard
 from tests.plan.boards import STANDARD
 from tests.sequence.conftest import names
@@ -46,7 +46,7 @@ def planned(music: Path | None = None, **narrations: Path) -> Plan:
 
 
 def sound(path: Path) -> PlannedSound:
-    return PlannedSound(MediaFile(str(path)), sha256_of(path)[0], Decimal(0))
+    return PlannedSound(MediaFile(str(path)), sha256_of(path), Decimal(0))
 
 
 def noise_file(path: Path, length_s: int) -> Path:
