@@ -148,6 +148,8 @@ DETAILS = [
             fault("lose_task", times=2),
             fault("refuse", call="details", code="unsupportedTaskType", times=ALWAYS),
         ],
+        # So long that it may not be sent again before it is asked about for the third time, however busy the machine.
+        options={"grace_s": 3.0},
     ),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import subprocess
@@ -82,7 +83,7 @@ class TestRuns:
             counts = books(server)["counts"]
 
         assert told["generated"] == 3
-        assert 1 <= counts["getResponse"] <= 2
+        assert 1 <= counts["getResponse"] <= 1 + math.ceil(took_s / 3)
         # The result, an interval with its jitter, and what a run takes beside.
         assert took_s < 1 + 3 * 1.15 + 5
 
