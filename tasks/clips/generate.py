@@ -304,6 +304,8 @@ class Generator:
                 attempt = again or await self._wheel.read(attempt)
             except ShotchainError as error:
                 attempt = await self._purchases.after(attempt, error, replaces, shot, take)
+                if (late := await self._late(shot, take)) is not None:
+                    return await self._reuse(late, shot, take)
             else:
                 if taken is not None:
                     return taken

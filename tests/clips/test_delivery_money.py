@@ -35,7 +35,7 @@ from tasks.errors import (
 )
 from tasks.ledger import Attempt, State, open_ledger
 from tasks.problems import Charged
-from tasks.progress import Stage
+from tasks.progress import Event, Stage
 from tasks.runware.failures import failure_from_error
 from tests.buckets import Bucket, counted_bucket
 from tests.clips.house import PAUSES, House, left_by_a_crash, make_plan
@@ -464,6 +464,20 @@ class TestWhatComesInSpiteOfAll:
             with pytest.raises(kind):
                 await fetcher.fetch(old, await fetcher.result_of(old), key=old.content_key, shot="a", take=1)
         assert len(case.provider.tasks) == 1
+
+    async def test_what_comes_before_it_is_tried_again_is_not_bought_again(self, case: Case) -> None:
+        class Arriving(list[Event]):
+            def append(self, event: Event) -> None:
+                super().append(event)
+                if event.stage is Stage.RETRYING:
+                    case.put(ClipStore(case.house.work, case.house.folder / "cache"), *case.provider.tasks)
+
+        case.house.events = Arriving()
+        case.provider.endings.append({"code": "inferenceFailed", "message": "no"})
+        async with case.run() as run:
+            taken = await run.brought()
+        assert (taken.paid_usd, len(case.provider.tasks)) == (PRICE_USD, 1)
+        assert case.house.states() == [S.FAILED, S.RELEASED]
 
     async def test_what_is_damaged_at_the_provider_may_have_come_meanwhile(self, case: Case) -> None:
         class Late(Provider):
