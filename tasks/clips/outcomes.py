@@ -21,8 +21,8 @@ from tasks.clips.recall import (
     undelivered,
     unknown_outcome,
 )
-from tasks.clips.writing import in_ledger
-from tasks.errors import Charged, LedgerError, ShotchainError
+from tasks.clips.writing import in_ledger, read_again
+from tasks.errors import Charged, ShotchainError
 from tasks.ledger import Attempt, State
 from tasks.ledger.ledger import Ledger
 from tasks.progress import Event, Observer, Stage
@@ -204,10 +204,7 @@ class Outcomes:
 
     async def reload(self, attempt: Attempt) -> Attempt:
         """The attempt as it is now."""
-        current = await in_ledger(self._ledger.attempt, attempt.task_uuid)
-        if current is None:
-            raise LedgerError("an attempt is gone from the ledger", task_uuid=attempt.task_uuid)
-        return current
+        return await read_again(self._ledger, attempt)
 
     def tell(self, stage: Stage, order: Order, message: str = "") -> None:
         """Tell whoever watches."""

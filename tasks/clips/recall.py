@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from tasks.errors import (
     Charged,
@@ -25,11 +25,13 @@ from tasks.ledger import Attempt
 from tasks.runware.client import RunwareClient
 from tasks.runware.failures import failure_from_error, is_not_found
 from tasks.runware.messages import Reply, VideoResult, read_reply
+from tasks.runware.pauses import Pauses
 
 __all__ = [
     "UNDELIVERED",
     "Seen",
     "ask_for_result",
+    "ask_patiently",
     "delivered_result",
     "error_from_dict",
     "look",
@@ -43,7 +45,10 @@ __all__ = [
     "unknown_outcome",
 ]
 
+T = TypeVar("T")
+
 _BATCH = 100
+_ASK_TRIES = 4
 UNDELIVERED = "undelivered"
 """The error code of an attempt that failed for the sake of its delivery, and was charged or may have been."""
 Seen: TypeAlias = VideoResult | ShotchainError | Literal["known", "missing"] | None
@@ -130,6 +135,22 @@ async def ask_for_result(client: RunwareClient, attempt: Attempt) -> VideoResult
         if results := (await answer(client, attempt.task_uuid)).results_of(attempt.task_uuid):
             return results[0]
     return None
+
+
+async def ask_patiently(ask: Callable[[], Awaitable[T]], pauses: Pauses) -> T:
+    """Ask again, a few times, where the provider cannot be asked at the moment.
+
+    Raises:
+        ShotchainError: It cannot be asked at all, or not for longer.
+    """
+    for turn in range(1, _ASK_TRIES):
+        try:
+            return await ask()
+        except ShotchainError as error:
+            if not error.transient:
+                raise
+        await pauses.backoff(turn, first_s=0.5, most_s=5.0)
+    return await ask()
 
 
 async def _responses(client: RunwareClient, *task_uuids: str) -> Reply:

@@ -7,16 +7,15 @@ not asked about. With `apply`, what the provider says is written down, as far as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import TypeVar
 
 from tasks.clips.delivery import Deliveries
 from tasks.clips.endings import AT_PROVIDER, state_after, write_end, write_success, write_undelivered
-from tasks.clips.recall import Seen, delivered_result, look_at_all, look_closely, undelivered
+from tasks.clips.recall import Seen, ask_patiently, delivered_result, look_at_all, look_closely, undelivered
 from tasks.clips.recovered import driver_of, own_error
 from tasks.clips.store import ClipStore
 from tasks.clips.writing import in_ledger
@@ -30,9 +29,6 @@ from tasks.settings import Settings
 
 __all__ = ["Compared", "Found", "compare", "reconcile"]
 
-T = TypeVar("T")
-
-_ASK_TRIES = 4
 _ASKED_AT_ONCE = 4
 _ZERO = Decimal(0)
 
@@ -142,7 +138,9 @@ class _Books:
 
     async def _ask_about(self, task_uuids: Sequence[str]) -> dict[str, Seen] | ShotchainError:
         try:
-            return await self._patiently(lambda: look_at_all(self._client, task_uuids)) if task_uuids else {}
+            return (
+                await ask_patiently(lambda: look_at_all(self._client, task_uuids), self._pauses) if task_uuids else {}
+            )
         except ShotchainError as error:
             return error
 
@@ -165,17 +163,7 @@ class _Books:
         if known is not None and known != "missing":
             return known
         async with self._asking:
-            return await self._patiently(lambda: look_closely(self._client, attempt.task_uuid))
-
-    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        for turn in range(1, _ASK_TRIES):
-            try:
-                return await ask()
-            except ShotchainError as error:
-                if not error.transient:
-                    raise
-            await self._pauses.backoff(turn, first_s=0.5, most_s=5.0)
-        return await ask()
+            return await ask_patiently(lambda: look_closely(self._client, attempt.task_uuid), self._pauses)
 
     async def _settle(self, attempt: Attempt, known: Seen, compared: Compared) -> bool:
         """Bring the ledger to what the provider says; whether nothing about it differs then.

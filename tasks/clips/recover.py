@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 from tasks.clips.delivery import Deliveries
 from tasks.clips.endings import AT_PROVIDER, state_of_verdict, write_end, write_success, write_undelivered
@@ -27,6 +26,7 @@ from tasks.clips.fetch import Fetcher
 from tasks.clips.recall import (
     Seen,
     ask_for_result,
+    ask_patiently,
     delivered_result,
     look_at_all,
     look_closely,
@@ -63,9 +63,6 @@ from tasks.settings import Settings
 
 __all__ = ["Happened", "Recovered", "recover"]
 
-T = TypeVar("T")
-
-_ASK_TRIES = 4
 _FETCHES_AT_ONCE = 4
 
 
@@ -201,22 +198,12 @@ class _Recovery:
         """All in one question; the error where the provider cannot be asked at all."""
         uuids = [attempt.task_uuid for attempt in attempts]
         try:
-            return await self._patiently(lambda: look_at_all(self._client, uuids)) if uuids else {}
+            return await ask_patiently(lambda: look_at_all(self._client, uuids), self._pauses) if uuids else {}
         except ShotchainError as error:
             return error
 
-    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        for turn in range(1, _ASK_TRIES):
-            try:
-                return await ask()
-            except ShotchainError as error:
-                if not error.transient:
-                    raise
-            await self._pauses.backoff(turn, first_s=0.5, most_s=5.0)
-        return await ask()
-
     async def _closely(self, attempt: Attempt) -> Seen:
-        return await self._patiently(lambda: look_closely(self._client, attempt.task_uuid))
+        return await ask_patiently(lambda: look_closely(self._client, attempt.task_uuid), self._pauses)
 
     async def _known(self, attempt: Attempt, seen: dict[str, Seen] | ShotchainError) -> Seen:
         """What the provider knows of one attempt. Details are kept longer than what polling shows."""
@@ -228,7 +215,7 @@ class _Recovery:
     async def _ask_again(self, attempt: Attempt) -> VideoResult | None:
         if not self._is_ours(attempt):
             raise other_account(attempt)
-        return await self._patiently(lambda: ask_for_result(self._client, attempt))
+        return await ask_patiently(lambda: ask_for_result(self._client, attempt), self._pauses)
 
     # -- one attempt -----------------------------------------------------------------------------------------------
 

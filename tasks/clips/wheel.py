@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tasks.clips.writing import in_ledger
-from tasks.errors import LedgerError
+from tasks.clips.writing import in_ledger, read_again
 from tasks.ledger import LIVE, Attempt, State
 from tasks.ledger.ledger import Ledger
 from tasks.runware.pauses import Pauses
@@ -59,10 +58,7 @@ class Wheel:
 
     async def read(self, attempt: Attempt) -> Attempt:
         """The attempt as it is now."""
-        current = await in_ledger(self._ledger.attempt, attempt.task_uuid)
-        if current is None:
-            raise LedgerError("an attempt is gone from the ledger", task_uuid=attempt.task_uuid)
-        return current
+        return await read_again(self._ledger, attempt)
 
     async def _is_anothers(self, attempt: Attempt) -> bool:
         if attempt.state not in LIVE:

@@ -6,7 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-__all__ = ["in_ledger"]
+from tasks.errors import LedgerError
+from tasks.ledger import Attempt
+from tasks.ledger.ledger import Ledger
+
+__all__ = ["in_ledger", "read_again"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,3 +29,15 @@ async def in_ledger(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
         if not writing.cancelled():
             writing.exception()  # the cancellation goes first
         raise
+
+
+async def read_again(ledger: Ledger, attempt: Attempt) -> Attempt:
+    """An attempt as it is now.
+
+    Raises:
+        LedgerError: It is there no more.
+    """
+    current = await in_ledger(ledger.attempt, attempt.task_uuid)
+    if current is None:
+        raise LedgerError("an attempt is gone from the ledger", task_uuid=attempt.task_uuid)
+    return current
