@@ -67,7 +67,7 @@ def _check_tracks(
         there = [track.codec_context.codec.canonical_name for track in tracks]
         if there != ([wanted[name]] if wanted[name] else []):
             _fail(f"of {name} it has {', '.join(there) or 'none'}, not {wanted[name] or 'none'}", path)
-    chapters = sum(begin_s < outline.exact_s for begin_s in film.chapters_s)
+    chapters = sum(begin_s < outline.sound_s for begin_s in film.chapters_s)
     if len(container.chapters()) != chapters:
         _fail(f"it has {len(container.chapters())} chapters, not {chapters}", path)
 

@@ -62,6 +62,8 @@ def encoding_of(film: FilmSource, preset: Preset, outline: Outline, output: Path
     """The graph that writes a deliverable to `output`."""
     options: dict[str, Any] = {
         **options_of(preset, float(outline.layout.rate)),
+        # By its name alone a single picture could be meant, or a row of them where a folder is called like one.
+        "format": str(preset.container),
         "fps_mode": "cfr",
         "r": rate_of(outline.layout),
         "fflags": "+bitexact",
@@ -140,6 +142,7 @@ def _beside(film: FilmSource, preset: Preset, outline: Outline, options: dict[st
         streams.append(words["s:0"])
         options["scodec"] = "copy"
     if outline.is_cut:
-        # Sound, captions and chapters end with the pictures, of which there are no more.
-        options["t"] = f"{float(outline.exact_s):.6f}"
+        # Sound, captions and chapters end where what is shown of the film does. At a rate of its own the last picture
+        # may be shown for up to half of its time more, or less; it begins before that in any case.
+        options["t"] = f"{float(outline.sound_s):.6f}"
     return streams

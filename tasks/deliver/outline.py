@@ -11,7 +11,7 @@ from tasks.deliver.presets import FASTEST_GIF, Container, Preset
 from tasks.plan.lengths import film_frames
 from tasks.rounding import milliseconds
 from tasks.sequence.encoding import fitted_size
-from tasks.sequence.timeline import FilmLayout, sample_at
+from tasks.sequence.timeline import SAMPLE_RATE, FilmLayout, sample_at
 from tasks.sequence.verify import FilmFacts
 from tasks.storyboard.model import Fit
 
@@ -38,6 +38,11 @@ class Outline:
     def duration_s(self) -> Decimal:
         """Of the pictures, in whole milliseconds."""
         return milliseconds(self.exact_s)
+
+    @property
+    def sound_s(self) -> Fraction:
+        """Of the sound, and of what is shown of the film at the film's own rate."""
+        return Fraction(self.samples, SAMPLE_RATE)
 
     @property
     def exact_s(self) -> Fraction:

@@ -16,7 +16,7 @@ import pytest
 
 from tasks.deliver.deliver import Delivered, deliver
 from tasks.deliver.preset_file import read_presets
-from tasks.deliver.presets import Codec, Container, Preset, Size
+from tasks.deliver.presets import CODECS, Codec, Container, Preset, Size
 from tasks.errors import MediaError
 from tasks.storyboard.model import Fit
 from tests.deliver.films import (
@@ -160,6 +160,26 @@ async def test_a_rate_and_a_length_of_its_own(film: AFilm, tmp_path: Path) -> No
         assert len(decoded(delivered.path)) == pytest.approx(0.75 * 48_000, abs=1100)
         with av.open(str(delivered.path)) as container:
             assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["lake"]
+
+
+@pytest.mark.parametrize("first_s", ["0.01", "0.9", "1.2"])
+@pytest.mark.parametrize("rate", [Fraction(1), Fraction(30000, 1001), Fraction(50)])
+async def test_sound_ends_with_what_is_shown_of_the_film_at_any_rate(
+    film: AFilm, tmp_path: Path, rate: Fraction, first_s: str
+) -> None:
+    short = Preset(name="short", container=Container.MP4, codec=Codec.H264, quality=30, max_width=64)
+    for suffix, codec in ((Container.MP4, Codec.H264), (Container.MOV, Codec.H264), (Container.WEBM, Codec.VP9)):
+        preset = replace(short, container=suffix, codec=codec, rate=rate, first_s=Decimal(first_s))
+        delivered = await made(film, preset, tmp_path)
+        assert len(decoded(delivered.path)) == pytest.approx(delivered.outline.samples, abs=1024)
+
+
+async def test_the_name_of_the_folder_changes_nothing(coloured: AFilm, tmp_path: Path) -> None:
+    folder = tmp_path / "100%d 'films' %03d"
+    folder.mkdir()
+    for container in Container:
+        preset = Preset(name="any", container=container, codec=CODECS[container][0], max_width=64)
+        assert (await made(coloured, preset, folder)).path.is_file()
 
 
 async def test_what_is_made_is_not_made_again_and_what_is_damaged_is(film: AFilm, tmp_path: Path) -> None:
