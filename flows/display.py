@@ -22,7 +22,6 @@ __all__ = [
     "minutes",
     "plain_table",
     "print_error",
-    "print_estimate",
     "print_outcome",
     "print_plan",
     "print_savings",
@@ -96,7 +95,7 @@ def print_plan(console: Console, plan: Plan, reused: set[str] | frozenset[str], 
         highlight=False,
     )
     if told is not None:
-        print_estimate(console, told)
+        _print_estimate(console, told)
     for warning in plan.warnings:
         console.print(f"note: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     for item in plan.unpinned:
@@ -126,7 +125,7 @@ def _worst_and_time(shot: ShotEstimate) -> tuple[str, str]:
     return f"${usd(shot.worst_usd)}", "" if shot.span is None else minutes(shot.span.ends_s)
 
 
-def print_estimate(console: Console, told: Estimate) -> None:
+def _print_estimate(console: Console, told: Estimate) -> None:
     """What a plan costs at worst, and how long it takes."""
     lines = []
     if told.to_pay_usd:

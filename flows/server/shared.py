@@ -28,7 +28,6 @@ __all__ = [
     "LIMIT",
     "VARIABLES",
     "RunwareCredentials",
-    "credentials_key",
     "run_environment",
     "shared_environment",
     "shared_slot",
@@ -61,18 +60,6 @@ class RunwareCredentials(Block):
     _description = "The API key with which shotchain has clips generated at Runware."
 
     key: SecretStr = Field(title="API key", description="From my.runware.ai. It is kept encrypted and never shown.")
-
-
-def credentials_key() -> str | None:
-    """The provider's key that the server keeps, or None: no server is configured, or it keeps none.
-
-    Raises:
-        PrefectUnreachable: The configured server does not answer.
-    """
-    if not PREFECT_API_URL.value():
-        return None
-    with _asking() as client:
-        return _key(client)
 
 
 def shared_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -40,7 +40,6 @@ __all__ = [
     "other_account",
     "recorded_error",
     "recorded_result",
-    "seen_in",
     "undelivered",
     "unknown_outcome",
 ]
@@ -78,14 +77,14 @@ async def look_closely(client: RunwareClient, task_uuid: str) -> Seen:
     """
     missing: Seen = None
     for answer in (_responses, _details):
-        seen = seen_in(client, await answer(client, task_uuid), task_uuid, alone=True)
+        seen = _seen_in(client, await answer(client, task_uuid), task_uuid, alone=True)
         if seen is not None and seen != "missing":
             return seen
         missing = seen or missing
     return missing
 
 
-def seen_in(client: RunwareClient, reply: Reply, task_uuid: str, *, alone: bool) -> Seen:
+def _seen_in(client: RunwareClient, reply: Reply, task_uuid: str, *, alone: bool) -> Seen:
     """What a reply says of one task; `missing` where it says that there is no such task, which may be too early.
 
     Args:
@@ -121,7 +120,7 @@ async def look_at_all(client: RunwareClient, task_uuids: Sequence[str]) -> dict[
             reply = await _responses(client, *batch)
         except OutcomeUnknown:
             continue
-        seen |= {task_uuid: seen_in(client, reply, task_uuid, alone=len(batch) == 1) for task_uuid in batch}
+        seen |= {task_uuid: _seen_in(client, reply, task_uuid, alone=len(batch) == 1) for task_uuid in batch}
     return seen
 
 

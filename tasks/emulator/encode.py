@@ -15,14 +15,14 @@ from tasks.emulator.looks import hidden_first, retimed, to_full_range
 from tasks.emulator.picture import Frame
 from tasks.emulator.sound import SAMPLE_RATE, write_sound
 
-__all__ = ["crf_of", "write_clip"]
+__all__ = ["write_clip"]
 
 _BT709 = 1
 _ENCODERS: dict[Codec, str] = {"h264": "libx264", "hevc": "libx265", "vp9": "libvpx-vp9"}
 _TICKS = 100  # a frame, where the rate varies
 
 
-def crf_of(output_quality: int) -> int:
+def _crf_of(output_quality: int) -> int:
     """x264's constant rate factor for the API's quality: 12 at 99, 16 at 95, 40 at 20."""
     if output_quality >= 95:
         return 16 - (output_quality - 95)
@@ -70,7 +70,7 @@ def write_clip(
     with av.open(path, "w", container_options=_container_options(look, is_webm=is_webm)) as container:
         stream = cast("av.VideoStream", container.add_stream(_ENCODERS[codec], rate=rate))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.options = {**_codec_options(codec, crf_of(output_quality))}
+        stream.options = {**_codec_options(codec, _crf_of(output_quality))}
         context = stream.codec_context
         if codec == "hevc":
             context.codec_tag = "hvc1"

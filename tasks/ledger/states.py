@@ -19,7 +19,6 @@ __all__ = [
     "SETTLED_AS_FREE",
     "State",
     "Weight",
-    "may_become",
     "sources",
     "weigh",
     "weight_of",
@@ -95,11 +94,6 @@ FACTS: Mapping[State, frozenset[str]] = MappingProxyType(
 
 SETTLED_AS_FREE = "settledNotCharged"
 """The error code of an attempt that a person ended, because nothing was charged for it: its take is free again."""
-
-
-def may_become(state: State, to: State) -> bool:
-    """Whether `to` may follow `state`."""
-    return to in ALLOWED[state]
 
 
 def sources(to: State) -> frozenset[State]:

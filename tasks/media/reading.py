@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from tasks.errors import MediaError
 
-__all__ = ["open_media", "open_sound", "open_video", "video_of"]
+__all__ = ["open_media", "open_sound", "open_video"]
 
 # A playlist can name other files and addresses, and some demuxers draw text as video. Clips, films and
 # references come in these containers; nothing else is opened, and never anything but a local file.
@@ -44,7 +44,7 @@ def open_media(path: Path, *, error: type[MediaError] = MediaError) -> Iterator[
 def open_video(path: Path, *, error: type[MediaError] = MediaError) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a local video and find its picture stream; raises `error` when it has none."""
     with open_media(path, error=error) as container:
-        stream = video_of(container)
+        stream = _video_of(container)
         if stream is None:
             raise error("this file has no pictures in it", file=str(path))
         yield container, stream
@@ -89,7 +89,7 @@ def _is_unlisted(cause: av.FFmpegError) -> bool:
     return isinstance(cause, av.ArgumentError) or cause.errno == errno.EINVAL
 
 
-def video_of(container: InputContainer) -> VideoStream | None:
+def _video_of(container: InputContainer) -> VideoStream | None:
     """The first stream of moving pictures; a cover picture is not one."""
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic and stream.width and stream.height:

@@ -156,12 +156,8 @@ def fitted_size(width: int, height: int, layout: FilmLayout) -> tuple[int, int]:
     return min(layout.width, _even(width * scale)), min(layout.height, _even(height * scale))
 
 
-def covering_size(width: int, height: int, layout: FilmLayout) -> tuple[int, int]:
-    """The smallest even size of the shape `width` to `height` (as displayed) that covers the film."""
-    return _covering_size(width, height, layout.width, layout.height)
-
-
-def _covering_size(width: int, height: int, over_width: int, over_height: int) -> tuple[int, int]:
+def covering_size(width: int, height: int, over_width: int, over_height: int) -> tuple[int, int]:
+    """The smallest even size of the shape `width` to `height` (as displayed) that covers another size."""
     scale = max(Fraction(over_width, width), Fraction(over_height, height))
     return max(over_width, _even(width * scale)), max(over_height, _even(height * scale))
 
@@ -194,7 +190,7 @@ def _scaled(stream: Any, picture: Picture, width: int, height: int) -> Any:
 
 
 def _covering(stream: Any, picture: Picture, width: int, height: int) -> Any:
-    size = _covering_size(picture.width, picture.height, width, height)
+    size = covering_size(picture.width, picture.height, width, height)
     x, y = ((whole - shown) // 4 * 2 for whole, shown in zip(size, (width, height), strict=True))
     return _scaled(stream, picture, *size).filter("crop", w=width, h=height, x=x, y=y)
 

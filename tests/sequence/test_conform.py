@@ -180,7 +180,7 @@ async def test_a_picture_that_fills_the_film_is_cut_at_both_sides(tmp_path: Path
 
     part = await conform(cut_of(clip, 3, fit=Fit.FILL), FILM, tmp_path)
 
-    width = covering_size(*size, FILM)[0]
+    width = covering_size(*size, FILM.width, FILM.height)[0]
     bar = width / 16
     for number, frame in enumerate(frames_of(part.picture)):
         row = frame[90]
@@ -219,7 +219,7 @@ async def test_a_picture_of_the_films_shape_is_the_same_however_it_is_fitted(tmp
 
 @given(st.integers(16, 4000), st.integers(16, 4000))
 def test_a_covering_size_covers_the_film_and_no_more(width: int, height: int) -> None:
-    covering = covering_size(width, height, FILM)
+    covering = covering_size(width, height, FILM.width, FILM.height)
 
     assert covering[0] == 320 or covering[1] == 180
     assert covering[0] >= 320

@@ -21,7 +21,7 @@ from tasks.sequence.sound.mix import Layer, Mix
 from tasks.sequence.timeline import SAMPLE_RATE, Cut, FilmLayout, sample_at, starts
 from tasks.together import together
 
-__all__ = ["Laid", "Mixdown", "Shown", "Soundtrack", "lay_files", "layers_of"]
+__all__ = ["Laid", "Mixdown", "Shown", "Soundtrack", "lay_files"]
 
 _EDGE_SAMPLES: Final = SAMPLE_RATE * 5 // 1000
 """Every sound that begins or ends does so over 5 ms, so that no seam clicks."""
@@ -156,7 +156,7 @@ def _reading(source: Path) -> Iterator[None]:
         raise MediaError(f"this sound cannot be read: {cause.strerror}", file=str(source)) from cause
 
 
-def layers_of(plan: Plan, shown: Sequence[Shown], laid: Mapping[str, Laid], layout: FilmLayout) -> list[Layer]:
+def _layers_of(plan: Plan, shown: Sequence[Shown], laid: Mapping[str, Laid], layout: FilmLayout) -> list[Layer]:
     """All sounds of the film in their places, counted in samples from its start, so that rounding does not add up."""
     end = _samples(shown, layout)
     shots = {scene.id: scene for scene in plan.scenes}
@@ -225,7 +225,7 @@ class Mixdown:
         Raises:
             StorageUnreachable: There is no room for it.
         """
-        if layers := layers_of(self._plan, shown, self._laid, self._layout):
+        if layers := _layers_of(self._plan, shown, self._laid, self._layout):
             mix = Mix(layers, _samples(shown, self._layout))
             may_change_db = _MAY_CHANGE_DB if missing <= _FEW * len(shown) else 0.0
             await master_ahead(mix, self._plan.loudness_lufs, self._bench, may_change_db)
@@ -236,7 +236,7 @@ class Mixdown:
         Raises:
             StorageUnreachable: There is no room for it.
         """
-        layers = layers_of(self._plan, shown, self._laid, self._layout)
+        layers = _layers_of(self._plan, shown, self._laid, self._layout)
         if not layers:
             return None
         mix, track = Mix(layers, _samples(shown, self._layout)), self._folder / "sound.m4a"

@@ -24,7 +24,7 @@ from pydantic import SecretStr
 
 from flows.server.automations import MOST_STARTS, RERUN_AFTER_S, SILENT_S, UNBEGUN_S, notifications, rescues
 from flows.server.bootstrap import Report, Wanted, bootstrap
-from flows.server.shared import LIMIT, VARIABLES, RunwareCredentials, credentials_key, shared_environment, shared_slot
+from flows.server.shared import LIMIT, VARIABLES, RunwareCredentials, shared_environment, shared_slot
 from flows.server.temporary import TemporaryServer
 from tasks.errors import BadInput, PrefectUnreachable, SettingsError
 from tests.flows.conftest import Home, Shotchain
@@ -212,10 +212,8 @@ def test_the_command_prints_one_object(server: str, shotchain: Shotchain, home: 
 async def test_a_run_without_bootstrap_goes_by_its_own_environment(server: str) -> None:
     own = {"SHOTCHAIN_WORK": "work", "HOME": "home"}
 
-    assert credentials_key() is None
     assert shared_environment(own) == own
     with temporary_settings({PREFECT_API_URL: None}):
-        assert credentials_key() is None
         assert shared_environment(own) == own
 
 
@@ -224,7 +222,6 @@ async def test_what_the_server_keeps_completes_the_environment(server: str) -> N
 
     found = shared_environment({"SHOTCHAIN_WORK": "mine"})
 
-    assert credentials_key() == KEY
     assert found["SHOTCHAIN_WORK"] == "mine"
     assert found["RUNWARE_API_KEY"] == KEY
     assert {found[name] for name in VARIABLES.values() if name != "SHOTCHAIN_WORK"} == {"s3://films/shared"}
@@ -232,10 +229,8 @@ async def test_what_the_server_keeps_completes_the_environment(server: str) -> N
 
 
 def test_a_server_that_is_gone_is_told_of() -> None:
-    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
-        for ask in (credentials_key, lambda: shared_environment({})):
-            with pytest.raises(PrefectUnreachable):
-                ask()
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), pytest.raises(PrefectUnreachable):
+        shared_environment({})
 
 
 SLOTS = """
