@@ -10,6 +10,7 @@ A clip that was delivered has a record that knows its length alone, until somebo
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from typing import TypeAlias
 
 from tasks.clips.inventory import INCOMING, Inventory, take_inventory
 from tasks.clips.record import Clip, ClipFacts, ClipRecord, Kept, Origin
-from tasks.errors import ClipDamaged
+from tasks.errors import ClipDamaged, StorageUnreachable
 from tasks.media.files import mark_used, sha256_of
 from tasks.media.frames import DecodedFacts, decode_whole
 from tasks.runware.download import Download
@@ -290,7 +291,7 @@ class ClipStore:
         incoming, place = self.incoming(task_uuid), self._place(key, suffix)
         if not incoming.size():
             return None
-        if not incoming.copy_to(place):
+        if not self._copied(incoming, place):
             return self._in_place(key)  # somebody else took it in, or away, between the two
         size_bytes = place.size()  # of what was copied: the provider may put it again at any time
         if not size_bytes:
@@ -298,6 +299,24 @@ class ClipStore:
         record = ClipRecord(key, suffix, size_bytes, origin, datetime.now(UTC), facts=None)
         self.write_record(record)
         return record
+
+    def _copied(self, incoming: Location, place: Location) -> bool:
+        """Have the storage copy what was delivered to its place; says whether it was there.
+
+        Some give and take, and do not copy: for want of a right to an object's tags, say. Then it is carried.
+        """
+        try:
+            return incoming.copy_to(place)
+        except StorageUnreachable as refused:
+            carried = self._cache / "clips" / f".{uuid.uuid4().hex}.part"
+            try:
+                incoming.fetch(carried)
+                place.put(carried)
+            except StorageUnreachable:
+                raise refused from None
+            finally:
+                carried.unlink(missing_ok=True)
+            return True
 
 
 def _facts(sha256: str, decoded: DecodedFacts) -> ClipFacts:

@@ -611,6 +611,22 @@ class TestTakingIn:
         assert (downloads(), len(case.provider.submitted), case.house.states()) == (1, 1, [S.STORED])
         assert any("what was delivered cannot be taken in; downloading it" in note for note in case.notes())
 
+    async def test_what_the_store_gives_and_takes_and_does_not_copy_is_carried(self, case: Case) -> None:
+        refused: list[str] = []
+
+        def refuses(method: str, key: str) -> bool:
+            is_first = method == "PUT" and key.endswith(".mp4") and not refused
+            refused.extend([key] if is_first else [])
+            return is_first
+
+        case.provider.submissions.append(put_and_accept)
+        case.bucket.refuses = refuses
+        async with case.run() as run:
+            taken = await run.brought()
+        assert (len(refused), taken.clip.size_bytes) == (1, len(case.provider.clip))
+        assert (case.provider.counts["downloads"], case.house.states(), case.incoming()) == (0, [S.STORED], [])
+        assert [path.name for path in (case.house.folder / "cache" / "clips").iterdir()] == [f"{taken.kept.key}.mp4"]
+
     async def test_what_is_there_and_cannot_be_taken_in_is_not_lost(self, case: Case) -> None:
         attempt = await case.crashed(*LEFT["stored"])
         case.bucket.refuses = lambda method, key: method == "PUT" and key.endswith(".mp4")
