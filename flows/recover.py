@@ -13,7 +13,7 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.books.history import ledger_if_there
-from flows.books.reconcile import as_rows, raise_unclear, reconcile, summary_of, sums_of
+from flows.books.recovery import as_rows, raise_unclear, recover_attempts, summary_of, sums_of
 from flows.money.events import tell_unclear
 from flows.page.words import plain
 from flows.page.writer import careful_artifacts
@@ -51,7 +51,7 @@ async def recover(
         wait_s: Seconds for which clips in work are waited for; without, they are left to the provider.
 
     Returns:
-        Each attempt with what became of it, and sums; see `flows.books.reconcile.summary_of`.
+        Each attempt with what became of it, and sums; see `flows.books.recovery.summary_of`.
 
     Raises:
         Incomplete: Something about an attempt, or its money, is not clear yet. What could be had is kept.
@@ -65,7 +65,7 @@ async def recover(
         settings = settle(needs_key=False)
         if bool(settings.api_key) or await asyncio.to_thread(_has_unfinished, settings):
             settings = settle(needs_key=True)
-            recovered = await reconcile(settings, wait_s=wait_s, observe=observer())
+            recovered = await recover_attempts(settings, wait_s=wait_s, observe=observer())
     except Exception as error:
         tell([type(error).__name__], provider=provider, what=str(error))
         raise

@@ -23,7 +23,7 @@ def recover(
     json: Json = False,
 ) -> None:
     """Ask what became of everything that was left unfinished, and fetch every paid clip. Buys nothing."""
-    from flows.books.reconcile import print_recovered, raise_unclear, reconcile, summary_of
+    from flows.books.recovery import print_recovered, raise_unclear, recover_attempts, summary_of
     from flows.commands.stoppable import run_stoppable
     from tasks.errors import SettingsError
     from tasks.progress import observer
@@ -32,7 +32,7 @@ def recover(
     if not 0 <= wait <= 86_400:
         raise SettingsError(f"--wait {wait:g} is no number of seconds to wait", advice="Accepted: 0 to 86400.")
     with console(stderr=True).status("asking the provider …"):
-        recovered = run_stoppable(lambda: reconcile(settings, wait_s=wait, observe=observer()))
+        recovered = run_stoppable(lambda: recover_attempts(settings, wait_s=wait, observe=observer()))
     if not json:
         print_recovered(console(), settings.identity, recovered)
     raise_unclear(settings.identity, recovered)

@@ -1,4 +1,4 @@
-"""What is shown of a run's money on the run's page: events, and a table of the budgets that it draws on."""
+"""The gate of a run, and what is told of its money: events, and a table of its budgets on the page of the run."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from tasks.plan.catalog import ModelSpec, load_catalog
 from tasks.plan.keys import identity_of, request_key, take_key
 from tasks.plan.lengths import exact_rate, film_frames
 from tasks.plan.measure import Measured, measure
+from tasks.plan.misfits import misfits
 from tasks.plan.model import (
     LAST,
     ClipFrame,
@@ -29,7 +30,6 @@ from tasks.plan.model import (
 )
 from tasks.plan.modes import check_film, check_shot
 from tasks.plan.request import build_request
-from tasks.plan.shapes import misfits
 from tasks.plan.transitions import PlannedTransition, check_room, plan_ending, plan_transitions
 from tasks.plan.unread import unread
 from tasks.rounding import round_half_up

@@ -22,10 +22,10 @@ from tasks.settings import Settings
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["as_rows", "print_recovered", "raise_unclear", "reconcile", "summary_of", "sums_of"]
+__all__ = ["as_rows", "print_recovered", "raise_unclear", "recover_attempts", "summary_of", "sums_of"]
 
 
-async def reconcile(settings: Settings, *, wait_s: float, observe: Observer) -> list[Recovered]:
+async def recover_attempts(settings: Settings, *, wait_s: float, observe: Observer) -> list[Recovered]:
     """Reconcile every unfinished attempt of this provider; see `tasks.clips.recover`.
 
     Args:
