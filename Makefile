@@ -46,7 +46,10 @@ demo: setup ## render the demo storyboard on the embedded emulator: free, no key
 SLOW := speed or crash or machines or ui or server or film
 
 test: setup ## run the tests, with a quick part of each slow suite
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/sdk -m "not ($(SLOW) or (runs and not quick))"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/sdk -m "not ($(SLOW) or ((runs or thorough) and not quick))"
+
+test-thorough: setup ## try every case of each rule, and every order of events: minutes
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/sdk -m "thorough and not (quick or runs or $(SLOW))"
 
 test-runs: setup ## run whole films, as flows and from the command line: some minutes
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "runs and not (quick or $(SLOW))"

@@ -50,6 +50,7 @@ async def test_an_attempt_is_submitted_once_and_costs_what_the_provider_says(hou
 class TestLostReply:
     """A reply that is lost never leads to a second task."""
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("polls", [0, 4])
     @pytest.mark.parametrize("loss", [lose_reply, unavailable_after])
     async def test_a_task_that_was_taken_is_found_by_asking(
@@ -150,6 +151,7 @@ class TestLostReply:
         async with house.run(provider, grace_s=0.0) as run:
             assert (await drive(run)).posts == 2
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("code", ["invalidApiKey", "insufficientCredits"])
     async def test_what_is_refused_at_the_second_post_says_nothing_of_the_first(
         self, house: House, provider: Provider, code: str
@@ -160,6 +162,7 @@ class TestLostReply:
         assert house.states() == [S.SUBMITTED]
         assert house.held_usd() == PRICE_USD
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("answer", [refuse("inferenceError"), refuse("contentPolicyViolation"), refuse("new", 200)])
     async def test_a_failure_at_the_second_post_says_nothing_of_the_first_either(
         self, house: House, provider: Provider, answer: Any
@@ -215,6 +218,7 @@ class TestLostReply:
 class TestLateAnswers:
     """The answer to one post says nothing of what another run has posted since, or has heard."""
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         "answer", [refuse("insufficientCredits", 402), refuse("invalidDuration"), refuse("inferenceError"), busy()]
     )
@@ -315,6 +319,7 @@ class TestCrashes:
         assert taken.clip.path.is_file()
         assert provider.submitted == []
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("states", [[S.SUBMITTED], [S.SUBMITTED, S.ACCEPTED], [S.SUBMITTED, S.UNKNOWN]])
     async def test_after_the_provider_took_it(self, house: House, provider: Provider, states: list[State]) -> None:
         async with house.run(provider, "crashed") as run:

@@ -149,6 +149,7 @@ class TestDownloads:
         assert len(provider.submitted) == 1
         assert taken.clip.path.read_bytes() == provider.clip
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("word", ["cut", "failing"])
     async def test_a_download_that_breaks_is_fetched_again(self, house: House, provider: Provider, word: str) -> None:
         provider.downloads = deque([word, word])

@@ -202,6 +202,7 @@ CASES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_what_both_books_say_decides(case: Case, books: Books, emulator: EmulatorServer) -> None:
     emulator.faults.replace(parse_faults(f"rules: [{case.fault}]"))
@@ -251,6 +252,7 @@ async def test_the_ledgers_sum_is_the_providers_once_it_is_applied(books: Books,
 
 
 class TestNotKnownAnyMore:
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         ("moves", "found"),
         [

@@ -259,6 +259,7 @@ ANSWERS = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer.name)
 @pytest.mark.parametrize("before", ALL_UNFINISHED)
 async def test_what_the_provider_says_decides(
@@ -619,6 +620,7 @@ class TestCharges:
             ledger.settle(attempt.task_uuid, charged=Charged.NO)
         assert await scripted.recover() == []
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize(("cost_usd", "charged"), [("0.21", Charged.YES), ("0", Charged.NO)])
     async def test_a_charge_that_is_told_later_is_settled(
         self, cost_usd: str, charged: Charged, scripted: Wreck, provider: Provider

@@ -77,6 +77,7 @@ async def test_an_empty_store_is_whole(look: Look) -> None:
     assert (found.clips, found.findings) == (0, ())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("damage", "flaw"),
     [
@@ -109,6 +110,7 @@ async def test_a_record_without_its_file_is_found(shelf: Shelf, look: Look) -> N
     assert only(await look()).flaw is Flaw.MISSING
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("quick", [False, True])
 async def test_what_was_stored_undecodable_is_found_by_decoding_alone(
     shelf: Shelf, look: Look, tmp_path: Path, quick: bool
@@ -139,6 +141,7 @@ def rewrite_record(shelf: Shelf, key: str, content: bytes) -> None:
     shelf.store.write_record(replace(record, facts=facts, size_bytes=len(content)))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("content", [b"", b"{", b'{"key": "another"}'])
 async def test_a_record_that_says_nothing_is_found(shelf: Shelf, look: Look, content: bytes) -> None:
     key = await shelf.put("a")
@@ -164,6 +167,7 @@ async def test_files_that_are_not_ours_are_left_alone(shelf: Shelf, look: Look) 
     assert "README.md" in shelf.files()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("flaw", ["content", "missing", "unreadable"])
 async def test_what_is_set_aside_is_out_of_the_way_and_kept(shelf: Shelf, look: Look, flaw: str) -> None:
     whole, key = await shelf.put("whole"), await shelf.put("hurt")

@@ -45,6 +45,7 @@ async def made(film: AFilm, preset: Preset, folder: Path) -> Delivered:
     return await deliver(film.path, film.facts, preset, film.captions, folder)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", VIDEOS)
 async def test_every_frame_of_the_film_is_in_it_once_and_in_order(film: AFilm, kept: Path, name: str) -> None:
     delivered = await made(film, SHIPPED[name], kept)
@@ -62,6 +63,7 @@ async def test_every_frame_of_the_film_is_in_it_once_and_in_order(film: AFilm, k
     assert delivered.facts()["frames"] == FRAMES
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["gif", "webp"])
 async def test_a_preview_shows_the_film_in_fewer_frames(film: AFilm, kept: Path, name: str) -> None:
     delivered = await made(film, SHIPPED[name], kept)
@@ -81,6 +83,7 @@ async def test_pictures_that_are_alike_are_all_there(coloured: AFilm, tmp_path: 
         assert len(pictures_of(delivered.path)) == 4
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["h264", "h265", "prores", "webm-vp9", "webm-av1"])
 async def test_sound_stays_with_the_picture_and_as_loud(film: AFilm, kept: Path, name: str) -> None:
     delivered = await made(film, SHIPPED[name], kept)
@@ -94,6 +97,7 @@ async def test_sound_stays_with_the_picture_and_as_loud(film: AFilm, kept: Path,
         assert len(heard) == FRAMES * 2000
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["h264", "prores", "webm-vp9"])
 async def test_captions_and_chapters_come_along(film: AFilm, kept: Path, name: str) -> None:
     delivered = await made(film, SHIPPED[name], kept)
@@ -105,6 +109,7 @@ async def test_captions_and_chapters_come_along(film: AFilm, kept: Path, name: s
         assert "isom" not in container.metadata.get("COMPATIBLE_BRANDS", "")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["h264", "h265", "av1", "prores", "webm-vp9", "webm-av1", "webp"])
 async def test_colours_stay_where_they_are(coloured: AFilm, kept: Path, name: str) -> None:
     best = {Codec.WEBP: 100, Codec.PRORES: None}.get(SHIPPED[name].codec, 8)
@@ -116,6 +121,7 @@ async def test_colours_stay_where_they_are(coloured: AFilm, kept: Path, name: st
     assert np.abs(off).mean() < 2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rgb", [(200, 40, 60), (20, 20, 20), (235, 240, 230)])
 async def test_colours_of_a_gif(tmp_path: Path, rgb: tuple[int, int, int]) -> None:
     # All colours of a picture are too many for it; but one is there as it is.
@@ -126,6 +132,7 @@ async def test_colours_of_a_gif(tmp_path: Path, rgb: tuple[int, int, int]) -> No
     assert np.abs(off).max() <= 3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("size", "box"),
     [
@@ -162,6 +169,7 @@ async def test_a_rate_and_a_length_of_its_own(film: AFilm, tmp_path: Path) -> No
             assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["lake"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("first_s", ["0.01", "0.9", "1.2"])
 @pytest.mark.parametrize("rate", [Fraction(1), Fraction(30000, 1001), Fraction(50)])
 async def test_sound_ends_with_what_is_shown_of_the_film_at_any_rate(

@@ -85,6 +85,7 @@ def test_a_result_costs_something_else(faulty: Faulty) -> None:
     assert entry(faulty, task["taskUUID"])["charge_usd"] == "0.515"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("status", [404, 410])
 def test_an_address_expires_and_a_question_gets_a_fresh_one(faulty: Faulty, status: int) -> None:
     faulty.set({"fault": "expire", "after_downloads": 1, "status": status})

@@ -129,6 +129,7 @@ def test_tasks_may_come_with_the_authentication(api: Api) -> None:
     assert [item["taskType"] for item in told["data"]] == ["authentication", "ping"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("body", ["", "nonsense", "{}", "[]", "[1]", '[{"taskType":"\\ud800"}]', b"\xff\x00"])
 def test_what_is_no_array_of_tasks_is_an_error_and_the_line_stays(api: Api, body: str | bytes) -> None:
     with line_to(api.server) as line:
@@ -241,6 +242,7 @@ def test_only_the_results_of_a_connection_come_by_it(start: Start) -> None:
         other.hears_nothing(0.01)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("push", ["results", "all", "none"])
 def test_what_comes_by_itself_can_be_chosen(start: Start, push: str) -> None:
     client = start({"fault": "fail", "nth": 1, "code": "providerTimeout"}, push=push)
@@ -286,6 +288,7 @@ def test_a_session_that_is_resumed_brings_what_ended_meanwhile(start: Start) -> 
         line.hears_nothing()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("is_back_after_s", [0.0, 0.6], ids=["before it was ready", "after"])
 def test_an_answer_that_found_nobody_comes_with_the_session(start: Start, is_back_after_s: float) -> None:
     client = start({"fault": "hang", "after_s": 0.4})
@@ -334,6 +337,7 @@ def test_a_session_belongs_to_its_key_and_to_whoever_came_last(start: Start) -> 
         other.hears_nothing(0.01)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["", 7, None, "f40c2aeb-f8a7-4af7-a1ab-7594c9bf778f"])
 def test_a_session_that_is_not_known_is_a_new_one(api: Api, name: Any) -> None:
     with line_to(api.server) as line:
@@ -364,6 +368,7 @@ def test_it_stops_soon_while_somebody_is_connected(api: Api) -> None:
         assert line.is_closed() == 1012
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fields", [{"buffer_s": -1}, {"idle_s": 0}])
 def test_impossible_times_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):
@@ -373,6 +378,7 @@ def test_impossible_times_are_refused(fields: dict[str, Any]) -> None:
 # -- faults ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("fault", "is_accepted"), [("drop_request", False), ("drop_reply", True)])
 def test_a_line_that_breaks_ends_without_a_word(faulty: Faulty, fault: str, is_accepted: bool) -> None:
     faulty.set({"fault": fault, "times": 1})

@@ -157,11 +157,13 @@ BATCHES = fault("refuse_batches", times=ALWAYS)
 STUCK = fault("stuck", times=ALWAYS)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", POLLS, ids=lambda case: case.name)
 async def test_what_a_fault_of_polling_costs_and_leaves(case: Case, trial: Trial) -> None:
     await case.check(trial)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", DETAILS, ids=lambda case: case.name)
 async def test_what_a_fault_of_details_costs_and_leaves(case: Case, trial: Trial) -> None:
     await case.check(trial)

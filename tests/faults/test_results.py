@@ -115,6 +115,7 @@ CASES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_what_becomes_of_a_result_costs_and_leaves(case: Case, trial: Trial) -> None:
     await case.check(trial)

@@ -224,11 +224,13 @@ CASES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_what_a_fault_of_submitting_costs_and_leaves(case: Case, trial: Trial) -> None:
     await case.check(trial)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_busy_provider_is_left_alone_for_as_long_as_it_asks(trial: Trial, status: int) -> None:
     # Pauses are scaled down to 1/500, so that 200 s are 0.4 s here; our own first pause would be 2 ms.

@@ -160,17 +160,20 @@ def upload(new_trial: NewTrial) -> Trial:
     return new_trial(plan_of((first, second), "emulator"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", DOWNLOADS, ids=lambda case: case.name)
 async def test_what_a_fault_of_downloads_costs_and_leaves(case: Case, trial: Trial) -> None:
     await case.check(trial)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", UPLOADS, ids=lambda case: case.name)
 async def test_what_a_fault_of_uploads_costs_and_leaves(case: Case, upload: Trial) -> None:
     both = replace(case, states="stored stored", books_usd=BOTH_USD, next_usd=BOTH_USD, clips=2)
     await both.check(upload)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", REFUSED_UPLOADS, ids=lambda case: case.name)
 async def test_what_cannot_be_uploaded_is_not_paid_for(case: Case, upload: Trial) -> None:
     first_only = replace(case, states="stored released", shot="b", clips=1, next_usd=BOTH_USD)

@@ -165,6 +165,7 @@ def cells(plane: Colours) -> Colours:
     return means
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("variant", VARIANTS_OF_MEDIA, ids=lambda variant: variant.name)
 async def test_a_clip_that_is_written_in_another_way(
     variant: Variant, new_trial: NewTrial, studio: EmulatorServer, tmp_path: Path

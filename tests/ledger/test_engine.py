@@ -21,6 +21,8 @@ from tasks.ledger.engine import Database, connect
 from tasks.ledger.schema import METADATA, attempts, runs
 from tests.ledger.races import PROLOGUE, Child, race
 
+pytestmark = pytest.mark.thorough
+
 Begin = Callable[..., str]
 Want = Callable[..., Wanted]
 

@@ -23,6 +23,8 @@ from tasks.errors import LedgerError, OverBudget
 from tasks.ledger import LIVE, Attempt, Ledger, State, Wanted, open_ledger
 from tasks.ledger.engine import clock_us, connect
 
+pytestmark = pytest.mark.thorough
+
 Begin = Callable[..., str]
 Want = Callable[..., Wanted]
 AttemptIn = Callable[..., Attempt]

@@ -7,12 +7,15 @@ from decimal import Decimal
 from random import Random
 from typing import ClassVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from tasks.errors import Charged, OverBudget
 from tasks.ledger import ALLOWED, Attempt, Ledger, StandingBudget, State, Totals, Wanted, open_ledger
+
+pytestmark = pytest.mark.thorough
 
 Limit = tuple[str, str]
 RUNS = ("one", "two", "three")

@@ -10,6 +10,8 @@ import pytest
 from tasks.ledger import Ledger, StandingBudget
 from tests.ledger.races import Child, race
 
+pytestmark = pytest.mark.thorough
+
 PROGRAM = """
 ledger, run, number = open_ledger(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 GO

@@ -170,6 +170,7 @@ def clip_of(one: PlannedShot, plan: Plan) -> Clip:
     )
 
 
+@pytest.mark.thorough
 @settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )

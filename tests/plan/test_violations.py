@@ -233,6 +233,7 @@ def films(draw: st.DrawFn, fits: Fits) -> Keys:
     return {"model": model, "size": draw(st.sampled_from(SIZES[model])), "shots": [made]}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", BREAKS)
 @settings(
     max_examples=max(1, -(-EXAMPLES // len(BREAKS))),

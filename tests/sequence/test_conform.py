@@ -39,6 +39,7 @@ from tests.sequence.conftest import Conform, cut_of, names
 FILM = FilmLayout(320, 180, Fraction(24))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("start", "stop"), [(0, 121), (1, 121), (0, 120), (37, 38), (5, 7), (120, 121)])
 async def test_frames_are_exactly_those_of_the_cut(
     tmp_path: Path, conform_clip: Conform, start: int, stop: int
@@ -49,6 +50,7 @@ async def test_frames_are_exactly_those_of_the_cut(
     assert part.frames == stop - start
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("lead", "tail"), [(0, 0), (7, 0), (0, 7), (20, 27)])
 async def test_what_dissolves_is_left_to_the_dissolve(tmp_path: Path, lead: int, tail: int) -> None:
     clip = bar_clip(tmp_path / "clip.mp4", frames=50, sound_s=2)
@@ -103,6 +105,7 @@ async def test_every_part_has_the_layout_of_the_film(tmp_path: Path, conform_cli
     assert found == {await parameter_sets(layout)}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("rate", "frames"), [(30, 151), (12, 61), (60, 300), (25, 126)])
 async def test_another_rate_is_resampled_in_time(tmp_path: Path, conform_clip: Conform, rate: int, frames: int) -> None:
     clip = bar_clip(tmp_path / "clip.mp4", frames=frames, rate=Fraction(rate))
@@ -136,6 +139,7 @@ async def test_a_rate_that_is_not_constant_is_resampled(tmp_path: Path) -> None:
     assert codes_of(part.picture) == [0, 1, 2, 3, 3, 3, 4, 5, 6, 7]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("frames", "expected"), [(14, [*range(10), 9, 9, 9, 9]), (6, list(range(6)))])
 async def test_a_count_that_does_not_fit_is_filled_or_cut(tmp_path: Path, frames: int, expected: list[int]) -> None:
     clip = bar_clip(tmp_path / "clip.mp4", frames=10)
@@ -159,6 +163,7 @@ async def test_a_cut_past_the_end_of_the_clip_says_so(tmp_path: Path, conform_cl
     assert (raised.value.shot, raised.value.file) == ("clip", str(clip))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", [(320, 180), (480, 180), (320, 320), (160, 180), (640, 360)])
 async def test_other_shapes_are_fitted_and_padded(tmp_path: Path, conform_clip: Conform, size: tuple[int, int]) -> None:
     clip = bar_clip(tmp_path / "clip.mp4", frames=6, width=size[0], height=size[1], first=21845)
@@ -174,6 +179,7 @@ async def test_other_shapes_are_fitted_and_padded(tmp_path: Path, conform_clip: 
     assert not outside.any() or picture[outside].max() <= 12
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", [(480, 180), (320, 320), (96, 160), (640, 200)])
 async def test_a_picture_that_fills_the_film_is_cut_at_both_sides(tmp_path: Path, size: tuple[int, int]) -> None:
     clip = bar_clip(tmp_path / "clip.mp4", frames=3, width=size[0], height=size[1], first=21845)
@@ -190,6 +196,7 @@ async def test_a_picture_that_fills_the_film_is_cut_at_both_sides(tmp_path: Path
                 assert (row[int(middle)] > 126) == bool((21845 + number) >> bit & 1), (number, bit)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", [(90, 160), (640, 200), (322, 322)])
 async def test_a_picture_may_stand_before_itself_blurred(tmp_path: Path, size: tuple[int, int]) -> None:
     clip = still_clip(soft_still(tmp_path / "still.png", *size), tmp_path / "clip.mp4")
@@ -210,6 +217,7 @@ async def test_a_picture_may_stand_before_itself_blurred(tmp_path: Path, size: t
     assert steps.mean() < np.abs(np.diff(fitted[inside], axis=1)).mean() / 2, "nothing in it is sharp"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fit", list(Fit))
 async def test_a_picture_of_the_films_shape_is_the_same_however_it_is_fitted(tmp_path: Path, fit: Fit) -> None:
     clip = bar_clip(tmp_path / "clip.mp4", frames=5, width=640, height=360)
@@ -242,6 +250,7 @@ def soft_still(png: Path, width: int, height: int) -> Path:
     return png
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize("matrix", [BT709, UNTAGGED, BT601])
 @pytest.mark.parametrize("size", [(64, 64), (96, 64)])
@@ -266,6 +275,7 @@ async def test_colours_come_through_whatever_the_clip_is_coded_in(
         assert np.abs(seen - rgb).max() <= 3, (rgb, seen)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("scale", [1, 2, 3])
 async def test_pictures_come_through_without_a_shift(tmp_path: Path, conform_clip: Conform, scale: int) -> None:
     truth = soft_picture(tmp_path / "still.png", 320 * scale, 180 * scale)
@@ -295,6 +305,7 @@ async def test_a_result_is_made_once(tmp_path: Path, conform_clip: Conform) -> N
     assert names(tmp_path / "conformed") == sorted([first.sound.name, f"{first.sound.name}.sha256", first.picture.name])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("harm", ["cut off", "one bit", "emptied", "not sealed", "another"])
 async def test_a_result_that_was_damaged_is_made_again(tmp_path: Path, conform_clip: Conform, harm: str) -> None:
     clip = bar_clip(tmp_path / "clip.mp4", frames=12, sound_s=1)
@@ -317,6 +328,7 @@ async def test_a_result_that_was_damaged_is_made_again(tmp_path: Path, conform_c
     assert (part.picture.read_bytes(), part.sound.read_bytes()) == whole
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("harm", ["zeroed", "one bit", "cut off", "gone", "no proof", "another's proof"])
 async def test_sound_that_was_damaged_is_made_again(tmp_path: Path, conform_clip: Conform, harm: str) -> None:
     clip = bar_clip(tmp_path / "clip.mp4", frames=12, sound_s=1, clicks_s=[0.25])
@@ -382,6 +394,7 @@ async def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
     assert names(tmp_path / "conformed") == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rate", [Fraction(24), Fraction(30000, 1001)])
 @pytest.mark.parametrize("frames", [1, 2, 50])
 async def test_what_is_conformed_already_is_copied(tmp_path: Path, rate: Fraction, frames: int) -> None:
@@ -411,6 +424,7 @@ async def test_a_whole_film_of_one_part_with_its_sound_is_copied_too(tmp_path: P
     assert packets_of(again.picture) == packets_of(part.picture)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "changed",
     [
@@ -432,6 +446,7 @@ async def test_what_is_conformed_but_not_shown_as_it_is_is_coded_anew(tmp_path: 
     assert len(codes_of(again.picture)) == again.body
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "options",
     [("-c:v", "libx264", "-crf", "17"), ("-c:v", "libx264", "-preset", "superfast", "-crf", "17", "-bf", "0")],
@@ -516,12 +531,14 @@ async def test_a_caption_of_another_size_or_none_says_so(tmp_path: Path) -> None
     assert names(tmp_path / "kept") == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("changed", [{"lead": 2, "fade_in": 2}, {"tail": 2, "fade_out": 2}])
 async def test_an_end_that_dissolves_does_not_fade(tmp_path: Path, changed: dict[str, int]) -> None:
     with pytest.raises(BadInput, match="cannot fade where it dissolves"):
         await conform(cut_of(bar_clip(tmp_path / "clip.mp4", frames=12), 12, **changed), FILM, tmp_path)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("frames", [24, 36])
 async def test_a_picture_that_cannot_be_decoded_is_not_filled_up(tmp_path: Path, frames: int) -> None:
     clip = bar_clip(tmp_path / "clip.mp4", frames=24)

@@ -62,6 +62,7 @@ async def test_sound_stays_with_the_picture_to_the_end(tmp_path: Path, conform_c
         assert np.abs(quiet).max() < 0.001
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rate", [Fraction(24), Fraction(24000, 1001), Fraction(30000, 1001), Fraction(25)])
 async def test_hundreds_of_short_parts(tmp_path: Path, conform_clip: Conform, rate: Fraction) -> None:
     layout = FilmLayout(64, 36, rate)
@@ -76,6 +77,7 @@ async def test_hundreds_of_short_parts(tmp_path: Path, conform_clip: Conform, ra
     assert abs(len(sound_of(tmp_path / "film.mp4")) - sample_at(900, rate)) <= 1024
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rate", [Fraction(24), Fraction(30)])
 async def test_rounding_does_not_add_up_over_parts(tmp_path: Path, conform_clip: Conform, rate: Fraction) -> None:
     # A frame is a third of a microsecond off in microseconds; after 300 of them that is more than a tick.
@@ -185,6 +187,7 @@ class TestTheCheck:
 
         assert (facts.frames, facts.has_sound, facts.sha256) == (24, True, digest_of(film))
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         ("layout", "frames", "difference"),
         [

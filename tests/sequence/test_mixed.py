@@ -95,6 +95,7 @@ KINDS: dict[str, Make] = {
 QUICK = ("4:4:4", "RGB", "odd sizes in VP9", "few ticks", "a late start", "turned by 90°", "pixels that are wider")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=() if kind in QUICK else (pytest.mark.film,)) for kind in KINDS]
 )
@@ -147,6 +148,7 @@ def judge(shown: list[int], frames: int, clip_rate: Fraction, film_rate: Fractio
             assert number * ratio - code <= max(0.5, 1 - ratio / 2) + slack, (number, code)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("clip", "film"),
     [
@@ -172,6 +174,7 @@ async def test_every_rate_comes_to_every_other(tmp_path: Path, clip: str, film: 
     assert probe_video(part.picture).rate == layout.rate
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rate", [Fraction(24), Fraction(30), Fraction(60), NTSC])
 async def test_times_in_whole_milliseconds_are_near_enough(tmp_path: Path, rate: Fraction) -> None:
     clip = remuxed(bar_clip(tmp_path / "clip.mp4", frames=60, rate=rate), tmp_path / "clip.mkv")

@@ -52,6 +52,7 @@ def test_there_is_every_name_that_ffmpeg_has() -> None:
     assert {str(kind) for kind in NAMED} == known - {"custom", "fade", "dissolve"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", NAMED)
 async def test_each_has_its_frames_from_the_one_to_the_other(
     tmp_path: Path, flats: list[Path], kind: TransitionKind
@@ -78,6 +79,7 @@ async def test_each_has_its_frames_from_the_one_to_the_other(
         assert abs(steps[-1] - end) < abs(steps[-1] - start)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", [kind for kind in NAMED if kind not in THROUGH_A_COLOUR])
 async def test_where_both_are_alike_nothing_changes(tmp_path: Path, flats: list[Path], kind: TransitionKind) -> None:
     going, coming = cut_of(flats[1], 8, tail=FEW), cut_of(flats[1], 8, lead=FEW)
@@ -90,6 +92,7 @@ async def test_where_both_are_alike_nothing_changes(tmp_path: Path, flats: list[
             assert abs(float(plane.mean()) - float(same.mean())) < 0.6
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", IN_PLACE)
 async def test_both_shots_are_in_step_and_no_frame_is_shown_twice(tmp_path: Path, kind: str) -> None:
     # Frames 30 ... 47 of the one are the same pictures as frames 0 ... 17 of the other.
@@ -103,6 +106,7 @@ async def test_both_shots_are_in_step_and_no_frame_is_shown_twice(tmp_path: Path
     assert film == list(range(30 + 48))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("frames", [1, 3, 7])
 async def test_a_wipe_has_gone_so_far_in_each_frame(tmp_path: Path, frames: int) -> None:
     flats = [
@@ -120,6 +124,7 @@ async def test_a_wipe_has_gone_so_far_in_each_frame(tmp_path: Path, frames: int)
         assert abs(gone - 64 * (number + 1) / (frames + 1)) <= 1, number
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("kind", "grey", "colour"), [("fadeblack", 0, 16), ("fadewhite", 255, 235)])
 async def test_black_and_white_are_those_of_the_film(tmp_path: Path, kind: str, grey: int, colour: int) -> None:
     flat = bar_clip(tmp_path / "flat.mp4", frames=8, width=64, height=64, rgb=(grey, grey, grey))
@@ -131,6 +136,7 @@ async def test_black_and_white_are_those_of_the_film(tmp_path: Path, kind: str, 
         assert [round(float(plane.mean())) for plane in planes_of(frame)] == [colour, 128, 128]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("kind", "is_darker"), [("fadeblack", True), ("fadewhite", False)])
 async def test_between_two_shots_there_is_black_or_white(
     tmp_path: Path, flats: list[Path], kind: str, is_darker: bool
@@ -179,6 +185,7 @@ async def test_each_kind_is_kept_under_its_own_name(tmp_path: Path, flats: list[
     assert len(made) == len(names(tmp_path / "kept")) == 3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["cut", "fade"])
 async def test_what_does_not_overlap_is_no_window(tmp_path: Path, flats: list[Path], kind: str) -> None:
     going, coming = cut_of(flats[0], 8, tail=4), cut_of(flats[1], 8, lead=4)

@@ -118,6 +118,7 @@ async def test_at_worst_three_frames_a_seam_are_encoded_again(joined: JoinedPict
     assert codes_of(joined.path) == list(range(601))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("settings", [{**USUAL, "bf": "0"}, PYRAMIDS, EMULATED, OPEN_GROUPS])
 async def test_rates_and_orders(tmp_path: Path, rate: Fraction, settings: dict[str, str]) -> None:
@@ -232,6 +233,7 @@ def sound_file(path: Path, length_s: float, clicks_s: Sequence[float]) -> Path:
     return path
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("known", [True, False])
 async def test_sound_captions_and_chapters_are_laid_beside_it_by_copying(
     tmp_path: Path, pyramids: list[Cut], known: bool

@@ -64,6 +64,7 @@ def bend(sound: Sound) -> float:
     return float(np.abs(np.diff(sound, n=2, axis=0)).max())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("samples", [2000, 5 * SECOND + 333, 26 * SECOND])
 def test_the_file_is_stereo_aac_at_48_khz_that_begins_at_nought(tmp_path: Path, samples: int) -> None:
     path = as_film(white(samples, 0.1), tmp_path)
@@ -83,6 +84,7 @@ def test_the_file_is_stereo_aac_at_48_khz_that_begins_at_nought(tmp_path: Path, 
     assert len(decoded(path)) == samples
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seconds", [3, 26])
 def test_a_click_stays_in_its_place(tmp_path: Path, seconds: int) -> None:
     samples = seconds * SECOND
@@ -114,6 +116,7 @@ SOUNDS: dict[str, Callable[[], Sound]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SOUNDS)
 def test_where_spans_meet_is_no_worse_than_the_rest(tmp_path: Path, name: str) -> None:
     sound = SOUNDS[name]()

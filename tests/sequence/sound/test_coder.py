@@ -44,6 +44,7 @@ def test_what_is_heard_is_what_the_file_holds(tmp_path: Path) -> None:
     assert np.abs(decoded(tmp_path / "film.m4a")).max() == pytest.approx(0.25, abs=0.005)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("sound", [bursts, tone_and_silence])
 def test_it_hears_each_span_as_the_whole_file_is_heard(tmp_path: Path, sound: Callable[[int], Sound]) -> None:
     samples = 33 * SECOND

@@ -61,6 +61,7 @@ SOUNDS: dict[str, Callable[[int], Sound]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SOUNDS)
 async def test_the_finished_sound_is_as_loud_as_wanted_and_no_peak_is_too_high(tmp_path: Path, name: str) -> None:
     found = await mastered(SOUNDS[name](5 * SECOND), tmp_path)
@@ -76,6 +77,7 @@ async def test_the_finished_sound_is_as_loud_as_wanted_and_no_peak_is_too_high(t
     assert found.true_peak_dbtp <= TRUE_PEAK_DBTP
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("target", ["-36", "-23", "-14.5"])
 async def test_other_targets(tmp_path: Path, target: str) -> None:
     await mastered(music(5 * SECOND), tmp_path, Decimal(target))
@@ -114,6 +116,7 @@ async def test_silence_stays_silence(tmp_path: Path) -> None:
     assert not decoded(tmp_path / "film.m4a").any()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("samples", [1, 800, 2002, 19_199])
 async def test_a_moment_has_no_loudness_and_yet_no_peak_that_is_too_high(tmp_path: Path, samples: int) -> None:
     found = await mastered(white(samples, 0.8), tmp_path)
@@ -134,6 +137,7 @@ async def test_without_a_target_the_sound_is_coded_as_it_is_and_measured(tmp_pat
     assert float(found.true_peak_dbtp) == pytest.approx(opinion(tmp_path / "film.m4a")[1], abs=0.1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("target", [TARGET, None])
 async def test_every_sample_stays_in_its_place(tmp_path: Path, target: Decimal | None) -> None:
     places = (700, 5 * SECOND, 13 * SECOND + 1, 20 * SECOND - 700)
@@ -195,6 +199,7 @@ class Counting(Held):
         yield from super().read(first, last)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("target", [TARGET, None])
 async def test_behind_the_last_shot_only_what_it_changes_is_coded(tmp_path: Path, target: Decimal | None) -> None:
     whole = bursts(20 * SECOND)
@@ -295,6 +300,7 @@ async def test_folders_may_have_any_name(tmp_path: Path) -> None:
     assert (await mastered(tone(SECOND, 1000), folder)).integrated_lufs is not None
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("room_bytes", [1000, 40_000])
 async def test_a_disk_without_room_is_told_as_that(tmp_path: Path, room_bytes: int) -> None:
     sound, bench = Held(white(3 * SECOND)), Bench(tmp_path / "bench")
