@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -19,6 +17,7 @@ from tasks.deliver.preset_file import read_presets
 from tasks.deliver.presets import CODECS, Codec, Container, Preset, Size
 from tasks.errors import MediaError
 from tasks.storyboard.model import Fit
+from tests.children import pids_of_children, told_of
 from tests.deliver.films import (
     CLICKS_S,
     FRAMES,
@@ -240,7 +239,5 @@ async def test_cancelling_ends_the_child_and_leaves_nothing(film: AFilm, tmp_pat
     assert names(tmp_path / "kept") == []
 
 
-def children() -> Sequence[Any]:
-    tasks = Path("/proc/self/task")
-    pids = [pid for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
-    return [pid for pid in pids if "ffmpeg" in Path(f"/proc/{pid}/cmdline").read_text()]
+def children() -> list[str]:
+    return [pid for pid in pids_of_children() if "ffmpeg" in told_of(pid, "cmdline")]

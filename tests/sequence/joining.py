@@ -18,6 +18,7 @@ from typing import Any
 from tasks.sequence.conform import conform
 from tasks.sequence.film import Film, make_film
 from tasks.sequence.timeline import Cut, FilmLayout
+from tests.children import pids_of_children, told_of
 from tests.sequence.rows import row_of, sound_of_row
 
 LAYOUT = FilmLayout(1280, 720, Fraction(24))
@@ -74,24 +75,15 @@ class Memory:
 
     def _look(self) -> None:
         while not self._ended.wait(_EACH_S):
-            tasks = Path("/proc/self/task")
-            children = [pid for task in tasks.iterdir() for pid in _text(task / "children").split()]
-            self._peak_kb = max(self._peak_kb, sum(_rss_kb(pid) for pid in ("self", *children)))
+            self._peak_kb = max(self._peak_kb, sum(_rss_kb(pid) for pid in ("self", *pids_of_children())))
 
 
 def _rss_kb(pid: str) -> int:
     """What a process has that is its own or a share of what others have, too; 0 of one that is gone."""
-    for line in _text(Path("/proc") / pid / "smaps_rollup").splitlines():
+    for line in told_of(pid, "smaps_rollup").splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1])
     return 0
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii")
-    except OSError:  # it has ended since
-        return ""
 
 
 if __name__ == "__main__":
