@@ -43,7 +43,6 @@ def pixels_at(film: Path, frame: int, folder: Path) -> np.ndarray:
         return np.asarray(still.convert("RGB")).astype(int)
 
 
-@pytest.mark.quick
 async def test_a_film_between_cards(home: Home, cards: Path) -> None:
     told = await render(str(cards), str(home.folder / "out"), provider="emulator", timeline=True)
 

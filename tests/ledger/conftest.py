@@ -46,7 +46,7 @@ def postgres_template(postgres: Postgres) -> str:
     return url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.thorough)])
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
     """Makes fresh, current ledgers, on either database, and gives the path or URL of each. They go with the test."""
     if request.param == "sqlite":

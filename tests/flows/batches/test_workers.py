@@ -50,9 +50,9 @@ class Studio:
 
     async def ask(self, workers: Workers, name: str, film: str = "film") -> tuple[asyncio.Task[Ended], FlowRun]:
         """Ask for a render, and give the run that is begun for it."""
+        before = {run.id for run in await self.runs()}
         task = asyncio.create_task(workers.render(name, film, {"storyboard": f"{name}.yaml"}))
         self._asked.append(task)
-        before = {run.id for run in await self.runs()}
         new: list[FlowRun] = []
         for _ in range(100):
             await asyncio.sleep(0.05)

@@ -105,6 +105,7 @@ async def test_a_run_that_ends_early_leaves_nobody_working(plan: Plan, laid: dic
     assert coded(folder) == there
 
 
+@pytest.mark.thorough
 async def test_a_disk_without_room_is_told_when_the_sound_is_finished(
     plan: Plan, laid: dict[str, Laid], tmp_path: Path
 ) -> None:
@@ -125,6 +126,7 @@ async def test_a_disk_without_room_is_told_when_the_sound_is_finished(
     assert await mixdown.finish(shooting.shown()) is not None
 
 
+@pytest.mark.thorough
 async def test_what_goes_wrong_ahead_is_told_and_takes_nothing_along(
     plan: Plan, laid: dict[str, Laid], tmp_path: Path
 ) -> None:

@@ -218,6 +218,7 @@ async def test_behind_the_last_shot_only_what_it_changes_is_coded(tmp_path: Path
     assert (tmp_path / "ahead.m4a").read_bytes() == (tmp_path / "at-once.m4a").read_bytes()
 
 
+@pytest.mark.thorough
 async def test_what_was_worked_out_ahead_is_of_no_matter_where_the_film_comes_out_otherwise(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "bench")
     await master_ahead(Held(bursts(20 * SECOND, 0.05)), TARGET, bench)
@@ -228,6 +229,7 @@ async def test_what_was_worked_out_ahead_is_of_no_matter_where_the_film_comes_ou
         assert (tmp_path / "ahead.m4a").read_bytes() == (tmp_path / "film.m4a").read_bytes()
 
 
+@pytest.mark.thorough
 async def test_what_is_of_no_use_any_more_is_dropped(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "bench")
     for level in (0.05, 0.1, 0.2):
@@ -236,6 +238,7 @@ async def test_what_is_of_no_use_any_more_is_dropped(tmp_path: Path) -> None:
         assert len(names(tmp_path / "bench")) == 3
 
 
+@pytest.mark.thorough
 async def test_work_ahead_ends_soon_when_it_is_cancelled_and_what_was_done_is_kept(tmp_path: Path) -> None:
     sound, bench = Counting(pink(60 * SECOND)), Bench(tmp_path / "bench")
     working = asyncio.create_task(master_ahead(sound, None, bench))
