@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tasks.ledger import open_ledger
 from tasks.plan.model import Plan
+from tests.buckets import Bucket, counted_bucket
 from tests.clips.house import House, make_plan
 from tests.media.barclips import bar_clip
 from tests.runware.provider import Provider
@@ -24,6 +25,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clip_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clip of five frames."""
     return bar_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", frames=5)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """A store of objects that counts what crosses."""
+    with counted_bucket(monkeypatch) as bucket:
+        yield bucket
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from tasks.errors import ClipDamaged, ClipLost, OutcomeUnknown, ProviderFailed, 
 from tasks.ledger import State, open_ledger
 from tasks.plan.model import Plan
 from tasks.progress import Stage
-from tests.buckets import Bucket, counted_bucket
+from tests.buckets import Bucket
 from tests.clips.deliverer import PROMPT, Job, deliver_and_bring
 from tests.clips.house import PAUSES, House, chain, left_by_a_crash, make_plan
 from tests.emulator.receivers import wait_until
@@ -50,12 +50,6 @@ SPELLED: dict[str, Callable[[str], str]] = {
 }
 QUICK = Tries(most=2, first_pause_s=0.05, longest_pause_s=0.05, jitter=0, timeout_s=5)
 ONE = make_plan(PROMPT)
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    with counted_bucket(monkeypatch) as bucket:
-        yield bucket
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -37,7 +36,7 @@ from tasks.ledger import Attempt, State, open_ledger
 from tasks.problems import Charged
 from tasks.progress import Event, Stage
 from tasks.runware.failures import failure_from_error
-from tests.buckets import Bucket, counted_bucket
+from tests.buckets import Bucket
 from tests.clips.house import PAUSES, House, left_by_a_crash, make_plan
 from tests.runware.provider import PRICE_USD, Provider, accept, refuse
 
@@ -45,12 +44,6 @@ pytestmark = pytest.mark.runs
 
 S = State
 PLAN = make_plan("A tram climbs through autumn trees")
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    with counted_bucket(monkeypatch) as bucket:
-        yield bucket
 
 
 @dataclass

@@ -89,16 +89,7 @@ def _picture(plan: Plan, shot: PlannedShot, scene: Scene, made: Mapping[tuple[st
     is_missing = is_slate(shot, scene, made)
     if is_missing:
         selected = "slate"
-        takes[selected] = Source(
-            name=media.slates[shot.id],
-            frames=cut.stop,
-            rate=plan.rate,
-            has_picture=True,
-            has_sound=False,
-            width=plan.width,
-            height=plan.height,
-            facts={"slate": True},
-        )
+        takes[selected] = _drawn(plan, media.slates[shot.id], cut.stop, {"slate": True})
     source = takes[selected]
     return Piece(
         source=source,
@@ -137,12 +128,11 @@ def _picture(plan: Plan, shot: PlannedShot, scene: Scene, made: Mapping[tuple[st
     )
 
 
-def _card(plan: Plan, card: PlannedCard, scene: Scene, media: Media) -> Piece:
-    cut = scene.cut
-    facts = {"card": card.id, "text": list(card.text)}
-    source = Source(
-        name=media.cards[card.id],
-        frames=cut.stop,
+def _drawn(plan: Plan, name: str, frames: int, facts: Mapping[str, object]) -> Source:
+    """A slate or a card: drawn as the film is, and silent."""
+    return Source(
+        name=name,
+        frames=frames,
         rate=plan.rate,
         has_picture=True,
         has_sound=False,
@@ -150,6 +140,12 @@ def _card(plan: Plan, card: PlannedCard, scene: Scene, media: Media) -> Piece:
         height=plan.height,
         facts=facts,
     )
+
+
+def _card(plan: Plan, card: PlannedCard, scene: Scene, media: Media) -> Piece:
+    cut = scene.cut
+    facts = {"card": card.id, "text": list(card.text)}
+    source = _drawn(plan, media.cards[card.id], cut.stop, facts)
     return Piece(
         source=source,
         begin=scene.begin,
