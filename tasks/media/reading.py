@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -15,12 +15,18 @@ from av.video.stream import VideoStream
 
 from tasks.errors import MediaError
 
-__all__ = ["open_media", "open_sound", "open_video"]
+__all__ = ["UNDECODED", "open_coded", "open_media", "open_sound", "open_video"]
 
 # A playlist can name other files and addresses, and some demuxers draw text as video. Clips, films and
 # references come in these containers; nothing else is opened, and never anything but a local file.
 _VIDEO_FORMATS: Final = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
 _SOUND_FORMATS: Final = f"wav,w64,mp3,flac,aac,aiff,caf,{_VIDEO_FORMATS}"
+
+UNDECODED: Final[Mapping[str, str]] = {"codec_whitelist": "none"}
+"""With these options libav decodes nothing of a file that it opens, which is nine tenths of the time that it takes.
+
+It decodes to learn what a file's index may not say, such as the pixel format.
+"""
 
 
 @contextmanager
@@ -30,10 +36,16 @@ def open_media(path: Path, *, error: type[MediaError] = MediaError) -> Iterator[
     Whatever libav reports while the file is open, in the body of the `with` too, is raised as `error`; a file
     that is not there is a plain `MediaError`.
     """
+    with _media(path, error, {}) as container:
+        yield container
+
+
+@contextmanager
+def _media(path: Path, error: type[MediaError], options: Mapping[str, str]) -> Iterator[InputContainer]:
     if not path.is_file():
         raise MediaError("there is no such file", file=str(path))
     try:
-        with _opened(path, _VIDEO_FORMATS) as container:
+        with _opened(path, _VIDEO_FORMATS, options) as container:
             yield container
     except av.FFmpegError as cause:
         reason = "not MP4, MOV, WebM or another known video format" if _is_unlisted(cause) else cause.strerror
@@ -43,11 +55,18 @@ def open_media(path: Path, *, error: type[MediaError] = MediaError) -> Iterator[
 @contextmanager
 def open_video(path: Path, *, error: type[MediaError] = MediaError) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a local video and find its picture stream; raises `error` when it has none."""
-    with open_media(path, error=error) as container:
-        stream = _video_of(container)
-        if stream is None:
-            raise error("this file has no pictures in it", file=str(path))
-        yield container, stream
+    with _media(path, error, {}) as container:
+        yield container, _video_of(container, path, error)
+
+
+@contextmanager
+def open_coded(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open an MP4 of our own for its coded pictures: as `open_video`, in a tenth of the time.
+
+    What its index does not say is unknown then; size, times and parameter sets it does.
+    """
+    with _media(path, MediaError, UNDECODED) as container:
+        yield container, _video_of(container, path, MediaError)
 
 
 @contextmanager
@@ -60,7 +79,7 @@ def open_sound(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
     if not path.is_file():
         raise MediaError("there is no such file", file=str(path))
     try:
-        with _opened(path, _SOUND_FORMATS) as container:
+        with _opened(path, _SOUND_FORMATS, {}) as container:
             if not container.streams.audio:
                 raise MediaError("this file has no sound in it", file=str(path), advice="name a file that has sound")
             yield container, container.streams.audio[0]
@@ -78,10 +97,10 @@ def open_sound(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
         ) from cause
 
 
-def _opened(path: Path, formats: str) -> InputContainer:
-    options = {"format_whitelist": formats, "protocol_whitelist": "file"}
+def _opened(path: Path, formats: str, options: Mapping[str, str]) -> InputContainer:
+    allowed = {"format_whitelist": formats, "protocol_whitelist": "file", **options}
     # An absolute path cannot be taken for a protocol, whatever colons the name has.
-    return av.open(str(path.absolute()), "r", options=options, metadata_errors="replace")
+    return av.open(str(path.absolute()), "r", options=allowed, metadata_errors="replace")
 
 
 def _is_unlisted(cause: av.FFmpegError) -> bool:
@@ -89,9 +108,9 @@ def _is_unlisted(cause: av.FFmpegError) -> bool:
     return isinstance(cause, av.ArgumentError) or cause.errno == errno.EINVAL
 
 
-def _video_of(container: InputContainer) -> VideoStream | None:
+def _video_of(container: InputContainer, path: Path, error: type[MediaError]) -> VideoStream:
     """The first stream of moving pictures; a cover picture is not one."""
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic and stream.width and stream.height:
             return stream
-    return None
+    raise error("this file has no pictures in it", file=str(path))

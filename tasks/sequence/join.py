@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ import ffmpeg
 from tasks.errors import MediaError
 from tasks.media.ffmpeg import run
 from tasks.media.files import written_whole
+from tasks.media.reading import UNDECODED
 from tasks.rounding import round_half_up
 from tasks.sequence.timeline import FilmLayout, starts
 
@@ -61,10 +62,16 @@ async def join(stretches: Sequence[Stretch], layout: FilmLayout, output: Path, b
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".join-") as scratch:
         listing = Path(scratch) / "parts.ffconcat"
-        listing.write_text(_listing(stretches, layout), encoding="utf-8")
         # Left to itself, the demuxer puts the parameter sets before every keyframe again.
         pictures = _input(listing, format="concat", safe=0, auto_convert=0)["v:0"]
-        await _copy(pictures, beside, output, what=f"join {len(stretches)} parts", bsf=_one_run(layout), layout=layout)
+        what, bsf = f"join {len(stretches)} parts", _one_run(layout)
+        listing.write_text(_listing(stretches, layout, UNDECODED), encoding="utf-8")
+        try:
+            await _copy(pictures, beside, output, what=what, bsf=bsf, layout=layout)
+        except MediaError:
+            # Its words on all that it was not to decode cover why it failed. Left to decode, it says why.
+            listing.write_text(_listing(stretches, layout, {}), encoding="utf-8")
+            await _copy(pictures, beside, output, what=what, bsf=bsf, layout=layout)
 
 
 async def put_beside(pictures: Path, layout: FilmLayout, output: Path, beside: Beside) -> None:
@@ -95,6 +102,8 @@ async def _copy(pictures: Any, beside: Beside, output: Path, *, what: str, bsf: 
         graph = ffmpeg.output(
             *streams, str(temporary.absolute()), vcodec="copy", movflags="+faststart", fflags="+bitexact", **options
         )
+        # A part that cannot be read is an error, and not the end of the film.
+        graph = graph.global_args("-xerror")
         if beside.metadata is not None:
             # None of its streams is taken, so a graph has no place for it; but an input may stand behind the output.
             graph = graph.global_args("-f", "ffmetadata", "-i", str(beside.metadata.absolute()))
@@ -114,17 +123,21 @@ def _one_run(layout: FilmLayout) -> str:
     return f"setts=pts=PTS:dts=N*{ticks}-{_REORDER_FRAMES * ticks}"
 
 
-def _listing(stretches: Sequence[Stretch], layout: FilmLayout) -> str:
-    """The script of ffmpeg's concat demuxer.
+def _listing(stretches: Sequence[Stretch], layout: FilmLayout, options: Mapping[str, str]) -> str:
+    """The script of ffmpeg's concat demuxer, which opens all parts but the first with `options`.
+
+    The first tells it what the others are, too.
 
     It keeps time in microseconds. Each part is told where the next begins, rounded once from the start of the
     film, and the muxer's coarser ticks then land on whole frames however many parts there are.
     """
     begins = [round_half_up(frame * _MICROSECONDS / layout.rate) for frame in starts(it.frames for it in stretches)]
     lines = ["ffconcat version 1.0"]
-    for stretch, begin, end in zip(stretches, begins[:-1], begins[1:], strict=True):
+    for number, (stretch, begin, end) in enumerate(zip(stretches, begins[:-1], begins[1:], strict=True)):
         lines.append(f"file {_quoted(stretch.picture)}")
         lines.append(f"duration {end - begin}us")
+        if number:
+            lines += [f"option {name} {value}" for name, value in options.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 from tasks.errors import FilmWrong
 from tasks.media.boxes import moov_before_mdat, video_time_runs
 from tasks.media.files import sha256_of
-from tasks.media.reading import open_media, open_video
+from tasks.media.reading import open_coded, open_media
 from tasks.rounding import milliseconds
 from tasks.sequence.join import Stretch
 from tasks.sequence.sound.master import Loudness
@@ -88,7 +88,7 @@ def _check(
     if runs != 1:
         _fail(f"the film's frames have {runs} runs of durations, not one", path)
     frames = sum(stretch.frames for stretch in stretches)
-    with open_video(path) as (container, stream):
+    with open_coded(path) as (container, stream):
         _check_tracks(container, sound is not None, has_captions, path)
         if (stream.width, stream.height) != (layout.width, layout.height):
             _fail(
@@ -124,7 +124,7 @@ def _check_pictures(
     shown: list[int] = []
     extradata = stream.codec_context.extradata
     for stretch in stretches:
-        with open_video(stretch.picture) as (part, pictures):
+        with open_coded(stretch.picture) as (part, pictures):
             if pictures.codec_context.extradata != extradata:
                 _fail("a part of the film needs other parameter sets to be decoded than the film has", stretch.picture)
             count = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import subprocess
-import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from tasks.media.ffmpeg import binary
 from tasks.progress import Event, Stage, watch
 from tests.flows.conftest import Home
 from tests.flows.test_render import Refusing, books, decoded_frames, manifest_at
+from tests.media.tones import tone_file
 
 pytestmark = [pytest.mark.usefixtures("on_server"), pytest.mark.runs]
 
@@ -36,15 +36,6 @@ shots:
   - {id: further, prompt: The hill goes on, duration: 1, boundary: continue, caption: "It goes on."}
   - {id: town, prompt: A town, duration: 1, transition: {kind: fade, duration: 0.5}}
 """
-
-
-def tone(path: Path, seconds: float, hertz: float) -> None:
-    at_s = np.arange(round(seconds * 48_000)) / 48_000
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(48_000)
-        file.writeframes((np.sin(at_s * hertz * 2 * np.pi) * 9_000).astype("<i2").tobytes())
 
 
 def level_at(film: Path, begin_s: float, end_s: float, hertz: float) -> float:
@@ -83,8 +74,8 @@ async def test_what_the_system_says_of_a_file_is_told_and_what_is_paid_is_kept(h
 
 @pytest.fixture
 def everything(home: Home) -> Path:
-    tone(home.folder / "theme.wav", 1.5, 330)
-    tone(home.folder / "voice.wav", 0.5, 990)
+    tone_file(home.folder / "theme.wav", 1.5, 330)
+    tone_file(home.folder / "voice.wav", 0.5, 990)
     return home.storyboard(EVERYTHING)
 
 
@@ -115,8 +106,8 @@ async def test_a_film_with_everything(home: Home, everything: Path) -> None:
 
 
 async def test_music_goes_down_under_a_voice(home: Home) -> None:
-    tone(home.folder / "theme.wav", 12, 330)
-    tone(home.folder / "voice.wav", 1.0, 990)
+    tone_file(home.folder / "theme.wav", 12, 330)
+    tone_file(home.folder / "voice.wav", 1.0, 990)
     board = home.storyboard(
         "music: {source: theme.wav, duck_db: 20, fade_out: 0}\n"
         "shots: [{id: a, prompt: A calm lake, duration: 4}, {id: b, prompt: A hill, narration: voice.wav}]"
@@ -129,7 +120,7 @@ async def test_music_goes_down_under_a_voice(home: Home) -> None:
 
 
 async def test_a_film_of_silent_music_says_so(home: Home) -> None:
-    tone(home.folder / "theme.wav", 1, 0)
+    tone_file(home.folder / "theme.wav", 1, 0)
     board = home.storyboard("music: theme.wav\nshots: [{id: a, prompt: A calm lake, duration: 1}]")
 
     told = await render(str(board), str(home.folder / "a.mp4"), provider="emulator")
@@ -218,7 +209,7 @@ def spoil(sound: Path, output: Path) -> None:
 async def test_sound_that_cannot_be_decoded_is_told_before_anything_is_paid(
     home: Home, runware: EmulatorServer
 ) -> None:
-    tone(home.folder / "theme.wav", 3, 330)
+    tone_file(home.folder / "theme.wav", 3, 330)
     film = home.folder / "film.mp4"
     board = home.storyboard("music: theme.wav\nshots: [{id: a, prompt: A calm lake, duration: 1}]")
     told = await render(str(board), str(film), base_url=runware.base_url)

@@ -60,7 +60,9 @@ def is_alive(pid: int) -> bool:
     return bool(told.strip()) and not told.strip().startswith("Z")
 
 
-def run(arguments: Sequence[str], environment: Mapping[str, str], folder: Path = ROOT) -> str:
+def run(
+    arguments: Sequence[str], environment: Mapping[str, str], folder: Path = ROOT, *, most_s: float = _RUN_S
+) -> str:
     """Run a command to its end; what it wrote on stdout. It must succeed."""
     done = subprocess.run(
         list(arguments),
@@ -68,7 +70,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], folder: Path =
         env=dict(environment),
         capture_output=True,
         text=True,
-        timeout=_RUN_S,
+        timeout=most_s,
         stdin=subprocess.DEVNULL,
         check=False,
     )

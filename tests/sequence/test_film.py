@@ -155,6 +155,18 @@ async def part(tmp_path: Path, conform_clip: Conform) -> Conformed:
     return await conform_clip(bar_clip(tmp_path / "clip.mp4", frames=24, sound_s=1), FILM, 0, 24)
 
 
+async def test_why_parts_cannot_be_joined_is_told(tmp_path: Path, part: Conformed) -> None:
+    (tmp_path / "broken.mp4").write_bytes(part.picture.read_bytes()[:200])
+
+    with pytest.raises(MediaError, match="could not join 3 parts") as told:
+        await join([*row_of([part, part]), Stretch(tmp_path / "broken.mp4", 24)], FILM, tmp_path / "film.mp4", Beside())
+
+    assert "broken.mp4" in told.value.message
+    # All but the first part are opened without decoding, and ffmpeg has words of its own for that.
+    assert "whitelist" not in told.value.message
+    assert not (tmp_path / "film.mp4").exists()
+
+
 def digest_of(file: Path) -> str:
     return sha256(file.read_bytes()).hexdigest()
 
