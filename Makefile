@@ -63,7 +63,7 @@ test-film: setup ## join films of a hundred clips, and of every kind of source: 
 test-sdk: setup $(SDK_STAMP) $(SDK_LEGACY_STAMP) ## let Runware's own clients speak to the emulator
 	$(BIN)/python -m pytest -m "not speed" tests/sdk
 
-test-speed: setup $(SDK_STAMP) ## measure the wall clock against the critical path, on an idle machine
+test-speed: setup $(SDK_STAMP) ## measure the wall clock against the critical path, on an idle machine: a quarter of an hour
 	$(BIN)/python -m pytest -m speed -s
 
 test-crash: setup ## kill runs at every step and resume them: half an hour on two cores
