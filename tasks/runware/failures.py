@@ -168,7 +168,7 @@ def failure_from_status(reply: Reply) -> ShotchainError | None:
 
 def is_not_found(error: Mapping[str, Any]) -> bool:
     """Whether an error says that the provider knows no such task, or no more."""
-    return error.get("code") in _NOT_FOUND
+    return str(error.get("code")) in _NOT_FOUND
 
 
 def is_verdict(error: Mapping[str, Any], status_code: int) -> bool:

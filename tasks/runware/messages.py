@@ -1,7 +1,8 @@
 """What the provider's replies mean: the envelope, the results in it, the errors in it.
 
 Both envelopes are read: `errors` may be absent, empty, or stand beside `data`. Numbers with a point become
-`Decimal`, so that a cost never passes through a float.
+`Decimal`, so that a cost never passes through a float. What no database keeps is taken out here, so that whatever a
+reply says can be written down.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ __all__ = [
     "without_uploads",
 ]
 
+# What claims to be more is no amount: the ledger could not hold it.
+_MOST_USD: Final = Decimal(10**9)
 _UPLOAD: Final = re.compile(r"(?i)upload[-_]?(endpoint|url|uri|address|target)s?")
 
 
@@ -90,13 +93,14 @@ def parse_reply(status_code: int, body: bytes, retry_after: str | None = None) -
     """Read a reply's body; one that is not the provider's JSON gives a `Reply` that is not `readable`."""
     try:
         content: Any = json.loads(body, parse_float=Decimal)
-    except ValueError:
+        return read_reply(status_code, content, asked_s(retry_after))
+    except (ValueError, RecursionError):
         return Reply(status_code, retry_after_s=asked_s(retry_after), readable=False)
-    return read_reply(status_code, content, asked_s(retry_after))
 
 
 def read_reply(status_code: int, content: Any, retry_after_s: float | None = None) -> Reply:
     """Sort a reply that was parsed already; see `parse_reply`."""
+    content = _writable(content)
     if not isinstance(content, Mapping):
         return Reply(status_code, retry_after_s=retry_after_s, readable=False)
     data = tuple(_objects(content.get("data")))
@@ -146,7 +150,21 @@ def money(value: Any) -> Decimal | None:
         amount = Decimal(value)
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() and amount >= 0 else None
+    return amount if amount.is_finite() and 0 <= amount < _MOST_USD else None
+
+
+def _writable(value: Any) -> Any:
+    """The same, in what JSON and every database can say.
+
+    A text that somebody cut may end in half a character, and some write numbers that are none.
+    """
+    if isinstance(value, Mapping):
+        return {_writable(name): _writable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_writable(item) for item in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode().replace("\0", "?")
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _objects(value: Any) -> Iterable[Mapping[str, Any]]:

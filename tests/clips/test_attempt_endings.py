@@ -42,6 +42,44 @@ S = State
 NewHouse = Callable[[Plan], House]
 
 
+class TestOddAnswers:
+    """Whatever the provider writes, what became of an attempt is written down."""
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            {"videoUUID": "cut \ud83d"},
+            {"note": ["cut \ud83d", {"\ud83d": 1}]},
+            {"progress": float("nan")},
+            {"cost": 1e30},
+            {"code": {"not": "a text"}},
+        ],
+        ids=str,
+    )
+    async def test_a_clip_is_had(self, house: House, provider: Provider, odd: dict[str, Any]) -> None:
+        provider.odd = odd
+        async with house.run(provider) as run:
+            await run.first()
+        assert house.states() == [S.STORED]
+        assert house.held_usd() == PRICE_USD
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            {"message": "your prompt 'a tram \ud83d' is too odd"},
+            {"code": "inference\x00\ud83dError"},
+            {"code": ["inferenceError"]},
+            {"allowedValues": [float("inf")]},
+        ],
+        ids=str,
+    )
+    async def test_a_failure_is_told(self, house: House, provider: Provider, odd: dict[str, Any]) -> None:
+        provider.endings = deque([{"code": "inferenceError", "message": "no", **odd}])
+        assert isinstance(await house.render(provider, retries=0), ProviderError)
+        assert house.states() == [S.FAILED]
+        assert house.held_usd() == PRICE_USD
+
+
 class TestRefusals:
     """What is refused is over, and says why."""
 

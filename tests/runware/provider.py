@@ -67,6 +67,7 @@ class Provider(httpx.AsyncBaseTransport):
         not_found: Whether an unknown task is told with an error.
         uploads: HTTP statuses of the next uploads that fail.
         nsfw: Whether every video is flagged.
+        odd: What stands in every result besides, or instead.
         key: The key that is accepted; None for any.
     """
 
@@ -84,6 +85,7 @@ class Provider(httpx.AsyncBaseTransport):
     lost: set[str] = field(default_factory=set)
     not_found: bool = False
     nsfw: bool = False
+    odd: dict[str, Any] = field(default_factory=dict)
     uploads: deque[int] = field(default_factory=deque)
     key: str | None = None
     delay_s: float = 0.0
@@ -151,6 +153,7 @@ class Provider(httpx.AsyncBaseTransport):
             "cost": float(PRICE_USD),
             "seed": 7,
             "NSFWContent": self.nsfw,
+            **self.odd,
         }
 
     def _download(self, request: httpx.Request) -> httpx.Response:
@@ -181,7 +184,10 @@ class _Cut(httpx.AsyncByteStream):
 
 
 def reply(status: int, body: Body) -> httpx.Response:
-    return httpx.Response(status, text=body) if isinstance(body, str) else httpx.Response(status, json=body)
+    if isinstance(body, str):
+        return httpx.Response(status, text=body)
+    # As many servers do, which write whatever they hold: `NaN`, or half a character.
+    return httpx.Response(status, content=json.dumps(body), headers={"Content-Type": "application/json"})
 
 
 def _healthy(provider: Provider, task: dict[str, Any], request: httpx.Request) -> httpx.Response:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.ledger.rows import write_json
 from tasks.runware.messages import Reply, money, parse_reply, read_reply
 
 DONE = {
@@ -117,6 +118,27 @@ def test_no_body_breaks_the_reading(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (r'"cut in half \ud83d"', "cut in half ?"),
+        (r'"whole \ud83d\ude00"', "whole \U0001f600"),
+        (r'"\u0000"', "?"),
+        (r'{"\udead": "x"}', {"?": "x"}),
+        ("[NaN, -Infinity, Infinity, 1.5]", [None, None, None, Decimal("1.5")]),
+    ],
+)
+def test_what_is_read_can_be_written_into_any_ledger(written: str, read: Any) -> None:
+    body = f'{{"data": [{{"taskUUID": "one", "videoURL": "https://cdn.test/v.mp4", "more": {written}}}]}}'
+    (result,) = parse_reply(200, body.encode()).results_of("one")
+    assert result.raw["more"] == read
+    write_json(result.as_json()).encode()
+
+
+def test_a_body_that_is_too_deep_is_not_readable() -> None:
+    assert not parse_reply(200, b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}").readable
+
+
+@pytest.mark.parametrize(
     ("text", "amount"),
     [
         ("0.42", "0.42"),
@@ -129,6 +151,8 @@ def test_no_body_breaks_the_reading(body: bytes) -> None:
         ("null", None),
         ('"free"', None),
         ('"NaN"', None),
+        ("NaN", None),
+        ("1e30", None),
         ("[]", None),
     ],
 )
