@@ -24,7 +24,7 @@ from tasks.plan.catalog import input_formats
 from tasks.plan.task import plan_film
 from tasks.progress import observer
 from tasks.provenance.credentials import check_signing
-from tasks.publish.ownership import check_ours
+from tasks.publish.ownership import check_apart, check_ours
 from tasks.publish.targets import targets_of
 from tasks.sequence.shots import check_finish
 from tasks.settings import parse_usd, resolve_settings
@@ -155,6 +155,8 @@ async def render(
     boards = await read(storyboard, settings.cache, input_formats())
     plan = await plan_film(boards, settings.identity)
     if only is None:
+        inputs = {uri: facts.local for uri, facts in boards.value[1].items()}
+        await asyncio.to_thread(check_apart, targets, presets, inputs)
         await asyncio.to_thread(check_finish, plan.value, settings.finish, placeholder=placeholder)
     if approved_plan and plan.value.fingerprint != approved_plan:
         raise ApprovalNeeded(

@@ -100,7 +100,7 @@ def _found(storyboards: str) -> tuple[Location, list[str]]:
 
 
 def _is_folder(place: Location) -> bool:
-    return place.local.is_dir() if place.local is not None else bool(place.files(enters=lambda _: False))
+    return place.is_folder() if place.local is not None else bool(place.files(enters=lambda _: False))
 
 
 def _storyboards(files: Iterable[StoredFile]) -> list[str]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.commands.flags import RunFlags, parse_tags
@@ -36,6 +37,11 @@ class Prepared:
     settings: Settings
     tags: Mapping[str, str]
     made_of: tuple[Storyboard, Mapping[str, InputFacts]] | None = None
+
+    @property
+    def inputs(self) -> dict[str, Path | None]:
+        """The files that the film is made of, by URI, with their paths where they can be read here."""
+        return {} if self.made_of is None else {uri: facts.local for uri, facts in self.made_of[1].items()}
 
 
 async def prepare(storyboard: str, settings: Settings, *, text: str | None = None) -> Prepared:

@@ -32,7 +32,7 @@ def render(
     """Render a storyboard to a film. Run again after whatever happened: what is paid is not paid again."""
     from flows.commands.prepare import approve, prepare
     from tasks.deliver.choice import check_signable, chosen_presets
-    from tasks.publish.ownership import check_ours
+    from tasks.publish.ownership import check_apart, check_ours
     from tasks.publish.targets import targets_of
     from tasks.storyboard.read import name_of
 
@@ -48,6 +48,7 @@ def render(
         check_signing(settings.signing)
     check_signable(presets, settings.signing)
     prepared = asyncio.run(prepare(storyboard, settings))
+    check_apart(targets, presets, prepared.inputs)
     approved = approve(prepared, flags)
     from flows.commands.running import run_render
 

@@ -1,4 +1,4 @@
-"""Whose the files beside a film are: a deliverable replaces, and takes away, only what a render has made."""
+"""Whose the files of a film are: none replaces what it is made of, and a deliverable only what a render has made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.publish.sidecars import Sidecar, Told, told_of
 from tasks.publish.targets import DeliverableKind, Targets
 from tasks.storage import Location
 
-__all__ = ["Claim", "check_ours", "claims_of"]
+__all__ = ["Claim", "check_apart", "check_ours", "claims_of"]
 
 _ADVICE = "Move it, or name another output."
 
@@ -42,6 +42,32 @@ def check_ours(targets: Targets, presets: Sequence[Preset]) -> None:
                     f"'{preset}' would have the name of another film: {other.shown} tells of it",
                     advice=f"{_ADVICE} Nothing was spent.",
                 )
+
+
+def check_apart(targets: Targets, presets: Sequence[Preset], inputs: Mapping[str, Path | None]) -> None:
+    """See, before anything is paid, whether a film would replace what it is made of, such as a video it edits. Blocks.
+
+    Args:
+        targets: Where the film and the files beside it go.
+        presets: Of the deliverables that are asked for.
+        inputs: What it is made of, by URI, with its path where it can be read here.
+
+    Raises:
+        SettingsError: It would. Whoever lost the source that way would pay for another film, made of the first.
+    """
+    for place in [*targets.places(), *targets.deliverables(presets).values()]:
+        for uri, local in inputs.items():
+            if place.url == uri or (place.local is not None and _is_one_file(place.local, local)):
+                raise SettingsError(
+                    f"the film is made of {place.shown}, and would replace it",
+                    advice="Name another output. Nothing was spent.",
+                )
+
+
+def _is_one_file(place: Path, other: Path | None) -> bool:
+    with suppress(OSError):  # mostly, that nothing is there yet
+        return other is not None and place.samefile(other)
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,22 +110,23 @@ class Targets:
             SettingsError: A place is no place for a file, or its kind of storage is not known or not installed.
             StorageUnreachable: It cannot be written, or does not answer.
         """
-        for place in [*self._places(), *self.deliverables(presets).values()]:
+        for place in [*self.places(), *self.deliverables(presets).values()]:
             place.check_writable()
 
     def deliverables(self, presets: Sequence[Preset]) -> dict[str, Location]:
         """The places of the deliverables of some presets, by their names."""
         return {preset.name: self.sidecar(DeliverableKind(preset.name, preset.suffix)) for preset in presets}
 
-    @property
-    def _stem(self) -> str:
-        return "film" if self.stem is None else self.stem
-
-    def _places(self) -> Iterator[Location]:
+    def places(self) -> Iterator[Location]:
+        """Those of the film, its manifest, and whatever may stand beside it but deliverables."""
         yield self.film
         yield self.manifest
         for kind in SidecarKind:
             yield self.sidecar(kind)
+
+    @property
+    def _stem(self) -> str:
+        return "film" if self.stem is None else self.stem
 
 
 def targets_of(output: str) -> Targets:
@@ -145,10 +146,10 @@ def targets_of(output: str) -> Targets:
             f"a film cannot be published as '{suffix}'", advice="Accepted: a name ending in .mp4, or a folder."
         )
     if suffix in _VIDEO:
-        if place.local is not None and place.local.is_dir():
+        if place.is_folder():
             raise SettingsError(f"{place.shown} is a folder", advice="Accepted: the name of a film, or a folder.")
         stem = name[: -len(suffix)]
         return Targets(film=place, manifest=place.beside(f"{stem}.manifest.json"), stem=stem)
-    if place.local is not None and place.local.is_file():
+    if place.local is not None and not place.is_folder() and place.local.is_file():
         raise SettingsError(f"{place.shown} is a file", advice="Accepted: a name ending in .mp4, or a folder.")
     return Targets(film=place.child("film.mp4"), manifest=place.child("manifest.json"))

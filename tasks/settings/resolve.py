@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -95,7 +96,7 @@ def resolve_settings(
         key = key if base_url and key else "emulator"
     elif needs_key and not key:
         raise KeyRefused(
-            "RUNWARE_API_KEY is not set, so nothing can be generated at Runware",
+            "RUNWARE_API_KEY is not set, so nothing can be asked of Runware",
             advice="Set it to your key, or try everything for free with --provider emulator.",
         )
     if not (key.isascii() and key.isprintable()) or " " in key:
@@ -173,11 +174,17 @@ def _finish(seam: str, caption_font: str | None, *, burn_captions: bool, timelin
                 "captions cannot be burned into pictures that are copied as they are",
                 advice="Accepted: seam conform or auto, or captions that are not burned in.",
             )
-        font = None if caption_font is None else Path(caption_font).expanduser().absolute()
-        if font is not None and not font.is_file():
-            raise SettingsError(f"there is no font '{caption_font}'", advice="Accepted: a TrueType or OpenType file.")
-        return Finish(known, burn_captions, None if font is None else str(font), timeline)
+        return Finish(known, burn_captions, None if caption_font is None else _font(caption_font), timeline)
     raise SettingsError(f"no way '{seam}' to join clips", advice="Accepted: conform, lossless, auto.")
+
+
+def _font(named: str) -> str:
+    # A name that is too long, and a user who is not here, are no files either.
+    with suppress(OSError, RuntimeError):
+        font = Path(named).expanduser().absolute()
+        if font.is_file():
+            return str(font)
+    raise SettingsError(f"there is no font '{named}'", advice="Accepted: a TrueType or OpenType file.")
 
 
 def _beside_ledger(ledger: str, data: Path) -> Path:

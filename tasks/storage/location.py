@@ -7,6 +7,7 @@ and renamed.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -28,6 +29,7 @@ from tasks.storage.listing import StoredFile, files_elsewhere, files_on_disk
 __all__ = ["Location", "locate"]
 
 _BLOCK_BYTES = 1 << 20
+_READ_ONLY = {"http", "https"}
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss"}
 
 
@@ -82,14 +84,37 @@ class Location:
                 return None
             return int(info["size"]) if info.get("type") == "file" else None
 
+    def is_folder(self) -> bool:
+        """Whether a folder of this machine's disk is there.
+
+        Raises:
+            SettingsError: Its name is none that the disk takes: most of them take 255 bytes at most.
+            StorageUnreachable: The disk refuses to tell.
+        """
+        if self.local is None:
+            return False
+        with on_disk(self.shown, "read"):
+            try:
+                return self.local.is_dir()
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
+                raise SettingsError(f"{self.shown}: name too long", advice="Name another place.") from error
+
     def check_writable(self) -> None:
         """See whether the file could be written, as far as that can be told without writing.
 
         Raises:
-            SettingsError: A folder is there, or something that is no folder is above; or no such storage is known.
+            SettingsError: A folder is there, or something that is no folder is above; its name is too long; or no such
+                storage is known, or none that can be written to.
             StorageUnreachable: No permission, or the storage does not answer or has no such bucket.
         """
         if self.local is None:
+            if self.protocol.lower() in _READ_ONLY:
+                raise SettingsError(
+                    f"{self.shown} cannot be written to: an address of the web can only be read",
+                    advice="Accepted: a path, or a storage such as s3://BUCKET/NAME.",
+                )
             with self.filesystem("write") as (fs, path):
                 top = path.lstrip("/").split("/", 1)[0]
                 if self.protocol in _OBJECT_STORES and not fs.exists(top):
@@ -98,7 +123,7 @@ class Location:
                         advice="Make it, or name another place.",
                     )
             return
-        if self.local.is_dir():
+        if self.is_folder():
             raise SettingsError(f"{self.local} is a folder", advice="Accepted: the name of a file.")
         above = next(parent for parent in self.local.parents if parent.exists())
         if not above.is_dir():

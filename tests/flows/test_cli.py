@@ -17,6 +17,7 @@ import pytest
 from tasks.emulator.server import EmulatorServer
 from tasks.emulator.settings import EmulatorSettings
 from tests.flows.conftest import SHOTCHAIN, Home, Shotchain
+from tests.media.tones import tone_file
 
 pytestmark = pytest.mark.runs
 
@@ -202,14 +203,19 @@ def test_a_stopped_run_ends_soon_and_goes_on_where_it_stopped(
         ("/proc/x/film.mp4", 6, "cannot be written"),
         ("board.yaml/film.mp4", 2, "is no folder"),
         ("s3://no-such-bucket/film.mp4", 6, "cannot be written"),
+        ("https://films.example.com/film.mp4", 2, "cannot be written to"),
+        (f"{'x' * 300}.mp4", 2, "name too long"),
+        ("x" * 300, 2, "name too long"),
+        ("own.mp4", 2, "would replace it"),
     ],
 )
 def test_a_place_that_takes_no_film_is_found_before_anything_is_paid(
     home: Home, shotchain: Shotchain, runware: EmulatorServer, output: str, code: int, said: str
 ) -> None:
+    tone_file(home.folder / "own.mp4", 1.0, 440.0)  # what a file is, its content says
     ran = shotchain(
         "render",
-        str(home.storyboard(BOARD)),
+        str(home.storyboard(f"music: own.mp4\n{BOARD}")),
         "--base-url",
         runware.base_url,
         "--output",

@@ -12,7 +12,7 @@ import pytest
 from tasks.deliver.presets import Codec, Container, Preset
 from tasks.errors import SettingsError, StorageUnreachable
 from tasks.publish.manifest import FORMAT
-from tasks.publish.ownership import check_ours
+from tasks.publish.ownership import check_apart, check_ours
 from tasks.publish.publish import Published, publish
 from tasks.publish.sidecars import Sidecar
 from tasks.publish.targets import DeliverableKind, SidecarKind, Targets, targets_of
@@ -192,3 +192,21 @@ async def test_who_may_not_read_can_deliver(scratch: Path, recording: str, monke
     assert (await published(targets, scratch, "two", SMALL)).undelivered == {}
     monkeypatch.setattr(Recording, "readable", True)
     assert targets.film.beside("film.small.mp4").read_bytes() == b"small of two"
+
+
+def test_a_film_does_not_replace_what_it_is_made_of(targets: Targets, tmp_path: Path) -> None:
+    own = tmp_path / "own.mp4"
+    own.write_bytes(b"my only copy")
+    inputs: dict[str, Path | None] = {own.as_uri(): own, "s3://studio/dive.mp4": None}
+    check_apart(targets, [SMALL], inputs)  # nothing is published yet
+    for place in [*targets.places(), *targets.deliverables([SMALL]).values()]:
+        assert place.local is not None
+        place.local.parent.mkdir(parents=True, exist_ok=True)
+        place.local.symlink_to(own)
+        with pytest.raises(SettingsError, match=r"would replace it\n.*Nothing was spent") as caught:
+            check_apart(targets, [SMALL], inputs)
+        assert place.shown in caught.value.message
+        place.local.unlink()
+    with pytest.raises(SettingsError, match="would replace it"):
+        check_apart(targets_of("s3://studio/dive.mp4"), [], inputs)
+    check_apart(targets_of("s3://studio/dives.mp4"), [SMALL], inputs)

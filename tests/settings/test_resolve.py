@@ -236,3 +236,9 @@ def test_deliverables_are_named_once_and_their_file_is_the_flags_or_the_environm
     named = resolve_settings(provider="emulator", deliverables="own.yaml", environ=environ)
     assert named.finish.deliverables == "own.yaml"
     assert resolve_settings(provider="emulator", environ={}).finish.deliver == ()
+
+
+@pytest.mark.parametrize("named", ["nowhere.ttf", "x" * 300, "~nobody-of-that-name/font.ttf", ""])
+def test_a_font_that_is_not_there_is_told(named: str) -> None:
+    with pytest.raises(SettingsError, match=f"there is no font '{named}'"):
+        resolve_settings(provider="emulator", caption_font=named, environ={})

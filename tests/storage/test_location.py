@@ -191,6 +191,15 @@ def test_places_are_looked_at_before_they_are_needed(tmp_path: Path) -> None:
         locate("/proc/x/film.mp4").check_writable()
 
 
+def test_a_place_that_never_takes_a_file_is_told_at_once(tmp_path: Path) -> None:
+    for long in (tmp_path / ("x" * 300), tmp_path / ("x" * 300) / "film.mp4"):
+        with pytest.raises(SettingsError, match="name too long"):
+            locate(str(long)).check_writable()
+    for read_only in ("http://films.example.com/a.mp4", "HTTPS://films.example.com/a.mp4"):
+        with pytest.raises(SettingsError, match="can only be read"):
+            locate(read_only).check_writable()
+
+
 def test_what_is_removed_is_gone_and_may_be_removed_again(folder: Location, source: Path) -> None:
     place = folder.child("deep/film.mp4")
     place.remove()
