@@ -210,14 +210,14 @@ class Driver:
                 if doubtful and not _rejects(error, attempt.task_uuid):
                     return attempt  # so is this; but what is rejected now was rejected before
                 self._outcomes.count(error)
-                return await self._outcomes.end(attempt, state_after(error), error, order, at_post=True)
+                return await self._outcomes.end(attempt, state_after(error), error, order)
             attempt = await self._outcomes.accepted(attempt, order)
             return await self._outcomes.succeeded(attempt, results[0]) if results else attempt
         if failure is None or doubtful:
             return attempt
         if isinstance(failure, STOPPERS):
             self._circuit.trip(failure)
-        return await self._outcomes.end(attempt, State.RELEASED, failure, order, at_post=True)
+        return await self._outcomes.end(attempt, State.RELEASED, failure, order)
 
     async def _pause_after(
         self, failure: RateLimited | ProviderUnreachable, turn: int, attempt: Attempt, order: Order, *, doubtful: bool
@@ -230,7 +230,7 @@ class Driver:
                 self._circuit.check(order.shot)  # the run may send no more by now
         except (asyncio.CancelledError, ShotchainError):
             if not doubtful:
-                await self._outcomes.end(attempt, State.RELEASED, failure, order, at_post=True)
+                await self._outcomes.end(attempt, State.RELEASED, failure, order)
             raise
 
     def _rejects_delivery(self, attempt: Attempt, error: ShotchainError) -> bool:

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeAlias
 
 from tasks.clips.circuit import Circuit
 from tasks.clips.delivery import Deliveries, suffix_of
-from tasks.clips.recall import delivered_result, recorded_error, recorded_result
+from tasks.clips.recall import AskAgain, delivered_result, recorded_error, recorded_result
 from tasks.clips.record import ClipRecord
 from tasks.clips.store import Clip, ClipStore, Kept, Origin, Stills, no_stills
 from tasks.clips.writing import in_ledger
@@ -39,10 +37,7 @@ from tasks.runware.download import Download, download_result
 from tasks.runware.messages import VideoResult
 from tasks.runware.pauses import Pauses
 
-__all__ = ["AskAgain", "Fetcher", "cost_of", "lost"]
-
-AskAgain: TypeAlias = Callable[[Attempt], Awaitable[VideoResult | None]]
-"""Asks the provider for the result of a paid attempt anew; None where it has it no more."""
+__all__ = ["Fetcher", "cost_of", "lost"]
 
 _DOWNLOADS = 3
 # For so long after its result, a clip without an address may still be on its way into the store.

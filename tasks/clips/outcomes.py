@@ -11,16 +11,9 @@ from typing import Any
 
 from tasks.clips.circuit import Circuit
 from tasks.clips.delivery import Deliveries
-from tasks.clips.endings import state_of_verdict, write_end, write_success, write_undelivered
+from tasks.clips.endings import made_in_spite_of, result_of_received, state_of_verdict, write_failure, write_success
 from tasks.clips.order import Order
-from tasks.clips.recall import (
-    ask_for_result,
-    delivered_result,
-    other_account,
-    recorded_error,
-    undelivered,
-    unknown_outcome,
-)
+from tasks.clips.recall import Seen, ask_for_result, look_closely, other_account, recorded_error, unknown_outcome
 from tasks.clips.writing import in_ledger, read_again
 from tasks.errors import Charged, ShotchainError
 from tasks.ledger import Attempt, State
@@ -84,38 +77,19 @@ class Outcomes:
         """
         if self._deliveries is None or not await self._deliveries.received(attempt):
             return None
-        try:
-            told = await self.ask_again(attempt)
-        except ShotchainError:
-            told = None
-        return await self.succeeded(attempt, told or delivered_result(attempt))
+        return await self.succeeded(attempt, await result_of_received(attempt, lambda: self._see(attempt)))
 
     async def ended_by_provider(self, attempt: Attempt, error: ShotchainError, order: Order) -> Attempt:
         """The provider says that its task failed."""
-        if (received := await self._in_spite_of(attempt, error)) is not None:
-            return received
+        made = await made_in_spite_of(attempt, error, self._deliveries, self.ask_again)
+        if made is not None:
+            return await self.succeeded(attempt, made)
         self.count(error)
         return await self.end(attempt, state_of_verdict(error), error, order)
 
-    async def _in_spite_of(self, attempt: Attempt, error: ShotchainError) -> Attempt | None:
-        """Go on from a clip that was made though the provider says that its task failed; None where there is none."""
-        if self._deliveries is None:
-            return None
-        if await self._deliveries.received(attempt):
-            return await self.succeeded(attempt, delivered_result(attempt, error))
-        if not self._deliveries.was_refused(attempt, error):
-            return None
-        # Its upload failed. The clip may be at the provider, who shows it in another answer; and it may have come.
-        told = await ask_for_result(self._client, attempt)
-        if told is not None:
-            return await self.succeeded(attempt, told)
-        return await self.received(attempt)
-
     # -- how it ends -----------------------------------------------------------------------------------------------
 
-    async def end(
-        self, attempt: Attempt, state: State, error: ShotchainError, order: Order, *, at_post: bool = False
-    ) -> Attempt:
+    async def end(self, attempt: Attempt, state: State, error: ShotchainError, order: Order) -> Attempt:
         """It is over without a clip: write down how, and keep the error with all that is known for whoever drives it.
 
         Args:
@@ -123,7 +97,6 @@ class Outcomes:
             state: How.
             error: Why.
             order: What it was for.
-            at_post: See `write_end`.
 
         Raises:
             OutcomeUnknown: It failed for the sake of its delivery, and may have been charged.
@@ -131,23 +104,16 @@ class Outcomes:
         """
         error.shot = order.shot
         error.task_uuid = attempt.task_uuid
-        if self._deliveries is not None and self._deliveries.was_refused(attempt, error):
-            if error.charged is not Charged.NO:
-                return await self._leave_undelivered(attempt, error)
+        is_undelivered = self._deliveries is not None and self._deliveries.was_refused(attempt, error)
+        if is_undelivered and error.charged is Charged.NO:
             error.transient = True  # what is sent from now on asks for none
             error.advice = error.advice or "Leave SHOTCHAIN_DIRECT_DELIVERY off. This run asks for no more deliveries."
-        moved = await write_end(self._ledger, attempt, state, error, at_post=at_post)
+        moved = await write_failure(self._ledger, attempt, state, error, self._deliveries)
         if moved is None:
             return await self.reload(attempt)  # where another run ended it, the ledger says why
-        self._errors[attempt.task_uuid] = error
-        return moved
-
-    async def _leave_undelivered(self, attempt: Attempt, error: ShotchainError) -> Attempt:
-        """Leave what may have cost something, and cannot be had now, to a later run and to a person."""
-        lost = undelivered(attempt, error)
-        moved = await write_undelivered(self._ledger, attempt, lost) or await self.reload(attempt)
         if moved.state is State.UNKNOWN:
             raise unknown_outcome(moved)
+        self._errors[attempt.task_uuid] = error
         return moved
 
     async def give_up(self, attempt: Attempt) -> Attempt:
@@ -197,6 +163,10 @@ class Outcomes:
         """
         self.check_account(attempt)
         return await ask_for_result(self._client, attempt)
+
+    async def _see(self, attempt: Attempt) -> Seen:
+        self.check_account(attempt)
+        return await look_closely(self._client, attempt.task_uuid)
 
     async def move(self, attempt: Attempt, to: State, **facts: Any) -> Attempt | None:
         """Bring an attempt to another state, with the facts that the ledger takes; None where another was faster."""

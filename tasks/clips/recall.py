@@ -29,6 +29,7 @@ from tasks.runware.pauses import Pauses
 
 __all__ = [
     "UNDELIVERED",
+    "AskAgain",
     "Seen",
     "ask_for_result",
     "ask_patiently",
@@ -52,6 +53,8 @@ UNDELIVERED = "undelivered"
 """The error code of an attempt that failed for the sake of its delivery, and was charged or may have been."""
 Seen: TypeAlias = VideoResult | ShotchainError | Literal["known", "missing"] | None
 """A result, the failure that ended a task, that it is in work, that there is none, or nothing."""
+AskAgain: TypeAlias = Callable[[Attempt], Awaitable[VideoResult | None]]
+"""Asks the provider for the result of a paid attempt anew; None where it has it no more."""
 
 
 async def look(client: RunwareClient, task_uuid: str) -> VideoResult | ShotchainError | Literal["known"] | None:

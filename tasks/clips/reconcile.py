@@ -14,12 +14,12 @@ from decimal import Decimal
 from enum import StrEnum
 
 from tasks.clips.delivery import Deliveries
-from tasks.clips.endings import AT_PROVIDER, state_after, write_end, write_success, write_undelivered
-from tasks.clips.recall import Seen, ask_patiently, delivered_result, look_at_all, look_closely, undelivered
+from tasks.clips.endings import AT_PROVIDER, made_in_spite_of, state_of_verdict, write_failure, write_success
+from tasks.clips.recall import Seen, ask_for_result, ask_patiently, look_at_all, look_closely
 from tasks.clips.recovered import driver_of, own_error
 from tasks.clips.store import ClipStore
 from tasks.clips.writing import in_ledger
-from tasks.errors import Charged, ShotchainError, StorageUnreachable
+from tasks.errors import Charged, ShotchainError
 from tasks.ledger import PAID, Attempt, State, from_micro, nearest_micro
 from tasks.ledger.ledger import Ledger
 from tasks.runware.client import RunwareClient
@@ -174,17 +174,7 @@ class _Books:
             if isinstance(known, VideoResult):
                 return await write_success(self._ledger, attempt, known) is not None
             if isinstance(known, ShotchainError):
-                error = own_error(known, attempt)
-                try:
-                    if await self._deliveries.received(attempt):  # so it was made: `shotchain recover` takes it in
-                        return await write_success(self._ledger, attempt, delivered_result(attempt, error)) is not None
-                except StorageUnreachable:
-                    return False  # it stays as it is: what is ended may be bought again
-                if self._deliveries.was_refused(attempt, error) and error.charged is not Charged.NO:
-                    left = await write_undelivered(self._ledger, attempt, undelivered(attempt, error))
-                    return left is not None and left.charged is Charged.YES
-                ended = await write_end(self._ledger, attempt, state_after(error), error)
-                return ended is not None and ended.charged is not Charged.UNKNOWN
+                return await self._ended(attempt, own_error(known, attempt))
             return False
         cost_usd = compared.provider_usd
         if cost_usd is None or attempt.state is State.RELEASED:
@@ -198,6 +188,19 @@ class _Books:
             written = await in_ledger(self._ledger.correct, attempt, charged=charged, cost_usd=spent_usd)
         # That a clip which the ledger has is none at the provider stays to be looked at by a person.
         return written is not None and compared.found is not Found.FAILED
+
+    async def _ended(self, attempt: Attempt, error: ShotchainError) -> bool:
+        try:
+            made = await made_in_spite_of(attempt, error, self._deliveries, self._ask_again)
+        except ShotchainError:
+            return False  # it stays as it is: what is ended may be bought again
+        if made is not None:  # `shotchain recover` takes it in
+            return await write_success(self._ledger, attempt, made) is not None
+        ended = await write_failure(self._ledger, attempt, state_of_verdict(error), error, self._deliveries)
+        return ended is not None and ended.charged in {Charged.YES, Charged.NO}
+
+    async def _ask_again(self, attempt: Attempt) -> VideoResult | None:
+        return await ask_patiently(lambda: ask_for_result(self._client, attempt), self._pauses)
 
 
 def compare(attempt: Attempt, known: Seen) -> Compared:

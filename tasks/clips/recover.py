@@ -21,17 +21,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.clips.delivery import Deliveries
-from tasks.clips.endings import AT_PROVIDER, state_of_verdict, write_end, write_success, write_undelivered
+from tasks.clips.endings import (
+    AT_PROVIDER,
+    made_in_spite_of,
+    result_of_received,
+    state_of_verdict,
+    write_failure,
+    write_success,
+)
 from tasks.clips.fetch import Fetcher
 from tasks.clips.recall import (
     Seen,
     ask_for_result,
     ask_patiently,
-    delivered_result,
     look_at_all,
     look_closely,
     other_account,
-    undelivered,
     unknown_outcome,
 )
 from tasks.clips.recovered import (
@@ -212,6 +217,9 @@ class _Recovery:
         known = seen.get(attempt.task_uuid)
         return known if known is not None and known != "missing" else await self._closely(attempt)
 
+    async def _of_ours(self, attempt: Attempt, seen: dict[str, Seen] | ShotchainError) -> Seen:
+        return await self._known(attempt, seen) if self._is_ours(attempt) else None
+
     async def _ask_again(self, attempt: Attempt) -> VideoResult | None:
         if not self._is_ours(attempt):
             raise other_account(attempt)
@@ -235,14 +243,7 @@ class _Recovery:
     async def _reconciled(self, attempt: Attempt, seen: dict[str, Seen] | ShotchainError) -> Attempt:
         if not await self._deliveries.received(attempt):
             return await self._settle(attempt, await self._known(attempt, seen))
-        # Its clip lies in our own store, so it was made, whatever the provider says. Of it only the rest is asked.
-        try:
-            known = await self._known(attempt, seen) if self._is_ours(attempt) else None
-        except ShotchainError:
-            known = None
-        error = known if isinstance(known, ShotchainError) else None
-        result = known if isinstance(known, VideoResult) else delivered_result(attempt, error)
-        return await self._over(attempt, result)
+        return await self._over(attempt, await result_of_received(attempt, lambda: self._of_ours(attempt, seen)))
 
     async def _received(self, attempt: Attempt) -> bool:
         try:
@@ -290,25 +291,14 @@ class _Recovery:
         return await self._over(attempt, outcome)
 
     async def _over(self, attempt: Attempt, outcome: VideoResult | ShotchainError) -> Attempt:
-        if isinstance(outcome, VideoResult):
-            moved = await write_success(self._ledger, attempt, outcome)
-        else:
-            moved = await self._ended(attempt, own_error(outcome, attempt))
-        return moved or await self._wheel.read(attempt)
-
-    async def _ended(self, attempt: Attempt, error: ShotchainError) -> Attempt | None:
-        if await self._deliveries.received(attempt):
-            return await write_success(self._ledger, attempt, delivered_result(attempt, error))
-        if self._deliveries.was_refused(attempt, error):
-            # Its upload failed. The clip may be at the provider all the same, who shows it in another answer.
-            result = await self._ask_again(attempt)
-            if result is None and await self._deliveries.received(attempt):
-                result = delivered_result(attempt)
-            if result is not None:
-                return await write_success(self._ledger, attempt, result)
-            if error.charged is not Charged.NO:
-                return await write_undelivered(self._ledger, attempt, undelivered(attempt, error))
-        return await write_end(self._ledger, attempt, state_of_verdict(error), error)
+        if isinstance(outcome, ShotchainError):
+            error = own_error(outcome, attempt)
+            made = await made_in_spite_of(attempt, error, self._deliveries, self._ask_again)
+            if made is None:
+                failed = await write_failure(self._ledger, attempt, state_of_verdict(error), error, self._deliveries)
+                return failed or await self._wheel.read(attempt)
+            outcome = made
+        return await write_success(self._ledger, attempt, outcome) or await self._wheel.read(attempt)
 
     async def _move(self, attempt: Attempt, to: State) -> Attempt:
         error = unknown_outcome(attempt) if to is State.UNKNOWN else None

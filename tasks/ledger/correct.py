@@ -8,8 +8,8 @@ from sqlalchemy import Connection, update
 
 from tasks.errors import Charged, LedgerError
 from tasks.ledger.leases import refuse_driven
-from tasks.ledger.money import nearest_micro, to_micro
-from tasks.ledger.moves import Move, make
+from tasks.ledger.money import nearest_micro
+from tasks.ledger.moves import Move, as_read, make
 from tasks.ledger.records import Attempt
 from tasks.ledger.rows import find_attempt, now_us
 from tasks.ledger.schema import attempts
@@ -43,14 +43,8 @@ def correct(connection: Connection, known: Attempt, charged: Charged, cost_usd: 
         message = f"an attempt that is `{known.state}` cannot be corrected to charged: {charged}{cost}"
         raise LedgerError(message, shot=known.shot, task_uuid=known.task_uuid)
     cost_micro = None if charged is Charged.NO or cost_usd is None else nearest_micro(cost_usd)
-    still = (
-        (attempts.c.task_uuid == known.task_uuid)
-        & (attempts.c.state == str(known.state))
-        & attempts.c.charged.is_not_distinct_from(None if known.charged is None else str(known.charged))
-        & attempts.c.cost_micro.is_not_distinct_from(None if known.cost_usd is None else to_micro(known.cost_usd))
-    )
     values = {"charged": str(charged), "cost_micro": cost_micro, "updated_at": now_us()}
-    changed = connection.execute(update(attempts).where(still).values(values)).rowcount
+    changed = connection.execute(update(attempts).where(as_read(known)).values(values)).rowcount
     return find_attempt(connection, known.task_uuid) if changed else None
 
 

@@ -181,6 +181,7 @@ class Ledger(Questions):
         to: State,
         *,
         expect: Collection[State] | None = None,
+        known: Attempt | None = None,
         posts: int | None = None,
         cost_usd: Decimal | None = None,
         charged: Charged | None = None,
@@ -195,6 +196,8 @@ class Ledger(Questions):
             task_uuid: The attempt.
             to: Its new state. `submitted` counts a post, so it is committed before the request leaves.
             expect: The states of which it must be in one; by default all from which `to` may be reached.
+            known: The attempt as it was read, which it must be still: in that state, posted as often, with the same
+                said of its money. So nothing is overwritten that somebody said meanwhile.
             posts: How often it must have been posted; by default, however often.
             cost_usd: What the provider says that it cost, rounded half up to the micro-dollar. For
                 `succeeded`, `stored`, `failed` and `refused`. Without it, the reservation counts.
@@ -216,6 +219,7 @@ class Ledger(Questions):
         move = Move(
             to=to,
             expect=None if expect is None else frozenset(expect),
+            known=known,
             posts=posts,
             cost_usd=cost_usd,
             charged=charged,

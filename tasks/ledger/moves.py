@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, case, func, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, update
 
 from tasks.errors import Charged, LedgerError, ProviderError, ShotchainError
-from tasks.ledger.money import nearest_micro
+from tasks.ledger.money import nearest_micro, to_micro
 from tasks.ledger.records import Attempt
 from tasks.ledger.rows import find_attempt, now_us, write_json
 from tasks.ledger.schema import attempts
 from tasks.ledger.states import FACTS, State, sources
 from tasks.redaction import redact
 
-__all__ = ["Move", "make"]
+__all__ = ["Move", "as_read", "make"]
 
 _STAMPS = {
     State.SUBMITTED: "submitted_at",
@@ -43,6 +43,7 @@ class Move:
 
     to: State
     expect: frozenset[State] | None = None
+    known: Attempt | None = None
     posts: int | None = None
     cost_usd: Decimal | None = None
     charged: Charged | None = None
@@ -61,8 +62,9 @@ class Move:
             raise LedgerError(f"a move to `{self.to}` cannot carry {', '.join(extra)}")
         if self.charged is Charged.NO and self.cost_usd:
             raise LedgerError(f"an attempt that was not charged cannot have cost {self.cost_usd} USD")
-        if self.expect is not None and (not self.expect or self.expect - sources(self.to)):
-            given = ", ".join(sorted(self.expect)) or "nothing"
+        expect = {self.known.state} if self.expect is None and self.known is not None else self.expect
+        if expect is not None and (not expect or expect - sources(self.to)):
+            given = ", ".join(sorted(expect)) or "nothing"
             raise LedgerError(f"`{self.to}` cannot follow {given}; it follows {_names(sources(self.to))}")
 
     @property
@@ -139,18 +141,33 @@ def make(connection: Connection, task_uuid: str, move: Move) -> Attempt | None:
     still = (attempts.c.task_uuid == task_uuid) & attempts.c.state.in_([str(state) for state in move.froms])
     if move.posts is not None:
         still &= attempts.c.posts == move.posts
+    if move.known is not None:
+        still &= as_read(move.known)
     moved = connection.execute(update(attempts).where(still).values(move.values(now_us()))).rowcount
     attempt = find_attempt(connection, task_uuid)
     if attempt is None:
         raise LedgerError(f"the ledger knows no attempt {task_uuid}", task_uuid=task_uuid)
     if moved:
         return attempt
-    if move.expect is not None or move.posts is not None or attempt.state is move.to:
+    if move.expect is not None or move.known is not None or move.posts is not None or attempt.state is move.to:
         return None
     raise LedgerError(
         f"attempt {task_uuid} is `{attempt.state}`; `{move.to}` follows {_names(sources(move.to))}",
         shot=attempt.shot,
         task_uuid=task_uuid,
+    )
+
+
+def as_read(known: Attempt) -> ColumnElement[bool]:
+    """Whether an attempt is what it was when it was read: where it stands, how often it was posted, what it cost."""
+    charged = None if known.charged is None else str(known.charged)
+    cost_micro = None if known.cost_usd is None else to_micro(known.cost_usd)
+    return and_(
+        attempts.c.task_uuid == known.task_uuid,
+        attempts.c.state == str(known.state),
+        attempts.c.posts == known.posts,
+        attempts.c.charged.is_not_distinct_from(charged),
+        attempts.c.cost_micro.is_not_distinct_from(cost_micro),
     )
 
 

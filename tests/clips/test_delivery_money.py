@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,6 +17,7 @@ from tasks.clips.delivery import is_of_delivery
 from tasks.clips.discard import Rules, Why, judge, read_claims
 from tasks.clips.fetch import Fetcher
 from tasks.clips.gate import open_gate
+from tasks.clips.recall import recorded_result
 from tasks.clips.reconcile import reconcile
 from tasks.clips.recover import Happened, recover
 from tasks.clips.store import ClipStore
@@ -38,7 +40,7 @@ from tasks.progress import Event, Stage
 from tasks.runware.failures import failure_from_error
 from tests.buckets import Bucket
 from tests.clips.house import PAUSES, House, left_by_a_crash, make_plan
-from tests.runware.provider import PRICE_USD, Provider, accept, refuse
+from tests.runware.provider import PRICE_USD, Provider, accept, refuse, reply
 
 pytestmark = pytest.mark.runs
 
@@ -371,6 +373,59 @@ class TestWhatIsSaidOfAnAddress:
     )
     def test_what_is_taken_for_a_delivery_that_failed(self, error: dict[str, Any], is_so: bool) -> None:
         assert is_of_delivery(failure_from_error(error)) is is_so
+
+
+class TestWhoeverAsks:
+    """A run, a recovery and a comparison make the same of the same answers."""
+
+    async def left(self, case: Case, how: str, *, state: State = S.UNKNOWN, is_there: bool = False) -> Attempt:
+        """What there is of an attempt of a run that died, once it was looked at."""
+        async with case.run("dead") as run:
+            attempt = left_by_a_crash(run, S.SUBMITTED, state)
+            case.provider.take({"taskUUID": attempt.task_uuid})
+            if is_there:
+                case.put(run.store, attempt.task_uuid)
+        if how == "recovery":
+            await case.recover()
+        elif how == "comparison":
+            await case.compare()
+        else:
+            async with case.run("next", retries=0) as run:
+                with suppress(ShotchainError):
+                    await run.first()
+        return next(it for it in case.house.attempts() if it.task_uuid == attempt.task_uuid)
+
+    @pytest.mark.parametrize("how", ["run", "recovery", "comparison"])
+    async def test_what_lies_in_the_store_costs_and_is_what_the_provider_says(self, case: Case, how: str) -> None:
+        case.provider.endings.append({"code": "contentPolicyViolation", "message": "unsafe", "cost": 0.21})
+        it = await self.left(case, how, is_there=True)
+        assert it.state in {S.SUCCEEDED, S.STORED}
+        assert (it.cost_usd, it.charged) == (Decimal("0.21"), Charged.YES)
+        assert recorded_result(it).nsfw
+
+    @pytest.mark.parametrize("how", ["run", "recovery", "comparison"])
+    @pytest.mark.parametrize("facts", [{"cost": 0.42}, {}, {"cost": 0}], ids=["charged", "not told", "free"])
+    async def test_what_could_not_be_put_is_asked_for_elsewhere(
+        self, case: Case, how: str, facts: dict[str, Any]
+    ) -> None:
+        class TwoAnswers(Provider):
+            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+                if b'"getResponse"' in await request.aread():
+                    [uuid] = self.tasks
+                    return reply(200, {"errors": [{**failed(**facts), "taskUUID": uuid, "status": "error"}]})
+                return await super().handle_async_request(request)
+
+        case.provider = TwoAnswers(clip=case.provider.clip)
+        it = await self.left(case, how)
+        assert it.state in {S.SUCCEEDED, S.STORED}
+        assert (recorded_result(it).video_uuid, it.cost_usd) == (f"video-{it.task_uuid}", PRICE_USD)
+
+    @pytest.mark.parametrize("how", ["run", "recovery", "comparison"])
+    @pytest.mark.parametrize("code", ["contentPolicyViolation", "invalidValue", "inferenceError"])
+    async def test_what_was_worked_on_has_failed(self, case: Case, how: str, code: str) -> None:
+        case.provider.endings.append({"code": code, "message": "no"})
+        it = await self.left(case, how, state=S.ACCEPTED)
+        assert (it.state, it.charged) == (S.FAILED, Charged.UNKNOWN)
 
 
 class TestWhatComesInSpiteOfAll:

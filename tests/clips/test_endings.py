@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.clips.endings import AT_PROVIDER, state_after, state_of_verdict, write_end, write_success
+from tasks.clips.endings import AT_PROVIDER, state_after, state_of_verdict, write_failure, write_success
 from tasks.errors import (
     Charged,
     ContentRefused,
@@ -70,6 +70,16 @@ async def test_a_result_settles_what_it_cost(state: State, house: House, provide
         assert await write_success(run.ledger, attempt, result) is None
 
 
+async def test_what_was_posted_again_meanwhile_is_not_ended_by_what_was_said_before(
+    house: House, provider: Provider
+) -> None:
+    async with house.run(provider) as run:
+        attempt = left_by_a_crash(run, S.SUBMITTED)
+        again = run.ledger.count_post(attempt.task_uuid, posts=1)
+        assert await write_failure(run.ledger, attempt, S.FAILED, ProviderFailed("no"), None) is None
+        assert run.ledger.attempt(attempt.task_uuid) == again
+
+
 CASES: list[tuple[ShotchainError, Charged, Decimal]] = [
     (ProviderFailed("it fell over"), Charged.UNKNOWN, PRICE_USD),
     (ProviderFailed("it fell over", cost_usd=Decimal("0.10"), charged=Charged.YES), Charged.YES, Decimal("0.10")),
@@ -83,16 +93,16 @@ async def test_a_failure_settles_what_it_tells(
 ) -> None:
     async with house.run(provider) as run:
         attempt = left_by_a_crash(run, S.SUBMITTED, S.ACCEPTED)
-        written = await write_end(run.ledger, attempt, state_after(error), error)
+        written = await write_failure(run.ledger, attempt, state_after(error), error, None)
         assert written is not None
         assert (written.charged, written.totals.held_usd) == (charged, held_usd)
-        assert await write_end(run.ledger, attempt, state_after(error), error) is None
+        assert await write_failure(run.ledger, attempt, state_after(error), error, None) is None
 
 
 async def test_what_never_arrived_costs_nothing(house: House, provider: Provider) -> None:
     error: Any = ProviderUnreachable("refused", cost_usd=PRICE_USD, charged=Charged.YES)
     async with house.run(provider) as run:
-        written = await write_end(run.ledger, left_by_a_crash(run, S.SUBMITTED), S.RELEASED, error)
+        written = await write_failure(run.ledger, left_by_a_crash(run, S.SUBMITTED), S.RELEASED, error, None)
         assert written is not None
         assert (written.state, written.cost_usd) == (S.RELEASED, None)
         assert written.totals.held_usd == 0

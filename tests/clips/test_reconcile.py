@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -23,6 +23,7 @@ from tasks.ledger import Attempt, Ledger, State, open_ledger
 from tasks.plan.model import Plan
 from tasks.redaction import fingerprint
 from tasks.runware.client import RunwareClient
+from tests.buckets import Bucket
 from tests.clips.house import KEY, PAUSES, House, make_plan
 from tests.runware.provider import Provider
 
@@ -323,6 +324,44 @@ class TestWhatIsLeftAlone:
         await scripted.attempt(*paid())
         scripted.house.plan = make_plan("a ferry", provider="emulator")
         assert await scripted.reconcile() == []
+
+
+class TestBesideAPerson:
+    """What a person says while the provider is asked is not overwritten by the answer."""
+
+    ANSWERS: ClassVar[tuple[dict[str, Any], ...]] = (
+        {},
+        {"code": "inferenceError", "message": "no"},
+        {"code": "inferenceError", "message": "no", "cost": 0.42},
+        {"code": "inferenceError", "message": "no", "cost": 0},
+        {"code": "uploadFailed", "message": "no"},
+        {"code": "uploadFailed", "message": "no", "cost": 0.42},
+    )
+
+    @pytest.mark.parametrize("charged", [Charged.YES, Charged.NO])
+    @pytest.mark.parametrize("ending", ANSWERS, ids=str)
+    async def test_their_word_stands(
+        self, house: House, bucket: Bucket, provider: Provider, ending: dict[str, Any], charged: Charged
+    ) -> None:
+        house.work = "s3://films/work"  # where clips may be delivered
+        cost_usd = Decimal("0.50") if charged is Charged.YES else None
+
+        class Beside(Provider):
+            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+                answer = await super().handle_async_request(request)
+                if self.counts["getResponse"] == 1 and not said:
+                    with open_ledger(str(house.folder / "ledger.db")) as ledger:
+                        said.append(ledger.settle(attempt.task_uuid, charged=charged, cost_usd=cost_usd))
+                return answer
+
+        said: list[Attempt | None] = []
+        beside = Beside(clip=provider.clip, endings=deque([ending or None]))
+        books = Books(house, beside, "http://127.0.0.1:9/v1")
+        attempt = await books.attempt((S.UNKNOWN, {}))
+        told = await books.one(apply=True)
+        assert (told.found, told.settled) == (F.KNOWN_NOW, False)
+        assert [books.now()] == said
+        assert (books.now().charged, books.now().cost_usd) == (charged, cost_usd)
 
 
 class TestQuestionsThatFail:

@@ -54,6 +54,39 @@ def test_who_expects_a_post_less_learns_that_it_was_posted_again(ledger: Ledger,
     assert (released.state, released.posts) == (State.RELEASED, 2)
 
 
+@pytest.mark.parametrize("to", [State.SUCCEEDED, State.FAILED, State.ACCEPTED, State.SUBMITTED])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"charged": Charged.YES, "cost_usd": Decimal("0.50")},
+        {"charged": Charged.YES, "cost_usd": Decimal("0.42")},
+        {"charged": Charged.YES},
+        {"charged": Charged.NO},
+    ],
+    ids=str,
+)
+def test_who_knows_less_of_its_money_learns_that_somebody_spoke(
+    ledger: Ledger, attempt_in: AttemptIn, answer: dict[str, Any], to: State
+) -> None:
+    attempt = attempt_in(State.UNKNOWN)
+    said = ledger.settle(attempt.task_uuid, **answer)
+    assert ledger.move(attempt.task_uuid, to, known=attempt) is None
+    assert ledger.attempt(attempt.task_uuid) == said
+    if said is not None and said.state is State.UNKNOWN:
+        moved = ledger.move(attempt.task_uuid, to, known=said)
+        assert moved is not None
+        assert moved.state is to
+
+
+def test_who_read_it_in_another_state_may_not_move_it(ledger: Ledger, attempt_in: AttemptIn) -> None:
+    attempt = attempt_in(State.SUBMITTED)
+    accepted = ledger.move(attempt.task_uuid, State.ACCEPTED)
+    assert ledger.move(attempt.task_uuid, State.FAILED, known=attempt) is None
+    assert ledger.attempt(attempt.task_uuid) == accepted
+    with pytest.raises(LedgerError, match="cannot follow submitted"):
+        ledger.move(attempt.task_uuid, State.STORED, known=attempt)
+
+
 def test_expecting_nothing_is_a_mistake(ledger: Ledger, attempt_in: AttemptIn) -> None:
     with pytest.raises(LedgerError, match="cannot follow nothing"):
         ledger.move(attempt_in(State.RESERVED).task_uuid, State.SUBMITTED, expect=set())
