@@ -1,12 +1,13 @@
-"""What errors are made of: a mistake and its place, and whether money went."""
+"""What errors are made of: a mistake and its place, whether money went, and how sums are written."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
-__all__ = ["Charged", "Problem", "listed_shots"]
+__all__ = ["Charged", "Problem", "listed_shots", "usd"]
 
 
 class Charged(StrEnum):
@@ -42,3 +43,10 @@ def listed_shots(shots: Sequence[str]) -> str:
     names = ", ".join(f"'{shot}'" for shot in shots[:6])
     more = f" and {len(shots) - 6} more" if len(shots) > 6 else ""
     return f"{'shot' if len(shots) == 1 else 'shots'} {names}{more}"
+
+
+def usd(amount: Decimal) -> str:
+    """Dollars as a plain decimal string with at least two places: `0.42`, `0.756`, `12.00`."""
+    text = f"{amount.normalize():f}"
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction.ljust(2, '0')}"

@@ -64,7 +64,9 @@ async def prepare(storyboard: str, settings: Settings, *, text: str | None = Non
 
 
 def approve(prepared: Prepared, flags: RunFlags) -> dict[str, Any]:
-    """Have a person approve what costs more than the flags let pass.
+    """Refuse what no budget has room for, and have a person approve what costs more than the flags let pass.
+
+    The flow looks at both again, since it must stand alone; here it is before a server is started, and told in full.
 
     Returns:
         Parameters of the flow that say what was approved.
@@ -87,9 +89,10 @@ def approve(prepared: Prepared, flags: RunFlags) -> dict[str, Any]:
         approve_above_usd=flags.approve_above,
         approved=flags.yes,
     )
+    if prepared.to_pay_usd and (terms.limits.run_usd is not None or terms.limits.standing):
+        _refuse_without_room(prepared, terms)
     if terms.approved_usd is None or prepared.to_pay_usd <= terms.approved_usd:
         return {}
-    _refuse_without_room(prepared, terms)
     _ask(prepared)
     # A yes is to this sum for this plan, and to no more.
     return {"approved_usd": str(prepared.to_pay_usd), "approved_plan": prepared.plan.fingerprint}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +15,6 @@ from flows.commands.output import console, print_json
 
 if TYPE_CHECKING:
     from flows.commands.prepare import Prepared
-    from tasks.plan.model import Plan
     from tasks.storyboard.edit import Edit
 
 __all__ = ["retake"]
@@ -54,7 +52,6 @@ def retake(
     _check_needs(after, only)
     part = after.plan.part(only)
     wanted = Prepared(part, after.reused, part.to_pay_usd(after.reused), after.settings, after.tags)
-    _check_budget(after.plan, edits, flags)
     _say_price(wanted)
     approved = approve(wanted, flags)
     if approved:
@@ -132,21 +129,6 @@ def _check_needs(after: Prepared, only: Sequence[str]) -> None:
                     file=plan.file,
                     advice=f"Name '{need}' too, or render the film first. Nothing was spent or written.",
                 )
-
-
-def _check_budget(plan: Plan, edits: Sequence[Edit], flags: RunFlags) -> None:
-    """Refuse before the storyboard is touched what the run would refuse after it.
-
-    Raises:
-        OverBudget: The new takes alone cost more than the budget.
-    """
-    from tasks.errors import OverBudget
-    from tasks.settings import parse_usd
-
-    budget_usd = parse_usd(flags.budget, "--budget")
-    needed_usd = sum((plan.shot(edit.shot).price_usd for edit in edits), Decimal(0))
-    if budget_usd is not None and needed_usd > budget_usd:
-        raise OverBudget("", needed_usd=needed_usd, limit_usd=budget_usd, held_usd=Decimal(0))
 
 
 def _say_price(wanted: Prepared) -> None:

@@ -62,7 +62,7 @@ from tasks.errors.unreachable import (
     UnpinnedInput,
     Unreachable,
 )
-from tasks.problems import Charged, Problem
+from tasks.problems import Charged, Problem, usd
 
 __all__ = [
     "ApprovalNeeded",
@@ -98,4 +98,5 @@ __all__ = [
     "StoryboardError",
     "UnpinnedInput",
     "Unreachable",
+    "usd",
 ]

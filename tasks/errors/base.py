@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from tasks.problems import Charged, Problem
+from tasks.problems import Charged, Problem, usd
 
 __all__ = ["BadInput", "LedgerError", "LedgerTooNew", "SettingsError", "ShotchainError", "StoryboardError"]
 
@@ -73,7 +73,7 @@ class ShotchainError(Exception):
             if getattr(self, name) is not None:
                 fields[name] = getattr(self, name)
         if self.cost_usd is not None:
-            fields["cost_usd"] = str(self.cost_usd)
+            fields["cost_usd"] = usd(self.cost_usd)
         return fields
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from tasks.errors.base import ShotchainError
-from tasks.problems import Charged, listed_shots
+from tasks.problems import Charged, listed_shots, usd
 
 __all__ = ["ApprovalNeeded", "Incomplete", "NeedFailed", "OverBudget"]
 
@@ -41,11 +41,11 @@ class OverBudget(ShotchainError):
         shot: str | None = None,
     ) -> None:
         a_period = f" a {period}" if period and period != "forever" else ""
-        held = f", of which ${held_usd} is spent or reserved already" if held_usd else ""
+        held = f", of which ${usd(held_usd)} is spent or reserved already" if held_usd else ""
         which = {"shot": "a shot's budget"}.get(scope, f"the budget '{budget}'" if budget else "the budget")
         wait = f", wait for the next {period}," if a_period else ""
         super().__init__(
-            f"this needs ${needed_usd}, and {which} is ${limit_usd}{a_period}{held}",
+            f"this needs ${usd(needed_usd)}, and {which} is ${usd(limit_usd)}{a_period}{held}",
             advice=f"Raise the budget{wait or ','} or shorten the storyboard. Nothing more was submitted.",
             shot=shot,
             cost_usd=needed_usd,
@@ -59,7 +59,7 @@ class OverBudget(ShotchainError):
         self.period = period
 
     def as_dict(self) -> dict[str, Any]:
-        sums = {name: str(getattr(self, name)) for name in ("needed_usd", "limit_usd", "held_usd")}
+        sums = {name: usd(getattr(self, name)) for name in ("needed_usd", "limit_usd", "held_usd")}
         named = {name: value for name in ("scope", "budget", "period") if (value := getattr(self, name)) is not None}
         return super().as_dict() | {"run_id": self.run_id} | sums | named
 

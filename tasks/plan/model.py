@@ -10,6 +10,7 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import Any, Literal, TypeAlias
 
+from tasks.errors import usd
 from tasks.plan.catalog import Mode
 from tasks.plan.lengths import seconds_of
 from tasks.plan.transitions import PlannedTransition
@@ -383,13 +384,6 @@ class Plan:
 def shown_uri(uri: str) -> str:
     """A URI for people: the data in a `data:` URI is not shown."""
     return f"{uri[:40]}…" if uri.startswith("data:") else uri
-
-
-def usd(amount: Decimal) -> str:
-    """Dollars as a plain decimal string with at least two places: `0.42`, `0.756`, `12.00`."""
-    text = f"{amount.normalize():f}"
-    whole, _, fraction = text.partition(".")
-    return f"{whole}.{fraction.ljust(2, '0')}"
 
 
 def number(value: Decimal | Fraction) -> int | float:

@@ -119,15 +119,16 @@ def test_a_provider_that_is_not_there_ends_with_6_and_gives_the_money_back(home:
     assert totals["http://127.0.0.1:9"] == {"spent_usd": "0.00", "reserved_usd": "0.00", "unknown_usd": "0.00"}
 
 
-def test_a_budget_without_room_ends_with_3_and_nothing_is_sent(
+def test_a_budget_without_room_ends_with_3_before_a_server_is_started(
     home: Home, shotchain: Shotchain, runware: EmulatorServer
 ) -> None:
-    board = home.storyboard(BOARD)
-    ran = shotchain(
-        "render", str(board), "--base-url", runware.base_url, "--budget", "0.41", "--json", RUNWARE_API_KEY="key"
-    )
-    assert ran.code == 3
-    assert ran.json["error"]["message"]
+    board = home.storyboard(BOARD.replace("duration", "takes: 2, duration"))
+    flags = ["--base-url", runware.base_url, "--budget", "0.5", "--json"]
+    # A server that is not there would end the run with 6.
+    ran = shotchain("render", str(board), *flags, RUNWARE_API_KEY="key", PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert ran.code == 3, ran.err
+    assert ran.json["error"]["message"] == "this needs $0.84, and the budget is $0.50"
+    assert "Cheapest changes that fit: 'lake' with takes: 1 instead of 2 saves $0.42." in ran.json["error"]["advice"]
     assert posts(runware) == 0
 
 
