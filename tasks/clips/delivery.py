@@ -67,11 +67,6 @@ class Deliveries:
         self._is_tried = False
         self._trying = asyncio.Lock()
 
-    @property
-    def may_arrive(self) -> bool:
-        """Whether the store is one into which a provider can put anything."""
-        return self._may_arrive
-
     async def address(self, attempt: Attempt) -> str | None:
         """Where the provider is to put the clip of an attempt: a secret. None where clips are downloaded.
 

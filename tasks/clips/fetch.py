@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tasks.clips.circuit import Circuit
 from tasks.clips.delivery import Deliveries, suffix_of
-from tasks.clips.recall import AskAgain, delivered_result, recorded_error, recorded_result
+from tasks.clips.recall import AskAgain, ask_patiently, delivered_result, recorded_error, recorded_result
 from tasks.clips.record import ClipRecord
 from tasks.clips.store import Clip, ClipStore, Kept, Origin, Stills, no_stills
 from tasks.clips.writing import in_ledger
@@ -22,6 +22,7 @@ from tasks.errors import (
     Charged,
     ClipDamaged,
     ClipLost,
+    OutcomeUnknown,
     ProviderError,
     ProviderUnreachable,
     ResultGone,
@@ -216,6 +217,38 @@ class Fetcher:
         if attempt.charged is Charged.NO:
             attempt = replace(attempt, cost_usd=Decimal(0))
         return await self._delivered(attempt, result, key, is_last=True)
+
+    async def after_all(self, attempt: Attempt, key: str, stills: Stills = no_stills) -> Kept | None:
+        """Keep the clip of an attempt that is over without one, if the provider has it after all; None without one.
+
+        To be asked before it is bought anew what may have been charged. What the attempt cost is settled, if nobody
+        knew that, and the provider says so.
+
+        Raises:
+            ProviderUnreachable: It has the clip, and that cannot be downloaded now.
+            StorageUnreachable: It cannot be written.
+            ShotchainError: The provider cannot be asked.
+        """
+        try:
+            result = await ask_patiently(lambda: self._ask_again(attempt), self._pauses)
+            if result is None:
+                return None
+            download = await self._download(attempt, result, key)
+        except (OutcomeUnknown, ResultGone):
+            return None  # only another account can ask, or nothing is said of it, or it is there no more
+        try:
+            facts = await asyncio.to_thread(decode_whole, download.path, stills(download.sha256))
+            paid = replace(attempt, cost_usd=attempt.cost_usd if result.cost_usd is None else result.cost_usd)
+            kept = await self._keep(paid, result, key, download, facts)
+        except ClipDamaged:
+            return None
+        finally:
+            download.path.unlink(missing_ok=True)
+        if attempt.charged is Charged.UNKNOWN and result.cost_usd is not None:
+            charged = Charged.YES if result.cost_usd else Charged.NO
+            cost_usd = result.cost_usd or None
+            await in_ledger(self._ledger.settle, attempt.task_uuid, charged=charged, cost_usd=cost_usd)
+        return kept
 
     async def stored(self, attempt: Attempt) -> Attempt | None:
         """Write down that the clip of a `succeeded` attempt is whole in the store; None where that was written."""

@@ -34,7 +34,7 @@ from tasks.errors import (
 )
 from tasks.ledger import Attempt, State
 from tasks.ledger.ledger import Ledger
-from tasks.ledger.states import OVER, PAID
+from tasks.ledger.states import OVER, PAID, SETTLED_AS_FREE
 from tasks.plan.model import Input, Plan, PlannedShot, PlannedTake
 from tasks.plan.request import fill_inputs
 from tasks.progress import Event, Observer, Stage
@@ -260,24 +260,29 @@ class Generator:
         await self._purchases.give_back(key)
         return kept
 
-    async def _late(self, shot: PlannedShot, take: PlannedTake) -> Kept | None:
-        """Take in what was delivered for an attempt that is over without a clip, whatever it cost.
+    async def _late(self, shot: PlannedShot, take: PlannedTake, *, asks: bool = True) -> Kept | None:
+        """Have what there is after all of an attempt that is over without a clip; None where nothing is.
 
-        None where nothing was, or where the take was bought anew already.
+        Whatever it cost, its clip may have been delivered meanwhile. If it may have been charged, or a person said that
+        it was not, the provider is asked, too, before the take is paid for anew; unless `asks` is off, since it has
+        just said that there is nothing. None, too, where the take was bought anew already.
         """
         key = take.content_key
-        if self._deliveries is None or not self._deliveries.may_arrive:
-            return None
         past = await in_ledger(self._ledger.attempts, provider=self._plan.provider, content_key=key)
         if any(attempt.state not in OVER | {State.RESERVED} for attempt in past):
             return None
         for attempt in reversed(past):
-            if attempt.state in OVER - {State.RELEASED}:
-                kept = await self._fetcher.late(attempt, key)
-                if kept is not None:
-                    self._tell(Stage.NOTE, shot, take, "its clip was delivered after its attempt had failed")
-                    await self._purchases.give_back(key)
-                    return kept
+            if attempt.state not in OVER - {State.RELEASED}:
+                continue
+            kept, how = await self._fetcher.late(attempt, key), "its clip was delivered after its attempt had failed"
+            # What had a result was looked for when it was given up.
+            if kept is None and asks and attempt.result is None and _is_doubtful(attempt):
+                kept = await self._fetcher.after_all(attempt, key, self._stills(shot, take))
+                how = "the provider has made its clip after all, though its attempt had failed"
+            if kept is not None:
+                self._tell(Stage.NOTE, shot, take, how)
+                await self._purchases.give_back(key)
+                return kept
         return None
 
     async def _have(self, shot: PlannedShot, take: PlannedTake, clips: Mapping[str, Clip]) -> Taken:
@@ -304,7 +309,7 @@ class Generator:
                 attempt = again or await self._wheel.read(attempt)
             except ShotchainError as error:
                 attempt = await self._purchases.after(attempt, error, replaces, shot, take)
-                if (late := await self._late(shot, take)) is not None:
+                if (late := await self._late(shot, take, asks=False)) is not None:
                     return await self._reuse(late, shot, take)
             else:
                 if taken is not None:
@@ -380,3 +385,8 @@ class Generator:
 
     def _tell(self, stage: Stage, shot: PlannedShot, take: PlannedTake, message: str = "") -> None:
         self._observe(Event(stage, shot.id, take.number, message=message))
+
+
+def _is_doubtful(attempt: Attempt) -> bool:
+    """Whether the provider may have more of an attempt that is over than the ledger says."""
+    return attempt.charged is not Charged.NO or attempt.error_code == SETTLED_AS_FREE

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import pytest
 
 from tasks.clips.store import ClipStore, Origin
@@ -17,17 +18,19 @@ from tasks.errors import (
     ClipLost,
     OutcomeUnknown,
     OverBudget,
+    ProviderError,
     ProviderFailed,
     ProviderUnreachable,
+    RateLimited,
     RequestRejected,
 )
-from tasks.ledger import State
+from tasks.ledger import Attempt, State
 from tasks.media.frames import decode_whole
 from tasks.plan.model import Plan
 from tasks.progress import Stage
 from tasks.runware.download import Download
-from tests.clips.house import House, make_plan
-from tests.runware.provider import PRICE_USD, Provider, busy, refuse
+from tests.clips.house import House, left_by_a_crash, make_plan
+from tests.runware.provider import PRICE_USD, Provider, accept, busy, refuse
 
 S = State
 NewHouse = Callable[[Plan], House]
@@ -101,6 +104,80 @@ class TestRetries:
         error = await house.render(provider)
         assert isinstance(error, RequestRejected)
         assert sorted(house.states()) == [S.REFUSED, S.STORED]
+
+
+def take_and_fail(provider: Provider, task: dict[str, Any], request: httpx.Request) -> httpx.Response:
+    """Take it, and answer with a code that nobody knows."""
+    accept(provider, task, request)
+    return refuse("somethingNew", 422)(provider, task, request)
+
+
+class TestMadeAfterAll:
+    """Before it is paid for anew what failed and may have been charged, the provider is asked whether it has it."""
+
+    async def failed(self, house: House, provider: Provider) -> Attempt:
+        provider.submissions = deque([take_and_fail])
+        assert isinstance(await house.render(provider, "first"), ProviderError)
+        [attempt] = house.attempts()
+        assert (attempt.state, attempt.charged) == (S.FAILED, Charged.UNKNOWN)
+        return attempt
+
+    async def test_it_is_fetched_and_its_cost_is_known_now(self, house: House, provider: Provider) -> None:
+        attempt = await self.failed(house, provider)
+        provider.odd = {"cost": 0.21}
+        [taken] = await house.render(provider, "next")
+        assert (taken.clip.origin.task_uuid, taken.clip.origin.cost_usd) == (attempt.task_uuid, Decimal("0.21"))
+        assert (taken.reused, taken.paid_usd) == (True, 0)
+        assert provider.submitted == [attempt.task_uuid]
+        assert (house.held_usd("first"), house.held_usd("next")) == (Decimal("0.21"), Decimal(0))
+        assert house.states() == [S.FAILED, S.RELEASED]  # what the gate had reserved is given back
+        [again] = await house.render(provider, "after")
+        assert again.clip == taken.clip
+
+    async def test_a_person_may_have_been_wrong(self, house: House, provider: Provider) -> None:
+        async with house.run(provider, "dead") as run:
+            attempt = left_by_a_crash(run, S.SUBMITTED, S.UNKNOWN)
+            provider.take({"taskUUID": attempt.task_uuid})
+            assert run.ledger.settle(attempt.task_uuid, charged=Charged.NO) is not None
+        [taken] = await house.render(provider, "next")
+        assert taken.clip.origin.task_uuid == attempt.task_uuid
+        assert provider.submitted == []
+
+    @pytest.mark.parametrize("why", ["it knows nothing", "it failed", "it is gone", "it is no video", "another key"])
+    async def test_where_there_is_nothing_it_is_paid_for(self, house: House, provider: Provider, why: str) -> None:
+        attempt = await self.failed(house, provider)
+        match why:
+            case "it knows nothing":
+                provider.tasks.clear()
+            case "it failed":
+                provider.tasks[attempt.task_uuid].error = {"code": "inferenceError", "message": "no"}
+            case "it is gone":
+                provider.downloads = deque(["gone"])
+            case "it is no video":
+                provider.downloads = deque(["broken"])
+        options = {"key": "rw-an0ther-key-9876543210"} if why == "another key" else {}
+        [taken] = await house.render(provider, "next", **options)
+        assert taken.paid_usd == PRICE_USD
+        assert len(provider.submitted) == 2
+
+    async def test_while_it_cannot_be_had_nothing_is_bought(self, house: House, provider: Provider) -> None:
+        attempt = await self.failed(house, provider)
+        provider.downloads = deque(["failing"] * 5)
+        assert isinstance(await house.render(provider, "next"), ProviderUnreachable)
+        provider.questions = deque([(503, "busy")] * 4)
+        assert isinstance(await house.render(provider, "after"), RateLimited)
+        assert provider.submitted == [attempt.task_uuid]
+        assert house.held_usd("next") == house.held_usd("after") == 0
+
+    async def test_what_cost_nothing_by_the_providers_word_is_not_asked_about(
+        self, house: House, provider: Provider
+    ) -> None:
+        provider.endings = deque([{"code": "inferenceError", "message": "no", "cost": 0}])
+        await house.render(provider, "first", retries=0)
+        asked = provider.counts["getTaskDetails"]
+        provider.forgets.update(provider.submitted)  # details alone would know it
+        await house.render(provider, "next")
+        assert provider.counts["getTaskDetails"] == asked
 
 
 class TestLostClips:
