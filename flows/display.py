@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from flows.tables import plain_table, print_table
 from tasks.errors import ShotchainError
 from tasks.plan.estimate import Estimate, ShotEstimate
 from tasks.plan.lengths import seconds_of
@@ -28,6 +27,9 @@ __all__ = [
 ]
 
 
+_NO_WIDTH = 100_000
+
+
 class _Console(Console):
     """A console whose reader may go away: it falls silent, and what is being done goes on."""
 
@@ -39,28 +41,14 @@ def console_on(*, stderr: bool) -> Console:
     """A console on standard output or standard error."""
     console = _Console(stderr=stderr)
     if not console.is_terminal:
-        console.width = 200  # a file or a pipe has no width to fit into
+        console.width = _NO_WIDTH  # a file or a pipe has none to fit into
     return console
-
-
-def plain_table(names: Iterable[str] = (), *, right: Container[str] = (), folds: bool = False) -> Table:
-    """A table without lines.
-
-    Args:
-        names: Its columns.
-        right: Those of them that hold numbers.
-        folds: Whether cells that are too long go on in the next line; without it, they are cut off.
-    """
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in names:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold" if folds else "ellipsis")
-    return table
 
 
 def print_plan(console: Console, plan: Plan, reused: set[str] | frozenset[str], told: Estimate | None = None) -> None:
     """Show a plan: a line a shot, then what it adds up to. With an estimate, also the worst price and the times."""
+    console.print(Text(plan.title, "italic"), soft_wrap=True)
     table = plain_table()
-    table.title, table.title_justify = Text(plan.title), "left"
     for name in ("shot", "mode", "boundary", "waits for"):
         table.add_column(name, no_wrap=name == "shot")
     more = [] if told is None else ["worst"] if told.schedule is None else ["worst", "there after"]
@@ -88,7 +76,7 @@ def print_plan(console: Console, plan: Plan, reused: set[str] | frozenset[str], 
             f"{takes}${usd(shot.price_usd)}" if new else "reused",
             *cells[: len(more)],
         )
-    console.print(table)
+    print_table(console, table)
     console.print(
         f"\n{plan.frames} frames, {number(plan.duration_s)} s at {plan.width}x{plan.height}{_ending(plan)}; "
         f"to pay: ${usd(plan.to_pay_usd(reused))} (of ${usd(plan.cost_usd)})",

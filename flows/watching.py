@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from flows.display import plain_table
+from flows.tables import plain_table
 from tasks.plan.model import Plan, usd
 from tasks.progress import Event, Observer, Stage
 

@@ -68,7 +68,7 @@ def print_sums(console: Console, by: Sequence[str], sums: Sequence[Sums]) -> Non
     """Sums as a table, and those of each provider under it."""
     from rich.text import Text
 
-    from flows.display import plain_table
+    from flows.tables import plain_table, print_table
 
     numbers = ("attempts", "spent", "reserved", "unknown", "reused", "saved by reuse")
     table = plain_table([*by, *numbers], right=numbers)
@@ -76,7 +76,7 @@ def print_sums(console: Console, by: Sequence[str], sums: Sequence[Sums]) -> Non
         spent, reserved, unknown, saved = (f"${usd(getattr(item, name))}" for name in _MONEY)
         counts = (str(item.attempts), spent, reserved, unknown, str(item.reused), saved)
         table.add_row(*(Text(item.group[name]) for name in by), *counts)
-    console.print(table)
+    print_table(console, table)
     _print_totals(console, _totals(sums))
 
 
@@ -108,7 +108,7 @@ def print_attempts(console: Console, attempts: Sequence[Attempt]) -> None:
     """Attempts as a table, and the sums by provider under it."""
     from rich.text import Text
 
-    from flows.display import plain_table
+    from flows.tables import plain_table, print_table
 
     names = ("when (UTC)", "storyboard", "shot", "take", "state", "held", "taskUUID")
     table = plain_table(names, right={"take", "held"})
@@ -122,7 +122,7 @@ def print_attempts(console: Console, attempts: Sequence[Attempt]) -> None:
             f"${usd(item.totals.held_usd)}",
             item.task_uuid,
         )
-    console.print(table)
+    print_table(console, table)
     _print_totals(console, _held(attempts))
 
 

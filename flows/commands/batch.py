@@ -118,14 +118,14 @@ def _teller() -> Callable[[Any], None]:
 def _print(told: dict[str, Any]) -> None:
     from rich.text import Text
 
-    from flows.display import plain_table
+    from flows.tables import plain_table, print_table
 
     table = plain_table(("storyboard", "outcome", "frames", "cost"), right={"frames", "cost"})
-    table.add_column("output", overflow="fold")
+    table.add_column("output")
     for row in told["storyboards"]:
         frames = "–" if row["frames"] is None else str(row["frames"])
         table.add_row(Text(row["name"]), row["outcome"], frames, f"${row['cost_usd']}", Text(row["output"] or "–"))
     shown = console()
-    shown.print(table)
+    print_table(shown, table)
     limit = "" if told["budget_usd"] is None else f" of ${told['budget_usd']}"
     shown.print(f"${told['cost_usd']}{limit} in all", highlight=False)

@@ -190,7 +190,7 @@ def _print_findings(found: Verified, where: str) -> None:
     out = console()
     if found.findings:
         names = ("what", "storyboard", "shot", "take", "price", "file", "")
-        out.print(_table(names, map(_finding_row, found.findings)))
+        _print_table(out, names, map(_finding_row, found.findings))
         out.print(f"in {where}", markup=False, highlight=False, soft_wrap=True)
     if not found.damaged:
         out.print(f"{found.clips} clips, {_bytes(found.size_bytes)}: all whole", markup=False, highlight=False)
@@ -221,7 +221,7 @@ def _print_collected(items: Sequence[Item], gone: Discarded | None) -> None:
     out, chosen = console(), _chosen(items, gone)
     if chosen:
         names = ("why", "storyboard", "shot", "take", "stored (UTC)", "size", "price", "file")
-        out.print(_table(names, map(_item_row, chosen)))
+        _print_table(out, names, map(_item_row, chosen))
     kept = ", ".join(f"{number} {why}" for why, number in _kept(items).items()) or "nothing"
     lines = [f"kept: {kept}"]
     if gone is not None and gone.spared:
@@ -253,7 +253,7 @@ def _item_row(item: Item) -> tuple[str, ...]:
 def _print_caches(uses: Sequence[CacheUse], dropped: int | None) -> None:
     out = console()
     rows = [(use.name, str(use.files), _bytes(use.size_bytes), _bytes(use.idle_bytes)) for use in uses]
-    out.print(_table(("cache", "files", "size", "not in use"), rows))
+    _print_table(out, ("cache", "files", "size", "not in use"), rows)
     idle = sum(use.idle_bytes for use in uses)
     line = "all of it is in use"
     if dropped is not None:
@@ -263,15 +263,15 @@ def _print_caches(uses: Sequence[CacheUse], dropped: int | None) -> None:
     out.print(line, markup=False, highlight=False)
 
 
-def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
+def _print_table(out: Any, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.text import Text
 
-    from flows.display import plain_table
+    from flows.tables import plain_table, print_table
 
-    table = plain_table(names, right={"take", "price", "size", "files", "not in use"}, folds=True)
+    table = plain_table(names, right={"take", "price", "size", "files", "not in use"})
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    return table
+    print_table(out, table)
 
 
 def _chosen(items: Sequence[Item], gone: Discarded | None) -> list[Item]:

@@ -20,7 +20,7 @@ def print_diff(console: Console, told: PlanDiff, *, is_short: bool = False) -> N
     """A line a take: reused or generated, why, for how much; then the sum. If short, only what is generated."""
     from rich.text import Text
 
-    from flows.display import plain_table
+    from flows.tables import plain_table, print_table
 
     shown = told.generated if is_short else told.takes
     if shown:
@@ -31,7 +31,7 @@ def print_diff(console: Console, told: PlanDiff, *, is_short: bool = False) -> N
             table.add_row(
                 Text(take.shot, style), Text(str(take.number), style), _what(take), Text(take.why), Text(cost, style)
             )
-        console.print(table)
+        print_table(console, table)
     for shot in () if is_short else told.removed:
         console.print(Text(f"'{shot}' is no longer in the storyboard; its clips stay in the store", "dim"))
     if not told.compared:
@@ -50,7 +50,7 @@ def print_takes(console: Console, shots: Sequence[Mapping[str, Any]]) -> None:
     """A line a take of each shot: whether it is selected, what there is of it, its price, where its clip lies."""
     from rich.text import Text
 
-    from flows.display import plain_table
+    from flows.tables import plain_table, print_table
 
     table = plain_table(("shot", "take", "selected", "state", "price", "clip"), right=_NUMBERS)
     for shot in shots:
@@ -61,9 +61,9 @@ def print_takes(console: Console, shots: Sequence[Mapping[str, Any]]) -> None:
                 "yes" if take["selected"] else "",
                 Text(take["state"], "green" if take["made"] else "yellow"),
                 f"${take['price_usd']}",
-                Text(take["clip"] or "", overflow="fold"),
+                Text(take["clip"] or ""),
             )
-    console.print(table, soft_wrap=not console.is_terminal)
+    print_table(console, table)
 
 
 def print_choices(console: Console, chosen: Mapping[str, Any], told: PlanDiff) -> None:
