@@ -30,7 +30,7 @@ def settle(
     """
     from flows.commands.accounts import attempt_as_dict, print_attempts
     from tasks.clips.store import ClipStore
-    from tasks.ledger import LIVE, open_ledger
+    from tasks.ledger import LIVE, State, open_ledger
     from tasks.presigned import can_sign
     from tasks.problems import Charged
 
@@ -49,7 +49,14 @@ def settle(
                 task_uuid=task_uuid,
             )
         answer = Charged.YES if charged else Charged.NO
-        settled = opened.settle(task_uuid, charged=answer, cost_usd=cost_usd)
+        overdue_s = settings.deadline_s
+        settled = opened.settle(task_uuid, charged=answer, cost_usd=cost_usd, overdue_s=overdue_s)
+        if settled is None and attempt.state is State.ACCEPTED:
+            raise BadInput(
+                "the provider is at work on this attempt, and may still make its clip",
+                advice=f"It can be settled {overdue_s:.0f} s after it was accepted. Nothing was changed.",
+                task_uuid=task_uuid,
+            )
         if settled is None:
             raise BadInput("nothing about this attempt is unknown", task_uuid=task_uuid)
     if json:

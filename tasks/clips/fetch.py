@@ -14,7 +14,15 @@ from pathlib import Path
 
 from tasks.clips.circuit import Circuit
 from tasks.clips.delivery import Deliveries, suffix_of
-from tasks.clips.recall import AskAgain, ask_patiently, delivered_result, recorded_error, recorded_result
+from tasks.clips.recall import (
+    AskAgain,
+    ask_patiently,
+    delivered_result,
+    in_work_after_all,
+    is_in_work,
+    recorded_error,
+    recorded_result,
+)
 from tasks.clips.record import ClipRecord
 from tasks.clips.store import Clip, ClipStore, Kept, Origin, Stills, no_stills
 from tasks.clips.writing import in_ledger
@@ -225,17 +233,23 @@ class Fetcher:
         knew that, and the provider says so.
 
         Raises:
+            OutcomeUnknown: The provider is at work on it, and nobody has said that it costs nothing.
             ProviderUnreachable: It has the clip, and that cannot be downloaded now.
             StorageUnreachable: It cannot be written.
             ShotchainError: The provider cannot be asked.
         """
         try:
             result = await ask_patiently(lambda: self._ask_again(attempt), self._pauses)
-            if result is None:
-                return None
+        except OutcomeUnknown:
+            return None  # only another account can ask, or nothing is said of it
+        if result is None:
+            if attempt.charged is Charged.UNKNOWN and await is_in_work(self._client, attempt):
+                raise in_work_after_all(attempt)
+            return None
+        try:
             download = await self._download(attempt, result, key)
-        except (OutcomeUnknown, ResultGone):
-            return None  # only another account can ask, or nothing is said of it, or it is there no more
+        except ResultGone:
+            return None
         try:
             facts = await asyncio.to_thread(decode_whole, download.path, stills(download.sha256))
             paid = replace(attempt, cost_usd=attempt.cost_usd if result.cost_usd is None else result.cost_usd)

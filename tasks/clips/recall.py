@@ -35,6 +35,8 @@ __all__ = [
     "ask_patiently",
     "delivered_result",
     "error_from_dict",
+    "in_work_after_all",
+    "is_in_work",
     "look",
     "look_at_all",
     "look_closely",
@@ -139,6 +141,15 @@ async def ask_for_result(client: RunwareClient, attempt: Attempt) -> VideoResult
     return None
 
 
+async def is_in_work(client: RunwareClient, attempt: Attempt) -> bool:
+    """Whether the provider says that it is at work on an attempt.
+
+    Raises:
+        ShotchainError: See `look`.
+    """
+    return (await _responses(client, attempt.task_uuid)).is_in_work(attempt.task_uuid)
+
+
 async def ask_patiently(ask: Callable[[], Awaitable[T]], pauses: Pauses) -> T:
     """Ask again, a few times, where the provider cannot be asked at the moment.
 
@@ -235,6 +246,19 @@ def unknown_outcome(attempt: Attempt) -> OutcomeUnknown | ClipLost:
         advice="No other task is sent for it, and its price stays reserved. The next run asks once more. "
         "If the provider's own books say what became of it: "
         f"shotchain settle {attempt.task_uuid} --charged, or --not-charged.",
+        shot=attempt.shot,
+        task_uuid=attempt.task_uuid,
+        cost_usd=attempt.reserved_usd,
+        charged=Charged.UNKNOWN,
+    )
+
+
+def in_work_after_all(attempt: Attempt) -> OutcomeUnknown:
+    """What is said of an attempt that is over, may have been charged, and is in work by the provider's latest word."""
+    return OutcomeUnknown(
+        "an attempt at this take had failed, and may have been charged; now the provider says that it is at work on it",
+        advice="Nothing more is bought for this take. Run again when it has ended. If nothing is charged for it: "
+        f"shotchain settle {attempt.task_uuid} --not-charged.",
         shot=attempt.shot,
         task_uuid=attempt.task_uuid,
         cost_usd=attempt.reserved_usd,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from sqlalchemy import Connection, update
@@ -48,18 +49,22 @@ def correct(connection: Connection, known: Attempt, charged: Charged, cost_usd: 
     return find_attempt(connection, known.task_uuid) if changed else None
 
 
-def settle(connection: Connection, task_uuid: str, charged: Charged, cost_usd: Decimal | None) -> Attempt | None:
+def settle(
+    connection: Connection, task_uuid: str, charged: Charged, cost_usd: Decimal | None, overdue_s: float | None = None
+) -> Attempt | None:
     """Say what became of money of which nobody could tell.
 
     An `unknown` attempt that was charged stays so and counts as spent: its clip is still asked for, and its take is not
     bought again. As long as there is no other word of the provider, the answer may be changed. One that was not charged
-    is `failed`. One that failed or was refused keeps its state.
+    is `failed`. One that failed or was refused keeps its state. One that is in work for longer than results are waited
+    for is as `unknown` as any: a provider may say for ever that it is at work.
 
     Args:
         connection: Inside a writing transaction.
         task_uuid: The attempt.
         charged: `yes` or `no`.
         cost_usd: What was charged; without it, the whole reservation.
+        overdue_s: After so many seconds in work nobody can tell any more; None for never.
 
     Returns:
         The attempt as it is now; `None` if nothing about it was unknown.
@@ -73,6 +78,9 @@ def settle(connection: Connection, task_uuid: str, charged: Charged, cost_usd: D
     attempt = find_attempt(connection, task_uuid, lock=True)
     if attempt is None:
         raise LedgerError(f"the ledger knows no attempt {task_uuid}", task_uuid=task_uuid)
+    if _is_overdue(attempt, overdue_s):
+        refuse_driven(connection, attempt)
+        attempt = make(connection, task_uuid, Move(to=State.UNKNOWN, known=attempt)) or attempt
     if attempt.state is State.UNKNOWN and charged is Charged.NO:
         refuse_driven(connection, attempt)
         message = "a person said that nothing was charged for it"
@@ -88,3 +96,9 @@ def settle(connection: Connection, task_uuid: str, charged: Charged, cost_usd: D
         update(attempts).where(attempts.c.task_uuid == task_uuid).values({"cost_micro": None, **kept}),
     )
     return find_attempt(connection, task_uuid)
+
+
+def _is_overdue(attempt: Attempt, overdue_s: float | None) -> bool:
+    if attempt.state is not State.ACCEPTED or attempt.accepted_at is None or overdue_s is None:
+        return False
+    return (datetime.now(UTC) - attempt.accepted_at).total_seconds() > overdue_s

@@ -253,9 +253,11 @@ class Ledger(Questions):
 
         return self._database.write(count)
 
-    def settle(self, task_uuid: str, *, charged: Charged, cost_usd: Decimal | None = None) -> Attempt | None:
+    def settle(
+        self, task_uuid: str, *, charged: Charged, cost_usd: Decimal | None = None, overdue_s: float | None = None
+    ) -> Attempt | None:
         """Say what became of money of which nobody could tell; see `tasks.ledger.correct.settle`."""
-        return self._database.write(lambda connection: settle(connection, task_uuid, charged, cost_usd))
+        return self._database.write(lambda connection: settle(connection, task_uuid, charged, cost_usd, overdue_s))
 
     def correct(self, known: Attempt, *, charged: Charged, cost_usd: Decimal | None = None) -> Attempt | None:
         """Say what an attempt that is over has cost after all; see `tasks.ledger.correct`."""

@@ -30,7 +30,10 @@ _RESUMED_S = 1.0
 # Reading what was reported costs the provider nothing.
 _LISTEN_S = 0.5
 _MOST_STRETCH = 5
-_STILL = "The task is still the provider's; run the same command again to fetch it."
+_STILL = (
+    "The task is still the provider's; run the same command again to fetch it. If it never ends, tell the ledger what "
+    "the provider's own books say: shotchain settle."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import pytest
 
 from tasks.clips.gate import open_gate
 from tasks.errors import (
+    BadInput,
     Charged,
     ContentRefused,
     KeyRefused,
@@ -294,6 +295,27 @@ class TestEndings:
         (taken,) = await house.render(provider, "next")
         assert len(provider.submitted) == 1
         assert taken.reused
+
+    async def test_a_task_that_never_ends_can_be_settled_and_is_asked_about_before_it_is_bought_anew(
+        self, house: House, provider: Provider, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from flows.commands.settle import settle  # the commands' own imports are slow
+
+        monkeypatch.delenv("RUNWARE_API_KEY", raising=False)
+        provider.polls = float("inf")
+        assert isinstance(await house.render(provider, deadline_s=0.05), OutcomeUnknown)
+        [attempt] = house.attempts()
+        ledger = str(house.folder / "ledger.db")
+        with pytest.raises(BadInput, match="is at work on this attempt"):
+            settle(attempt.task_uuid, charged=False, work=house.work, ledger=ledger)
+        assert house.attempts() == [attempt]
+        monkeypatch.setenv("SHOTCHAIN_DEADLINE_S", "0.05")
+        settle(attempt.task_uuid, charged=False, work=house.work, ledger=ledger)
+        assert house.states() == [S.FAILED]
+        assert house.held_usd() == 0
+        provider.tasks[attempt.task_uuid].polls = 0  # it ended all the same
+        await house.render(provider, "next")
+        assert provider.submitted == [attempt.task_uuid]
 
     async def test_a_task_that_is_not_found_any_more_is_unknown(self, house: House, provider: Provider) -> None:
         async with house.run(provider, "crashed") as run:

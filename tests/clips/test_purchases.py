@@ -24,7 +24,7 @@ from tasks.errors import (
     RateLimited,
     RequestRejected,
 )
-from tasks.ledger import Attempt, State
+from tasks.ledger import Attempt, State, open_ledger
 from tasks.media.frames import decode_whole
 from tasks.plan.model import Plan
 from tasks.progress import Stage
@@ -168,6 +168,21 @@ class TestMadeAfterAll:
         assert isinstance(await house.render(provider, "after"), RateLimited)
         assert provider.submitted == [attempt.task_uuid]
         assert house.held_usd("next") == house.held_usd("after") == 0
+
+    async def test_while_the_provider_is_at_work_on_it_nothing_is_bought(
+        self, house: House, provider: Provider
+    ) -> None:
+        provider.polls = float("inf")
+        attempt = await self.failed(house, provider)
+        error = await house.render(provider, "next")
+        assert isinstance(error, OutcomeUnknown)
+        assert f"shotchain settle {attempt.task_uuid} --not-charged" in str(error.advice)
+        assert (provider.submitted, house.held_usd("next")) == ([attempt.task_uuid], Decimal(0))
+        with open_ledger(str(house.folder / "ledger.db")) as ledger:
+            ledger.settle(attempt.task_uuid, charged=Charged.NO)
+        provider.polls = 0
+        await house.render(provider, "settled")
+        assert len(provider.submitted) == 2
 
     async def test_what_cost_nothing_by_the_providers_word_is_not_asked_about(
         self, house: House, provider: Provider

@@ -269,6 +269,27 @@ def test_a_settled_attempt_that_is_in_work_after_all_holds_its_price_again(
     assert (accepted.charged, accepted.cost_usd, accepted.totals.reserved_usd) == (None, None, Decimal("0.42"))
 
 
+@pytest.mark.parametrize(
+    ("charged", "state", "held"), [(Charged.YES, State.UNKNOWN, "0.42"), (Charged.NO, State.FAILED, "0")]
+)
+def test_what_is_in_work_for_ever_can_be_settled(
+    ledger: Ledger, attempt_in: AttemptIn, charged: Charged, state: State, held: str
+) -> None:
+    attempt = attempt_in(State.ACCEPTED)
+    assert ledger.settle(attempt.task_uuid, charged=charged) is None
+    assert ledger.settle(attempt.task_uuid, charged=charged, overdue_s=60.0) is None
+    assert ledger.attempt(attempt.task_uuid) == attempt
+    ledger.hold_lease("studio", 60)
+    ledger.take_wheel(attempt.task_uuid, "studio")
+    with pytest.raises(BadInput, match="studio is working on this attempt"):
+        ledger.settle(attempt.task_uuid, charged=charged, overdue_s=0.0)
+    ledger.end_lease("studio")
+    settled = ledger.settle(attempt.task_uuid, charged=charged, overdue_s=0.0)
+    assert settled is not None
+    assert (settled.state, settled.charged, settled.totals.held_usd) == (state, charged, Decimal(held))
+    assert ledger.count_post(attempt.task_uuid, posts=1) is None
+
+
 @pytest.mark.parametrize("charged", [Charged.YES, Charged.NO])
 def test_nobody_settles_what_a_living_run_works_on(ledger: Ledger, attempt_in: AttemptIn, charged: Charged) -> None:
     attempt = attempt_in(State.UNKNOWN)
