@@ -77,8 +77,9 @@ def print_plan(console: Console, plan: Plan, reused: set[str] | frozenset[str], 
             *cells[: len(more)],
         )
     print_table(console, table)
+    frames = "1 frame" if plan.frames == 1 else f"{plan.frames} frames"
     console.print(
-        f"\n{plan.frames} frames, {number(plan.duration_s)} s at {plan.width}x{plan.height}{_ending(plan)}; "
+        f"\n{frames}, {number(plan.duration_s)} s at {plan.width}x{plan.height}{_ending(plan)}; "
         f"to pay: ${usd(plan.to_pay_usd(reused))} (of ${usd(plan.cost_usd)})",
         highlight=False,
     )

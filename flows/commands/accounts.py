@@ -122,6 +122,9 @@ def print_attempts(console: Console, attempts: Sequence[Attempt]) -> None:
             f"${usd(item.totals.held_usd)}",
             item.task_uuid,
         )
+    if not attempts:
+        console.print("no attempts", highlight=False)
+        return
     print_table(console, table)
     _print_totals(console, _held(attempts))
 

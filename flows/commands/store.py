@@ -17,6 +17,7 @@ from flows.commands.flags import Json, LedgerUrl, Work
 from flows.commands.output import console, print_json
 from tasks.errors import BadInput, Incomplete
 from tasks.settings import Settings, resolve_settings
+from tasks.storage import locate
 
 if TYPE_CHECKING:
     from tasks.clips.caches import CacheUse
@@ -45,6 +46,8 @@ def verify(
     from tasks.clips.upkeep import verify as verify_clips
 
     settings = resolve_settings(work=work, ledger=ledger, needs_key=False)
+    if work is not None:
+        _check_there(work)
     clips, attempts = ClipStore(settings.work, settings.cache), _known(settings, ledger_is_named=ledger is not None)
     known, by_task = attempts_by_key(attempts), {attempt.task_uuid: attempt for attempt in attempts}
     options = {"quick": quick, "set_aside": set_aside}
@@ -110,6 +113,20 @@ def gc(
         print_json(_collected(items, gone, forgotten=plans))
     else:
         _print_collected(items, gone)
+
+
+def _check_there(work: str) -> None:
+    """See that a folder is there which somebody names; a mistyped one must not pass for a store that is whole.
+
+    Raises:
+        BadInput: It is not.
+    """
+    place = locate(work)
+    if place.local is not None and not place.is_folder():
+        raise BadInput(
+            f"there is no clip store at {place.shown}",
+            advice="Name another with --work or SHOTCHAIN_WORK. The first run makes one.",
+        )
 
 
 def _known(settings: Settings, *, ledger_is_named: bool) -> list[Attempt]:
@@ -193,7 +210,9 @@ def _print_findings(found: Verified, where: str) -> None:
         _print_table(out, names, map(_finding_row, found.findings))
         out.print(f"in {where}", markup=False, highlight=False, soft_wrap=True)
     if not found.damaged:
-        out.print(f"{found.clips} clips, {_bytes(found.size_bytes)}: all whole", markup=False, highlight=False)
+        whole = f"{found.clips} {'clip' if found.clips == 1 else 'clips'}, {_bytes(found.size_bytes)}: all whole"
+        told = whole if found.clips else f"there is no clip in {where}"
+        out.print(told, markup=False, highlight=False, soft_wrap=True)
 
 
 def _finding_row(finding: Finding) -> tuple[str, ...]:

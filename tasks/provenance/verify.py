@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tasks.errors import BadInput, MediaError
 from tasks.media.boxes import has_countless_boxes
+from tasks.media.probe import probe_video
 from tasks.provenance.credentials import MEDIA_TYPES, c2pa_library, reading_context
 from tasks.provenance.xmp import read_xmp, source_type_in
 
@@ -103,7 +104,7 @@ def verify(path: Path, trust: bytes | None = None) -> Verified:
     """Read a file's XMP and credentials, and check them against its bytes. Blocks; asks nobody.
 
     Args:
-        path: An MP4, MOV, WebP or GIF.
+        path: An MP4, MOV, WebM, WebP or GIF.
         trust: The root certificates that are trusted, see `read_roots`; without any, nobody is.
 
     Raises:
@@ -122,6 +123,11 @@ def verify(path: Path, trust: bytes | None = None) -> Verified:
             with reader:
                 told = json.loads(reader.json())
         except c2pa.C2paError.NotSupported:
+            # A container that can hold no credentials, such as WebM; or no film at all.
+            try:
+                probe_video(path)
+            except MediaError as error:
+                raise _no_film(path, error) from error
             return Verified(State.UNSIGNED, source_type)
         except c2pa.C2paError as error:
             if _has_credentials(path):
@@ -129,10 +135,14 @@ def verify(path: Path, trust: bytes | None = None) -> Verified:
             if "remote manifest" in str(error):
                 elsewhere = Reason("remote", "it names credentials that lie elsewhere, where nobody is asked for them")
                 return Verified(State.UNSIGNED, source_type, reasons=(elsewhere,))
-            raise BadInput(
-                f"this is no whole film: {error}", file=str(path), advice="Accepted: an MP4, MOV, WebP or GIF."
-            ) from error
+            raise _no_film(path, error) from error
     return _verified(told, source_type)
+
+
+def _no_film(path: Path, error: Exception) -> BadInput:
+    return BadInput(
+        f"this is no whole film: {error}", file=str(path), advice="Accepted: an MP4, MOV, WebM, WebP or GIF."
+    )
 
 
 def _has_credentials(path: Path) -> bool:

@@ -312,5 +312,7 @@ def _words(detail: ErrorDetails, path: KeyPath) -> tuple[str, str | None]:
             return f"{name} is missing", None
         case ("assets",), _:
             return "'assets' must be names with paths or URIs", "NAME: PATH, one a line"
+        case ("tags",), _:
+            return "'tags' must be names with values", "NAME: VALUE, one a line, such as client: acme"
         case _:
             return f"{name} must be keys with values", listing(keys_of(_model_at(detail["loc"])))

@@ -404,6 +404,13 @@ MISTAKES: dict[str, Mistake] = {
         "NAME: PATH, one a line",
         key="assets",
     ),
+    "tags as a list": Mistake(
+        "tags: [acme]\n" + ONE,
+        1,
+        "'tags' must be names with values",
+        "NAME: VALUE, one a line, such as client: acme",
+        key="tags",
+    ),
     "asset is a number, and used": Mistake(
         "assets:\n  hero: 3\n" + ONE + "    first_frame: hero\n",
         2,

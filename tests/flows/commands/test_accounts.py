@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.commands.accounts import attempts_as_csv, attempts_as_dict, parse_by, print_sums, sums_as_csv, sums_as_dict
+from flows.commands.accounts import (
+    attempts_as_csv,
+    attempts_as_dict,
+    parse_by,
+    print_attempts,
+    print_sums,
+    sums_as_csv,
+    sums_as_dict,
+)
 from flows.display import console_on
 from tasks.errors import Charged, ProviderFailed
 from tasks.ledger import Attempt, Ledger, Reuse, State, Wanted, open_ledger
@@ -131,3 +139,8 @@ def test_attempts_and_their_sums_as_json(make: Make) -> None:
     told = attempts_as_dict([make(S.STORED)])
     assert told["totals"] == {"runware": {"spent_usd": "0.42", "reserved_usd": "0.00", "unknown_usd": "0.00"}}
     assert (told["attempts"][0]["model"], told["attempts"][0]["cost_usd"]) == ("kling", None)
+
+
+def test_where_there_are_no_attempts_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    print_attempts(console_on(stderr=False), [])
+    assert capsys.readouterr().out == "no attempts\n"

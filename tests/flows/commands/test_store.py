@@ -94,6 +94,15 @@ async def test_a_store_can_be_verified_without_a_ledger_but_not_with_one_that_is
     assert list((home.folder / "cache" / "scratch").iterdir()) == []
 
 
+async def test_a_store_that_is_not_there_is_not_called_whole(home: Home, said: Callable[[], str]) -> None:
+    (home.folder / "file").write_text("")
+    for named in ("nowhere", "file"):
+        with pytest.raises(BadInput, match=f"there is no clip store at .*{named}"):
+            await in_thread(verify, work=str(home.folder / named))
+    await in_thread(verify)
+    assert said().startswith("there is no clip in ")
+
+
 # -- gc ----------------------------------------------------------------------------------------------------------------
 
 

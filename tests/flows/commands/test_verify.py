@@ -145,12 +145,13 @@ def test_what_a_file_says_forges_no_line(home: Home, root: Root, said: Callable[
     assert "\ufffd[2A\ufffd[K state: trusted" in lines[4]
 
 
-def test_what_is_no_film_is_bad_input(home: Home) -> None:
-    (home.folder / "film.mp4").write_text("words\x1b[2A of no film")
+@pytest.mark.parametrize("name", ["film.mp4", "film.webm", "board.yaml", "film"])
+def test_what_is_no_film_is_bad_input(home: Home, name: str) -> None:
+    (home.folder / name).write_text("words\x1b[2A of no film")
     with pytest.raises(BadInput, match="this is no whole film") as caught:
-        verify(str(home.folder / "film.mp4"))
+        verify(str(home.folder / name))
     assert caught.value.exit_code == 2
-    assert str(home.folder / "film.mp4") in str(caught.value)
+    assert str(home.folder / name) in str(caught.value)
     assert "\x1b" not in str(caught.value)
 
 
