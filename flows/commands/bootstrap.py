@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from flows.commands.flags import BaseUrl, Json, LedgerUrl, Work
+from flows.commands.flags import Json
 from flows.commands.output import console, print_json
 from tasks.errors import BadInput
 
@@ -19,12 +19,17 @@ __all__ = ["bootstrap"]
 
 def bootstrap(
     *,
-    work: Work = None,
-    ledger: LedgerUrl = None,
-    budgets: Annotated[str | None, Parameter(help="The file of standing budgets.")] = None,
-    base_url: BaseUrl = None,
+    work: Annotated[str | None, Parameter(help="The clip store; by default SHOTCHAIN_WORK.")] = None,
+    ledger: Annotated[str | None, Parameter(help="The ledger; by default SHOTCHAIN_LEDGER.")] = None,
+    budgets: Annotated[
+        str | None, Parameter(help="The file of standing budgets; by default SHOTCHAIN_BUDGETS.")
+    ] = None,
+    base_url: Annotated[
+        str | None, Parameter(help="Another address of the Runware API; by default RUNWARE_BASE_URL.")
+    ] = None,
     limit: Annotated[
-        int | None, Parameter(help="At most so many clips at the provider at once, on all machines together.")
+        int | None,
+        Parameter(help="At most so many clips at the provider at once, on all machines together; at first 8."),
     ] = None,
     notify: Annotated[
         str | None, Parameter(help="Whom to tell of failures and approvals: a notification block, TYPE/NAME.")
@@ -33,8 +38,7 @@ def bootstrap(
 ) -> None:
     """Put on the configured Prefect server what all machines share. Doing it again changes nothing.
 
-    The key is taken from RUNWARE_API_KEY, the rest from flags or from SHOTCHAIN_WORK, SHOTCHAIN_LEDGER,
-    SHOTCHAIN_BUDGETS and RUNWARE_BASE_URL. What is not given is left as it is.
+    The key is taken from RUNWARE_API_KEY, and from no flag. What is not given is left as it is.
     """
     from flows.server.temporary import quiet_environment
 

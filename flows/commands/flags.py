@@ -19,6 +19,7 @@ __all__ = [
     "OnEmpty",
     "Output",
     "Provider",
+    "Retries",
     "RunFlags",
     "StoryboardFile",
     "Tags",
@@ -28,22 +29,44 @@ __all__ = [
 
 StoryboardFile: TypeAlias = Annotated[str, Parameter(help="Path or URL of the storyboard (YAML or JSON).")]
 Output: TypeAlias = Annotated[
-    str | None, Parameter(name=["--output", "-o"], help="The film's name (.mp4) or a folder; any fsspec URL.")
+    str | None,
+    Parameter(
+        name=["--output", "-o"],
+        help="The film's name (.mp4) or a folder; any fsspec URL. By default the storyboard's name, in this folder.",
+    ),
 ]
 Provider: TypeAlias = Annotated[
     Literal["runware", "emulator"],
     Parameter(help="Who generates: Runware (needs RUNWARE_API_KEY), or the free emulator inside."),
 ]
-BaseUrl: TypeAlias = Annotated[str | None, Parameter(help="Another address of the Runware API.")]
-Work: TypeAlias = Annotated[str | None, Parameter(help="The clip store: a folder or any fsspec URL.")]
-LedgerUrl: TypeAlias = Annotated[str | None, Parameter(help="The ledger: a file or a SQLAlchemy URL.")]
-Budgets: TypeAlias = Annotated[str | None, Parameter(help="The file of standing budgets (YAML).")]
+BaseUrl: TypeAlias = Annotated[
+    str | None, Parameter(help="Another address of the Runware API; by default RUNWARE_BASE_URL, else its own.")
+]
+Work: TypeAlias = Annotated[
+    str | None,
+    Parameter(help="The clip store: a folder or any fsspec URL; by default SHOTCHAIN_WORK, else in your data folder."),
+]
+LedgerUrl: TypeAlias = Annotated[
+    str | None,
+    Parameter(help="The ledger: a file or a SQLAlchemy URL; by default SHOTCHAIN_LEDGER, else in your data folder."),
+]
+Budgets: TypeAlias = Annotated[
+    str | None,
+    Parameter(help="The file of standing budgets (YAML); by default SHOTCHAIN_BUDGETS, else the one that ships."),
+]
 Tags: TypeAlias = Annotated[
     list[str] | None, Parameter(name="--tag", negative="", help="NAME=VALUE, which standing budgets match; repeatable.")
 ]
 OnEmpty: TypeAlias = Annotated[
     Literal["fail", "pause"] | None,
-    Parameter(help="Where money runs out midway: fail with the sum to finish (default), or ask for a raise."),
+    Parameter(
+        help="Where money runs out midway: fail with the sum to finish, or ask for a raise; "
+        "by default SHOTCHAIN_ON_EMPTY, else fail."
+    ),
+]
+Retries: TypeAlias = Annotated[
+    int | None,
+    Parameter(help="Further attempts a take after failures that may pass; by default the storyboard's, else 2."),
 ]
 Json: TypeAlias = Annotated[bool, Parameter(negative="", help="Print one JSON object on stdout, logs on stderr.")]
 
@@ -67,12 +90,14 @@ class FinishFlags:
     ] = False
     sign: Annotated[
         Literal["auto", "required", "off"] | None,
-        Parameter(help="Sign films (C2PA) where a certificate is configured (default), in any case, or never."),
+        Parameter(help="Sign films (C2PA) where a certificate is configured (by default), in any case, or never."),
     ] = None
     deliver: Annotated[
         list[str] | None, Parameter(negative="", help="Make this of the film, too, such as h265; repeatable.")
     ] = None
-    deliverables: Annotated[str | None, Parameter(help="A file of deliverables of your own (YAML).")] = None
+    deliverables: Annotated[
+        str | None, Parameter(help="A file of deliverables of your own (YAML); by default SHOTCHAIN_DELIVERABLES.")
+    ] = None
 
     def parameters(self) -> dict[str, Any]:
         """The same as parameters of the flow, and of `resolve_settings`."""
@@ -101,7 +126,7 @@ class RunFlags:
     approve_above: Annotated[str | None, Parameter(help="Ask before spending more than so many dollars.")] = None
     yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Approve, within the budget.")] = False
     max_in_flight: Annotated[int, Parameter(help="At most so many clips at the provider at once.")] = 8
-    retries: Annotated[int | None, Parameter(help="Further attempts a take after failures that may pass.")] = None
+    retries: Retries = None
     work: Work = None
     ledger: LedgerUrl = None
     rebuy_lost: Annotated[bool, Parameter(negative="", help="Pay again for a paid clip that is gone everywhere.")] = (

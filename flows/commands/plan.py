@@ -7,7 +7,18 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.commands.flags import BaseUrl, Budgets, Json, LedgerUrl, Provider, StoryboardFile, Tags, Work, parse_tags
+from flows.commands.flags import (
+    BaseUrl,
+    Budgets,
+    Json,
+    LedgerUrl,
+    Provider,
+    Retries,
+    StoryboardFile,
+    Tags,
+    Work,
+    parse_tags,
+)
 from flows.commands.output import console, print_json
 from tasks.settings import parse_usd, resolve_settings
 
@@ -31,7 +42,7 @@ def plan(
         str | None, Parameter(help="Seconds a clip takes, for where none of the model was made yet.")
     ] = None,
     max_in_flight: Annotated[int, Parameter(help="At most so many clips at the provider at once.")] = 8,
-    retries: Annotated[int | None, Parameter(help="Further attempts a take after failures that may pass.")] = None,
+    retries: Retries = None,
     provider: Provider = "runware",
     base_url: BaseUrl = None,
     work: Work = None,

@@ -34,8 +34,7 @@ def verify(
 ) -> None:
     """Read back what a film says of its origin: its XMP, and whether its content credentials (C2PA) hold.
 
-    What is no film ends with exit code 2. One whose pictures, sound, captions or index were changed since it was signed
-    ends with 5.
+    What is no film ends with exit code 2, and one that was changed since it was signed with 5.
     """
     from tasks.provenance.certificate import read_roots
     from tasks.provenance.verify import State
