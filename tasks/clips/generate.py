@@ -265,7 +265,7 @@ class Generator:
 
         Whatever it cost, its clip may have been delivered meanwhile. If it may have been charged, or a person said that
         it was not, the provider is asked, too, before the take is paid for anew; unless `asks` is off, since it has
-        just said that there is nothing. None, too, where the take was bought anew already.
+        just said itself that there is nothing. None, too, where the take was bought anew already.
         """
         key = take.content_key
         past = await in_ledger(self._ledger.attempts, provider=self._plan.provider, content_key=key)
@@ -309,7 +309,8 @@ class Generator:
                 attempt = again or await self._wheel.read(attempt)
             except ShotchainError as error:
                 attempt = await self._purchases.after(attempt, error, replaces, shot, take)
-                if (late := await self._late(shot, take, asks=False)) is not None:
+                is_a_persons = getattr(error, "code", None) == SETTLED_AS_FREE
+                if (late := await self._late(shot, take, asks=is_a_persons)) is not None:
                     return await self._reuse(late, shot, take)
             else:
                 if taken is not None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -125,7 +126,8 @@ class Inputs:
     async def _picture(self, content: str, path: Path, media_type: str) -> str:
         if self._pictures == "upload":
             return await self._upload(content, path, media_type)
-        return await asyncio.to_thread(_data_uri, path, media_type)
+        with _readable(path):
+            return await asyncio.to_thread(_data_uri, path, media_type)
 
     async def _upload(self, content: str, path: Path, media_type: str | None = None) -> str:
         async with self._uploading[content]:
@@ -138,13 +140,24 @@ class Inputs:
         """Upload, again where that may help: nothing is paid for it."""
         for turn in range(1, _UPLOAD_TRIES):
             try:
-                return await self._client.upload(path, kind)
+                with _readable(path):
+                    return await self._client.upload(path, kind)
             except ShotchainError as error:
                 if not error.transient:
                     raise
                 asked_s = error.retry_after_s if isinstance(error, RateLimited) else None
             await self._pauses.backoff(turn, first_s=1.0, most_s=10.0, asked_s=asked_s)
-        return await self._client.upload(path, kind)
+        with _readable(path):
+            return await self._client.upload(path, kind)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Tell as ours that a file, which was there a moment ago, cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        raise UnpinnedInput(f"{path} cannot be read any more: {error.strerror or error}") from error
 
 
 def _data_uri(path: Path, media_type: str) -> str:

@@ -194,7 +194,9 @@ class Location:
             with on_disk(self.shown, "read"):
                 partial.replace(target)
         finally:
-            partial.unlink(missing_ok=True)
+            # Where the folder is none, there is nothing of ours in it.
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
 
     def put(self, source: Path) -> None:
         """Make the file a copy of `source`: whole or absent, whatever happens on the way.

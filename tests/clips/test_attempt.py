@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import deque
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -306,6 +308,15 @@ class TestCrashes:
         error = await house.render(provider, "next")
         assert isinstance(error, OutcomeUnknown)
         assert provider.submitted == []
+
+    async def test_a_clock_that_is_fast_elsewhere_makes_nobody_wait(self, house: House, provider: Provider) -> None:
+        async with house.run(provider, "dead") as run:
+            left_by_a_crash(run, S.SUBMITTED)
+        with closing(sqlite3.connect(house.folder / "ledger.db")) as rows, rows:
+            rows.execute("UPDATE attempts SET updated_at = updated_at + 3600000000, submitted_at = submitted_at + 1")
+        async with asyncio.timeout(20):
+            await house.render(provider, "next")
+        assert house.states() == [S.STORED]
 
     async def test_after_the_second_post_its_grace_time_runs_from_that(self, house: House, provider: Provider) -> None:
         provider.silent, provider.polls = True, float("inf")

@@ -151,6 +151,16 @@ class TestResolving:
             with pytest.raises(ProviderUnreachable, match=r"the upload of clip\.mp4 failed"):
                 await inputs.resolve((Input("video", WholeClip("a")),), {"a": clip_of(clip_file)})
 
+    async def test_a_file_that_cannot_be_read_any_more_says_so(
+        self, provider: Provider, picture: InputFacts, tmp_path: Path, clip_file: Path
+    ) -> None:
+        clip = replace(clip_of(clip_file), path=tmp_path / "gone.mp4")
+        with pytest.raises(UnpinnedInput, match=r"gone.mp4 cannot be read any more"):
+            await self.resolve(provider, [], tmp_path, Input("video", WholeClip("a")), clips={"a": clip})
+        broken = replace(picture, local=Path("/proc/self/mem"))  # a file, and reading it fails
+        with pytest.raises(UnpinnedInput, match="mem cannot be read any more"):
+            await self.resolve(provider, [broken], tmp_path, Input("reference_image", MediaFile(broken.uri)))
+
     async def test_a_file_that_is_gone_is_not_paid_for(
         self, provider: Provider, tmp_path: Path, picture: InputFacts
     ) -> None:

@@ -252,6 +252,30 @@ class TestSettledByAPerson:
         assert [one.paid_usd for one in taken] == [PRICE_USD] * 2
         assert unknown.task_uuid not in provider.tasks
 
+    async def test_what_is_settled_as_free_while_a_run_waits_is_not_bought_by_it_if_the_provider_has_it(
+        self, new_house: NewHouse, provider: Provider
+    ) -> None:
+        house = new_house(make_plan("a tram"))
+        both = make_plan("a ferry", "a tram")
+        async with house.run(provider, "dead") as dead:
+            attempt = left_by_a_crash(dead, S.SUBMITTED, S.UNKNOWN)
+        provider.polls = float("inf")
+        provider.take({"taskUUID": attempt.task_uuid})
+        async with house.run(provider, "run", plan=both, places=1, grace_s=0.0) as run:
+            await open_gate(both, run.store, run.ledger, run.run_id)
+            ferry, tram = both.shots
+            making = [asyncio.create_task(run.generator.take(ferry, ferry.takes[0], {}))]
+            await until(lambda: len(provider.submitted) == 1)
+            making.append(asyncio.create_task(run.generator.take(tram, tram.takes[0], {})))
+            await asyncio.sleep(0.2)  # the ferry has the one place, and the tram waits for it
+            (unknown,) = [attempt for attempt in house.attempts() if attempt.state is S.UNKNOWN]
+            assert run.ledger.settle(unknown.task_uuid, charged=Charged.NO) is not None
+            finish(provider)
+            taken = await asyncio.gather(*making)
+        assert [one.paid_usd for one in taken] == [PRICE_USD, 0]
+        assert unknown.task_uuid not in provider.submitted
+        assert len(provider.tasks) == 2
+
 
 class TestEndings:
     """How the other run's attempt ends is how this one's does, within this run's own retries and budget."""

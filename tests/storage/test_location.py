@@ -82,6 +82,13 @@ def test_a_source_that_is_gone_leaves_what_was_there(folder: Location, tmp_path:
     assert listed(folder) == ["film.mp4"]
 
 
+def test_where_no_file_can_be_none_is_fetched_to(tmp_path: Path) -> None:
+    (tmp_path / "source").write_text("x")
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(StorageUnreachable, match="cannot be read"):
+        locate(str(tmp_path / "source")).fetch(tmp_path / "file" / "copy")
+
+
 def test_what_is_not_there_cannot_be_fetched(folder: Location, tmp_path: Path) -> None:
     with pytest.raises(StorageUnreachable, match="cannot be read"):
         folder.child("film.mp4").fetch(tmp_path / "back" / "film.mp4")
