@@ -30,14 +30,15 @@ class SoundAhead:
         plan: The film.
         laid: Music and narration.
         folder: Takes what is worked out.
+        kept: Where finished sounds are kept for the next run.
         observe: Is told if it goes wrong. That keeps nobody from finishing the sound: if it was not by chance, it is
             met again then, and told for what it is.
     """
 
-    def __init__(self, plan: Plan, laid: Mapping[str, Laid], folder: Path, observe: Observer) -> None:
+    def __init__(self, plan: Plan, laid: Mapping[str, Laid], folder: Path, kept: Path, observe: Observer) -> None:
         self._observe = observe
         self._plan = plan
-        self._mixdown = Mixdown(plan, laid, folder)
+        self._mixdown = Mixdown(plan, laid, folder, kept)
         self._missed = len(plan.shots)
         self._made: Made | None = None
         self._working: asyncio.Task[None] | None = None

@@ -64,7 +64,7 @@ async def produce(
     laid = await lay_sounds(planned, local, studio.scratch / "sounds") if local else Handed(dict[str, Laid]())
     reserved = await begin_within(studio, planned, approved_usd)
     await remember(studio, plan, reserved.value)
-    async with SoundAhead(plan, laid.value, studio.scratch / "sound", studio.observe) as sound:
+    async with SoundAhead(plan, laid.value, studio.scratch / "sound", studio.conformed, studio.observe) as sound:
         made = await make_within(studio, plan, reserved, refill, conformed=sound.conformed)
         await show_budgets(studio, plan)
         totals = await asyncio.to_thread(studio.ledger.totals, studio.run_id)

@@ -82,7 +82,7 @@ class Studio:
 
     @property
     def conformed(self) -> Path:
-        """Local folder of conformed clips, kept for the next run."""
+        """Local folder of what films are joined from, kept for the next run."""
         return self.settings.cache / "conformed"
 
 

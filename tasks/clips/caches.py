@@ -14,7 +14,7 @@ from tasks.storage import StoredFile, locate
 __all__ = ["CACHES", "CacheUse", "bound_caches", "cache_uses", "droppable"]
 
 CACHES = ("clips", "conformed", "frames", "inputs")
-"""The folders: copies of clips that lie elsewhere, cuts in the film's layout, decoded frames, fetched inputs."""
+"""The folders: copies of clips that lie elsewhere, what films are joined from, decoded frames, fetched inputs."""
 
 _IN_USE = timedelta(days=1)
 

@@ -22,7 +22,17 @@ from tasks.media.reading import open_video
 from tasks.media.thread import finish_in_thread
 from tasks.sequence.timeline import FilmLayout
 
-__all__ = ["Progress", "check_part", "is_proven", "is_sealed", "made_part", "proof_of", "prove", "seal"]
+__all__ = [
+    "Progress",
+    "check_part",
+    "is_proven",
+    "is_sealed",
+    "made_part",
+    "proof_of",
+    "prove",
+    "proven_digest",
+    "seal",
+]
 
 Progress = Callable[[int], None]
 """Is told how many frames are done, now and then."""
@@ -125,6 +135,15 @@ def is_proven(samples: Path) -> bool:
         return proof == sha256_of(samples).encode()
     except FileNotFoundError:
         return False
+
+
+def proven_digest(samples: Path) -> str:
+    """The sha256 of raw samples, as `prove` put it down. Blocks.
+
+    Raises:
+        FileNotFoundError: It did not.
+    """
+    return proof_of(samples).read_text()
 
 
 def proof_of(samples: Path) -> Path:

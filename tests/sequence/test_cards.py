@@ -220,7 +220,7 @@ async def made(plan: Plan, store: Path, output: Path, finish: Finish) -> tuple[l
             earlier, later = parts[-2][0], parts[-1][0]
             blends[scene.id] = await dissolve_of(plan, scene, earlier, later, finish, store / "parts")
     scenes = scenes_of(parts)
-    mixdown = Mixdown(plan, {}, output.parent / "sound")
+    mixdown = Mixdown(plan, {}, output.parent / "sound", output.parent / "kept")
     soundtrack = await mixdown.finish([Shown(scene.cut, scene.conformed.sound) for scene in scenes])
     return scenes, await assemble(plan, scenes, blends, soundtrack, finish, store / "parts", output)
 

@@ -65,11 +65,16 @@ class Mix:
         layers: In any order; each holds its exact place.
         samples: How long the film's sound is.
 
+    Attributes:
+        layers: The same.
+        samples: The same.
+
     Raises:
         MediaError: A layer's material cannot be read.
     """
 
     def __init__(self, layers: Sequence[Layer], samples: int) -> None:
+        self.layers = tuple(layers)
         self.samples = samples
         voices = [voice for layer in layers if (voice := _Voice.of(layer)) is not None]
         self._leading = [voice for voice in voices if not voice.layer.duck_db]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,8 +15,10 @@ from tasks.errors import MediaError
 from tasks.media.thread import Stop, in_thread
 from tasks.plan.model import Plan, PlannedSound
 from tasks.rounding import round_half_up
+from tasks.sequence.parts import prove
 from tasks.sequence.sound.coder import Bench
 from tasks.sequence.sound.decode import write_file_sound
+from tasks.sequence.sound.finished import keep_loudness, kept_loudness, track_key
 from tasks.sequence.sound.master import Loudness, master, master_ahead
 from tasks.sequence.sound.mix import Layer, Mix
 from tasks.sequence.timeline import SAMPLE_RATE, Cut, FilmLayout, sample_at, starts
@@ -112,6 +115,7 @@ def _lay(stop: Stop, wanted: _Wanted, source: Path, pcm: Path) -> Laid:
     try:
         before = _planned(stop, wanted.sound, source)
         laid = Laid(pcm, write_file_sound(source, pcm, wanted.most, stop))
+        prove(pcm)
         with _reading(source):
             is_touched = _state(source) != before
         if is_touched:
@@ -205,14 +209,15 @@ class Mixdown:
     Args:
         plan: Says what is heard, and how loud.
         laid: Music and narration.
-        folder: Takes what is worked out, and the sound. Made if missing.
+        folder: Takes what is worked out. Made if missing.
+        kept: Where finished sounds are kept, by what they are made of. Made if missing.
     """
 
-    def __init__(self, plan: Plan, laid: Mapping[str, Laid], folder: Path) -> None:
+    def __init__(self, plan: Plan, laid: Mapping[str, Laid], folder: Path, kept: Path) -> None:
         self._plan = plan
         self._laid = laid
         self._layout = FilmLayout(plan.width, plan.height, plan.rate)
-        self._folder = folder
+        self._kept = kept
         self._bench = Bench(folder)
 
     async def ahead(self, shown: Sequence[Shown], missing: int) -> None:
@@ -227,11 +232,13 @@ class Mixdown:
         """
         if layers := _layers_of(self._plan, shown, self._laid, self._layout):
             mix = Mix(layers, _samples(shown, self._layout))
-            may_change_db = _MAY_CHANGE_DB if missing <= _FEW * len(shown) else 0.0
-            await master_ahead(mix, self._plan.loudness_lufs, self._bench, may_change_db)
+            _, loudness = await asyncio.to_thread(self._found, mix)
+            if loudness is None:
+                may_change_db = _MAY_CHANGE_DB if missing <= _FEW * len(shown) else 0.0
+                await master_ahead(mix, self._plan.loudness_lufs, self._bench, may_change_db)
 
     async def finish(self, shown: Sequence[Shown]) -> Soundtrack | None:
-        """Make the film's sound; None for a film in which nothing is heard.
+        """Make the film's sound, or find it made; None for a film in which nothing is heard.
 
         Raises:
             StorageUnreachable: There is no room for it.
@@ -239,5 +246,14 @@ class Mixdown:
         layers = _layers_of(self._plan, shown, self._laid, self._layout)
         if not layers:
             return None
-        mix, track = Mix(layers, _samples(shown, self._layout)), self._folder / "sound.m4a"
-        return Soundtrack(track, await master(mix, self._plan.loudness_lufs, self._bench, track))
+        mix = Mix(layers, _samples(shown, self._layout))
+        track, loudness = await asyncio.to_thread(self._found, mix)
+        if loudness is None:
+            loudness = await master(mix, self._plan.loudness_lufs, self._bench, track)
+            await asyncio.to_thread(keep_loudness, track, loudness)
+        return Soundtrack(track, loudness)
+
+    def _found(self, mix: Mix) -> tuple[Path, Loudness | None]:
+        """Where the sound of a mix is kept, and what was measured of it if it is there."""
+        track = self._kept / f"{track_key(mix, self._plan.loudness_lufs)}.m4a"
+        return track, kept_loudness(track)

@@ -68,7 +68,7 @@ async def test_it_begins_when_half_is_there_and_finishes_what_is_missing(
     plan: Plan, laid: dict[str, Laid], tmp_path: Path
 ) -> None:
     shooting, folder = Shooting(plan, tmp_path), tmp_path / "ahead"
-    async with SoundAhead(plan, laid, folder, NOBODY.append) as sound:
+    async with SoundAhead(plan, laid, folder, tmp_path / "kept", NOBODY.append) as sound:
         for shot in plan.shots[:3]:
             sound.conformed(shooting.come(shot))
             await asyncio.sleep(0.02)
@@ -80,7 +80,7 @@ async def test_it_begins_when_half_is_there_and_finishes_what_is_missing(
         mixdown = await sound.end()
         made = await mixdown.finish(shooting.shown())
 
-    at_once = await Mixdown(plan, laid, tmp_path / "at-once").finish(shooting.shown())
+    at_once = await Mixdown(plan, laid, tmp_path / "at-once", tmp_path / "kept-at-once").finish(shooting.shown())
     assert made is not None
     assert at_once is not None
     assert made.path.read_bytes() == at_once.path.read_bytes()
@@ -92,7 +92,7 @@ async def test_a_run_that_ends_early_leaves_nobody_working(plan: Plan, laid: dic
     shooting, folder = Shooting(plan, tmp_path), tmp_path / "ahead"
 
     async def fails() -> None:
-        async with SoundAhead(plan, laid, folder, NOBODY.append) as sound:
+        async with SoundAhead(plan, laid, folder, tmp_path / "kept", NOBODY.append) as sound:
             for shot in plan.shots[:7]:
                 sound.conformed(shooting.come(shot))
             await asyncio.sleep(0)
@@ -113,7 +113,7 @@ async def test_a_disk_without_room_is_told_when_the_sound_is_finished(
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        async with SoundAhead(plan, laid, folder, NOBODY.append) as sound:
+        async with SoundAhead(plan, laid, folder, tmp_path / "kept", NOBODY.append) as sound:
             for shot in plan.shots:
                 sound.conformed(shooting.come(shot))
                 await asyncio.sleep(0.2)
@@ -134,7 +134,7 @@ async def test_what_goes_wrong_ahead_is_told_and_takes_nothing_along(
     folder.write_text("no folder")  # none can be made there
 
     async def runs_out() -> None:
-        async with SoundAhead(plan, laid, folder, told.append) as sound:
+        async with SoundAhead(plan, laid, folder, tmp_path / "kept", told.append) as sound:
             for shot in plan.shots[:6]:
                 sound.conformed(shooting.come(shot))
             await idle(lambda: bool(told))
@@ -154,7 +154,7 @@ async def test_a_run_that_is_cancelled_ends_when_nobody_works_any_more(
     shooting, folder = Shooting(plan, tmp_path), tmp_path / "ahead"
 
     async def run() -> None:
-        async with SoundAhead(plan, laid, folder, NOBODY.append) as sound:
+        async with SoundAhead(plan, laid, folder, tmp_path / "kept", NOBODY.append) as sound:
             for shot in plan.shots[:7]:
                 sound.conformed(shooting.come(shot))
             await idle(lambda: bool(coded(folder)))
@@ -174,7 +174,7 @@ async def test_a_run_that_is_cancelled_ends_when_nobody_works_any_more(
 async def test_a_film_without_sound_gives_nothing_to_do(plan: Plan, tmp_path: Path) -> None:
     silent = replace(plan, music=None)
     made = Made(silent)
-    async with SoundAhead(silent, {}, tmp_path / "ahead", NOBODY.append) as sound:
+    async with SoundAhead(silent, {}, tmp_path / "ahead", tmp_path / "kept", NOBODY.append) as sound:
         for shot in silent.shots:
             made.slates[shot.id] = Path("clip.mp4")
             made.parts[shot.id] = Handed(Conformed(shot.id, Path("clip.mp4"), None, shot.frames))

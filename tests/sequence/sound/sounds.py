@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.media.ffmpeg import binary
+from tasks.sequence.parts import prove
 from tasks.sequence.sound.decode import Reader
 
 SECOND = 48_000
@@ -20,8 +21,9 @@ Sound = npt.NDArray[np.float32]
 
 
 def pcm(path: Path, sound: npt.ArrayLike) -> Path:
-    """Write raw PCM as the mixer does."""
+    """Write raw PCM as decoding does."""
     np.asarray(sound, dtype="<f4").tofile(path)
+    prove(path)
     return path
 
 

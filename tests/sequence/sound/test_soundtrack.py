@@ -86,7 +86,7 @@ async def test_a_file_for_several_is_decoded_for_the_one_that_needs_most(tmp_pat
     last = await lay_files(planned(b=song), local, tmp_path / "last")
 
     assert both[str(song)].samples > last[str(song)].samples
-    assert names(tmp_path / "both") == ["0.f32"]
+    assert names(tmp_path / "both") == ["0.f32", "0.f32.sha256"]
 
 
 async def test_another_sound_than_was_planned_does_not_come_into_the_film(tmp_path: Path) -> None:
