@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias
 
 from cyclopts import Parameter
@@ -24,6 +25,7 @@ __all__ = [
     "StoryboardFile",
     "Tags",
     "Work",
+    "parse_sum",
     "parse_tags",
 ]
 
@@ -145,10 +147,10 @@ class RunFlags:
         Raises:
             SettingsError: A flag or an environment variable cannot be used.
         """
-        parse_usd(self.budget, "--budget")
-        parse_usd(self.shot_budget, "--shot-budget")
+        parse_sum(self.budget, "--budget")
+        parse_sum(self.shot_budget, "--shot-budget")
         parse_tags(self.tag)
-        parse_usd(self.approve_above, "--approve-above")
+        parse_sum(self.approve_above, "--approve-above")
         return resolve_settings(
             provider=self.provider,
             base_url=self.base_url,
@@ -181,6 +183,17 @@ class RunFlags:
             "nsfw": self.nsfw,
             "pictures": self.pictures,
         }
+
+
+def parse_sum(given: str | None, flag: str) -> Decimal | None:
+    """Dollars of a flag; None where it is left out.
+
+    Raises:
+        SettingsError: It is no amount, or empty: in a script whose variable is not set, that must not mean no limit.
+    """
+    if given is not None and not given.strip():
+        raise SettingsError(f"{flag} is empty", advice='Accepted: such as "12.50"; without a limit, leave it out.')
+    return parse_usd(given, flag)
 
 
 def parse_tags(given: list[str] | None) -> dict[str, str]:

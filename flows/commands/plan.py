@@ -17,10 +17,11 @@ from flows.commands.flags import (
     StoryboardFile,
     Tags,
     Work,
+    parse_sum,
     parse_tags,
 )
 from flows.commands.output import console, print_json
-from tasks.settings import parse_usd, resolve_settings
+from tasks.settings import resolve_settings
 
 __all__ = ["plan"]
 
@@ -62,7 +63,7 @@ def plan(
         budgets=budgets,
         needs_key=False,
     )
-    budget_usd, tags = parse_usd(budget, "--budget"), parse_tags(tag)
+    budget_usd, tags = parse_sum(budget, "--budget"), parse_tags(tag)
     clip_s = parse_clip_seconds(clip_seconds, "--clip-seconds")
     priced = asyncio.run(price_storyboard(storyboard, settings, budget_usd=budget_usd, tags=tags, clip_s=clip_s))
     told = None

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.commands.flags import Json, LedgerUrl, Work
+from flows.commands.flags import Json, LedgerUrl, Work, parse_sum
 from flows.commands.output import console, print_json
 from tasks.errors import BadInput
-from tasks.settings import parse_usd, resolve_settings
+from tasks.settings import resolve_settings
 
 __all__ = ["settle"]
 
@@ -19,7 +19,7 @@ def settle(
     /,
     *,
     charged: Annotated[bool, Parameter(negative="--not-charged", help="Whether the provider took money for it.")],
-    cost: Annotated[str | None, Parameter(help="What it took, if not the price that is held.")] = None,
+    cost: Annotated[str | None, Parameter(help="Dollars that it took, if not the price that is held.")] = None,
     work: Work = None,
     ledger: LedgerUrl = None,
     json: Json = False,
@@ -35,7 +35,7 @@ def settle(
     from tasks.problems import Charged
 
     settings = resolve_settings(work=work, ledger=ledger, needs_key=False)
-    cost_usd = parse_usd(cost, "--cost")
+    cost_usd = parse_sum(cost, "--cost")
     with open_ledger(settings.ledger, create=False) as opened:
         attempt = opened.attempt(task_uuid)
         if attempt is None:
@@ -58,7 +58,11 @@ def settle(
                 task_uuid=task_uuid,
             )
         if settled is None:
-            raise BadInput("nothing about this attempt is unknown", task_uuid=task_uuid)
+            raise BadInput(
+                f"nothing about this attempt is unknown: it is {attempt.state}",
+                advice="Only what nobody could tell can be settled. Nothing was changed.",
+                task_uuid=task_uuid,
+            )
     if json:
         print_json(attempt_as_dict(settled))
     else:

@@ -16,17 +16,15 @@ _PORTS = {"http": 80, "https": 443}
 _MOST_USD = Decimal(1_000_000_000)
 
 
-def check_address(address: str) -> None:
-    """See that an address can be one of an API; `SettingsError` if not."""
+def check_address(address: str, *, what: str = "a base URL", such_as: str = OFFICIAL_BASE_URL) -> None:
+    """See that an address can be one of the web; `SettingsError` if not, which says `what` it would be."""
     try:
         parts = urlsplit(address)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         usable = False
     if not usable or not address.isprintable() or " " in address:
-        raise SettingsError(
-            f"'{redact(address)}' is not a base URL", advice=f"Accepted: an address such as {OFFICIAL_BASE_URL}."
-        )
+        raise SettingsError(f"'{redact(address)}' is not {what}", advice=f"Accepted: an address such as {such_as}.")
 
 
 def identity_of(address: str, *, embedded: bool) -> str:

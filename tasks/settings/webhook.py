@@ -18,7 +18,7 @@ def webhook_in(env: Mapping[str, str]) -> Webhook | None:
     url = env.get("SHOTCHAIN_WEBHOOK_URL", "").strip()
     if not url:
         return None
-    check_address(url)
+    check_address(url, what="an address for SHOTCHAIN_WEBHOOK_URL", such_as="https://films.example.com/hooks")
     net_s = number_in(env, "SHOTCHAIN_WEBHOOK_NET_S", 60.0, least=1, most=3600, of="seconds")
     return Webhook(url.rstrip("/"), webhook_secret(env), net_s)
 

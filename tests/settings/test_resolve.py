@@ -242,3 +242,8 @@ def test_deliverables_are_named_once_and_their_file_is_the_flags_or_the_environm
 def test_a_font_that_is_not_there_is_told(named: str) -> None:
     with pytest.raises(SettingsError, match=f"there is no font '{named}'"):
         resolve_settings(provider="emulator", caption_font=named, environ={})
+
+
+def test_an_address_for_webhooks_that_is_none_names_its_variable() -> None:
+    with pytest.raises(SettingsError, match=r"'hooks' is not an address for SHOTCHAIN_WEBHOOK_URL\n.*example\.com"):
+        resolve_settings(provider="emulator", environ={"SHOTCHAIN_WEBHOOK_URL": "hooks"})
