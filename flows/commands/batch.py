@@ -74,14 +74,14 @@ def batch(
 def _run(settings: Settings, parameters: dict[str, Any]) -> dict[str, Any]:
     import httpx
 
+    from flows.commands.running import begun
     from flows.commands.stoppable import Stopped, run_stoppable
-    from flows.server.temporary import prefect_session
     from tasks.clips.store import ClipStore
     from tasks.ledger import open_ledger
 
     ClipStore(settings.work, settings.cache).check()
     open_ledger(settings.ledger).close()
-    with prefect_session(settings.cache):
+    with begun(settings.cache):
         from flows.batch import batch as batch_flow
         from tasks.progress import watch
 

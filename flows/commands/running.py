@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,7 +26,7 @@ from tasks.problems import listed_shots
 from tasks.progress import watch
 from tasks.settings import Settings
 
-__all__ = ["run_render"]
+__all__ = ["begun", "run_render"]
 
 _LOOK_S = 1.5
 
@@ -39,7 +42,7 @@ def run_render(settings: Settings, prepared: Prepared, parameters: dict[str, Any
     """
     ClipStore(settings.work, settings.cache).check()
     open_ledger(settings.ledger).close()
-    with prefect_session(settings.cache), watching(console(stderr=True), prepared.plan) as observe:
+    with begun(settings.cache), watching(console(stderr=True), prepared.plan) as observe:
         from flows.render import render as render_flow
 
         async def run() -> dict[str, Any]:
@@ -59,6 +62,15 @@ def run_render(settings: Settings, prepared: Prepared, parameters: dict[str, Any
                 f"the Prefect server went away during the run: {error}",
                 advice="What is paid is kept, and a film that was published is whole. Run the same command again.",
             ) from error
+
+
+@contextmanager
+def begun(cache: Path) -> Iterator[None]:
+    """A Prefect session, see `prefect_session`; a terminal says so while it begins, which takes seconds."""
+    with ExitStack() as stack:
+        with console(stderr=True).status("starting …"):
+            stack.enter_context(prefect_session(cache))
+        yield
 
 
 def _terminal() -> Terminal | None:

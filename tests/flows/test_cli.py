@@ -286,6 +286,7 @@ def test_a_yes_is_to_one_sum_for_one_plan(home: Home, runware: EmulatorServer, p
         pass  # the terminal ends with the program
     assert process.wait(30) == 4, shown.decode()
     assert b"has changed since it was approved" in shown
+    assert "starting …".encode() in shown  # the yes is followed by a sign of life
     assert posts(runware) == 0
     os.close(ours)
 
