@@ -72,10 +72,13 @@ def misfits(
     film = Fraction(storyboard.width, storyboard.height)
     for shape, shots in _shapes(in_order, spec, facts).items():
         if abs(Fraction(shape.width, shape.height) / film - 1) > _TOLERANCE:
-            others = [f"'{shot}'" for shot in shots if shot != shape.shot]
-            also = f", as do {', '.join(others)} after it" if others else ""
+            first, *others = shots
+            # One that fills the film otherwise than the shot that brings the shape in is told for itself.
+            whose = "its input" if first == shape.shot else f"the input of '{shape.shot}'"
+            named = ", ".join(f"'{shot}'" for shot in others)
+            also = "" if not others else f", as {'does' if len(others) == 1 else 'do'} {named} after it"
             yield (
-                f"shot '{shape.shot}': its clip follows the shape of its input ({shape.width}x{shape.height}){also}; "
+                f"shot '{first}': its clip follows the shape of {whose} ({shape.width}x{shape.height}){also}; "
                 f"{_SPARE[shape.fit].format(width=storyboard.width, height=storyboard.height)}"
             )
 

@@ -261,6 +261,17 @@ def test_clips_of_another_shape_warn_once_for_all_that_go_on_from_them() -> None
     )
 
 
+def test_one_that_fills_the_film_otherwise_is_told_for_itself() -> None:
+    chain = CHAIN.replace("boundary: continue", "boundary: continue, fit: blur")
+
+    assert plan(chain, a={"width": 960, "height": 720}).warnings == (
+        "shot 'one': its clip follows the shape of its input (960x720), as does 'three' after it; "
+        "what does not fill the film's 1280x720 gets bars",
+        "shot 'two': its clip follows the shape of the input of 'one' (960x720); "
+        "what does not fill the film's 1280x720 is filled with the clip itself, blurred",
+    )
+
+
 @pytest.mark.parametrize(
     "size", [{"width": 1920, "height": 1080}, {"width": 1275, "height": 720}, {"width": None, "height": None}]
 )
