@@ -264,11 +264,15 @@ def test_clips_of_another_shape_warn_once_for_all_that_go_on_from_them() -> None
 def test_one_that_fills_the_film_otherwise_is_told_for_itself() -> None:
     chain = CHAIN.replace("boundary: continue", "boundary: continue, fit: blur")
 
-    assert plan(chain, a={"width": 960, "height": 720}).warnings == (
+    one, two = plan(chain, a={"width": 960, "height": 720}).warnings
+
+    assert one == (
         "shot 'one': its clip follows the shape of its input (960x720), as does 'three' after it; "
-        "what does not fill the film's 1280x720 gets bars",
+        "what does not fill the film's 1280x720 gets bars"
+    )
+    assert two == (
         "shot 'two': its clip follows the shape of the input of 'one' (960x720); "
-        "what does not fill the film's 1280x720 is filled with the clip itself, blurred",
+        "what does not fill the film's 1280x720 is filled with the clip itself, blurred"
     )
 
 
