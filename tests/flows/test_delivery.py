@@ -55,7 +55,6 @@ def counts(emulator: EmulatorServer) -> dict[str, int]:
 
 
 @pytest.mark.usefixtures("on_server")
-@pytest.mark.quick
 async def test_no_byte_of_a_clip_is_here_before_it_is_conformed(
     home: Home, bucket: Bucket, emulator: EmulatorServer, arguments: dict[str, Any]
 ) -> None:

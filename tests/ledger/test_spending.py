@@ -210,7 +210,7 @@ def test_whatever_happens_no_budget_is_passed(new_url: Callable[[], str]) -> Non
     run_state_machine_as_test(
         SpendingHere,
         settings=settings(
-            max_examples=40 if many else 6,
+            max_examples=25 if many else 6,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],

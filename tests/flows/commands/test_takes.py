@@ -131,7 +131,6 @@ def test_a_plan_tells_what_has_changed_since_the_last_render(desk: Desk, home: H
 # -- takes -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.quick
 def test_takes_are_listed_and_one_is_selected(home: Home, runware: EmulatorServer) -> None:
     desk = Desk(home, runware, BOARD.replace("dawn\n", "dawn\n    takes: 2 # two\n"))
     before = desk.told("takes")
