@@ -91,7 +91,8 @@ class _Board:
         table.add_column("shot", max_width=16 if narrow else 40, no_wrap=True, overflow="ellipsis")
         if not narrow:
             table.add_column("mode", no_wrap=True)
-        table.add_column("", overflow="ellipsis", no_wrap=True, min_width=10)
+        # The one column that may shrink: a long message takes no room from the names of shots. Its cells do not wrap.
+        table.add_column("", min_width=10)
         table.add_column("time", justify="right", no_wrap=True)
         table.add_column("paid", justify="right", no_wrap=True)
         shown = self._shown()
@@ -99,7 +100,7 @@ class _Board:
             if shot.id not in shown:
                 continue
             line = self._lines[shot.id]
-            state = Text(f"{line.stage}{': ' + line.message if line.message else ''}", _STYLES.get(line.stage, ""))
+            state = _cell(f"{line.stage}{': ' + line.message if line.message else ''}", _STYLES.get(line.stage, ""))
             paid = f"${usd(line.cost_usd)}" if line.cost_usd else ""
             mode = [] if narrow else [shot.mode.replace("_", " ")]
             table.add_row(Text(shot.id), *mode, state, line.elapsed(), paid)
@@ -108,9 +109,9 @@ class _Board:
         done = sum(line.stage in _ENDS for line in self._lines.values())
         hidden = f"{done} of {len(self._lines)} shots done" if len(shown) < len(self._lines) else ""
         words = ", ".join(part for part in (hidden, self._film) if part)
-        table.add_row(*blank, Text(words, "bold"), "", f"${usd(total)}")
+        table.add_row(*blank, _cell(words, "bold"), "", f"${usd(total)}")
         for note in self._notes[-_NOTES:]:
-            table.add_row(*blank, Text(note, "yellow"), "", "")
+            table.add_row(*blank, _cell(note, "yellow"), "", "")
         return table
 
     def _shown(self) -> set[str]:
@@ -118,6 +119,10 @@ class _Board:
         room = max(3, self._console.height - 3 - _NOTES)
         order = sorted(self._lines, key=lambda shot: _weight(self._lines[shot]))
         return set(order[:room])
+
+
+def _cell(words: str, style: str) -> Text:
+    return Text(words, style, no_wrap=True, overflow="ellipsis")
 
 
 def _so_far(event: Event) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from decimal import Decimal
 
 import pytest
 from rich.console import Console
@@ -31,3 +32,23 @@ def test_how_far_deliverables_are(terminal: bool) -> None:
     else:
         said = [line.split("s  ")[1] for line in shown.getvalue().splitlines()]
         assert said == ["film: joining the clips", "film: delivered: gif"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_a_long_message_takes_no_room_from_names_times_and_sums(width: int) -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=True, color_system=None, width=width)
+    board = BOARD.replace("{id: a, ", "{id: lake-at-noon, ")
+
+    with watching(console, build_plan(read_storyboard(board), {}, "emulator")) as tell:
+        tell(Event(Stage.STORED, shot="lake-at-noon", take=1, cost_usd=Decimal("0.42")))
+        tell(Event(Stage.FAILED, shot="lake-at-noon", message="this needs more than there is; " * 8))
+        tell(Event(Stage.NOTE, message="a note is long, too; " * 8))
+
+    last = shown.getvalue().rpartition("shot ")[2].splitlines()
+    (line,) = (line for line in last if line.startswith("lake-at-noon"))
+    assert line.split()[-1] == "$0.42"
+    assert line.split()[-2] == "s"
+    assert "failed: t" in line
+    assert max(len(line.rstrip()) for line in last) <= width
+    assert len([line for line in last if "a note" in line]) == 1
