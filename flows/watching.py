@@ -30,6 +30,9 @@ _STYLES = {
     Stage.RETRYING: "yellow",
 }
 _NOTES = 3
+_NARROW = 60  # columns
+_OTHERS = 28  # of a state, a time and a sum, with what is between them
+_LEAST_NAME = 4
 _shown: list[Live] = []  # the one board of this process, while it is on the terminal
 _FILM = {
     Stage.JOINING: "joining the clips",
@@ -87,8 +90,8 @@ class _Board:
 
     def __rich__(self) -> Table:
         table = plain_table()
-        narrow = self._console.width < 60
-        table.add_column("shot", max_width=16 if narrow else 40, no_wrap=True, overflow="ellipsis")
+        narrow = self._console.width < _NARROW
+        table.add_column("shot", max_width=_shot_width(self._console.width), no_wrap=True, overflow="ellipsis")
         if not narrow:
             table.add_column("mode", no_wrap=True)
         # The one column that may shrink: a long message takes no room from the names of shots. Its cells do not wrap.
@@ -119,6 +122,11 @@ class _Board:
         room = max(3, self._console.height - 3 - _NOTES)
         order = sorted(self._lines, key=lambda shot: _weight(self._lines[shot]))
         return set(order[:room])
+
+
+def _shot_width(width: int) -> int:
+    """How long a shot's name is shown: on a narrow terminal, no longer than leaves the other columns theirs."""
+    return 40 if width >= _NARROW else max(_LEAST_NAME, min(16, width - _OTHERS))
 
 
 def _cell(words: str, style: str) -> Text:

@@ -38,15 +38,15 @@ def test_how_far_deliverables_are(terminal: bool) -> None:
 def test_a_long_message_takes_no_room_from_names_times_and_sums(width: int) -> None:
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=True, color_system=None, width=width)
-    board = BOARD.replace("{id: a, ", "{id: lake-at-noon, ")
+    board = BOARD.replace("{id: a, ", "{id: lake-at-high-noon-in-june, ")
 
     with watching(console, build_plan(read_storyboard(board), {}, "emulator")) as tell:
-        tell(Event(Stage.STORED, shot="lake-at-noon", take=1, cost_usd=Decimal("0.42")))
-        tell(Event(Stage.FAILED, shot="lake-at-noon", message="this needs more than there is; " * 8))
+        tell(Event(Stage.STORED, shot="lake-at-high-noon-in-june", take=1, cost_usd=Decimal("0.42")))
+        tell(Event(Stage.FAILED, shot="lake-at-high-noon-in-june", message="this needs more than there is; " * 8))
         tell(Event(Stage.NOTE, message="a note is long, too; " * 8))
 
     last = shown.getvalue().rpartition("shot ")[2].splitlines()
-    (line,) = (line for line in last if line.startswith("lake-at-noon"))
+    (line,) = (line for line in last if line.startswith("lake-at"))
     assert line.split()[-1] == "$0.42"
     assert line.split()[-2] == "s"
     assert "failed: t" in line
