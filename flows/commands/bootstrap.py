@@ -70,12 +70,13 @@ def bootstrap(
 
 
 def _print(report: Report) -> None:
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("", "what", "name", "note"):
-        table.add_column(heading, overflow="fold")
+    from flows.tables import plain_table, print_table
+
+    table = plain_table(("", "what", "name", "note"))
     for item in report.items:
-        table.add_row(item.state, item.kind, item.name, item.note)
-    console().print(f"On {report.server}:", markup=False)
-    console().print(table)
+        table.add_row(*(Text(cell) for cell in (item.state, item.kind, item.name, item.note)))
+    told = console()
+    told.print(f"On {report.server}:", markup=False, highlight=False, soft_wrap=True)
+    print_table(told, table)

@@ -45,11 +45,6 @@ class JoinedPictures:
     copied: int
     encoded: tuple[tuple[str, int], ...]
 
-    @property
-    def identical(self) -> Fraction:
-        """The share of frames that are the clips' own."""
-        return Fraction(self.copied, self.frames)
-
 
 @dataclass(frozen=True, slots=True)
 class _Row:
