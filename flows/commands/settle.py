@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -49,12 +50,12 @@ def settle(
                 task_uuid=task_uuid,
             )
         answer = Charged.YES if charged else Charged.NO
-        overdue_s = settings.deadline_s
-        settled = opened.settle(task_uuid, charged=answer, cost_usd=cost_usd, overdue_s=overdue_s)
+        overdue_after = timedelta(seconds=settings.deadline_s)
+        settled = opened.settle(task_uuid, charged=answer, cost_usd=cost_usd, overdue_after=overdue_after)
         if settled is None and attempt.state is State.ACCEPTED:
             raise BadInput(
                 "the provider is at work on this attempt, and may still make its clip",
-                advice=f"It can be settled {overdue_s:.0f} s after it was accepted. Nothing was changed.",
+                advice=f"It can be settled {settings.deadline_s:.0f} s after it was accepted. Nothing was changed.",
                 task_uuid=task_uuid,
             )
         if settled is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from sqlalchemy import Connection, update
@@ -50,7 +50,11 @@ def correct(connection: Connection, known: Attempt, charged: Charged, cost_usd: 
 
 
 def settle(
-    connection: Connection, task_uuid: str, charged: Charged, cost_usd: Decimal | None, overdue_s: float | None = None
+    connection: Connection,
+    task_uuid: str,
+    charged: Charged,
+    cost_usd: Decimal | None,
+    overdue_after: timedelta | None = None,
 ) -> Attempt | None:
     """Say what became of money of which nobody could tell.
 
@@ -64,7 +68,7 @@ def settle(
         task_uuid: The attempt.
         charged: `yes` or `no`.
         cost_usd: What was charged; without it, the whole reservation.
-        overdue_s: After so many seconds in work nobody can tell any more; None for never.
+        overdue_after: After so long in work nobody can tell any more; None for never.
 
     Returns:
         The attempt as it is now; `None` if nothing about it was unknown.
@@ -78,7 +82,7 @@ def settle(
     attempt = find_attempt(connection, task_uuid, lock=True)
     if attempt is None:
         raise LedgerError(f"the ledger knows no attempt {task_uuid}", task_uuid=task_uuid)
-    if _is_overdue(attempt, overdue_s):
+    if _is_overdue(attempt, overdue_after):
         refuse_driven(connection, attempt)
         attempt = make(connection, task_uuid, Move(to=State.UNKNOWN, known=attempt)) or attempt
     if attempt.state is State.UNKNOWN and charged is Charged.NO:
@@ -98,7 +102,7 @@ def settle(
     return find_attempt(connection, task_uuid)
 
 
-def _is_overdue(attempt: Attempt, overdue_s: float | None) -> bool:
-    if attempt.state is not State.ACCEPTED or attempt.accepted_at is None or overdue_s is None:
+def _is_overdue(attempt: Attempt, after: timedelta | None) -> bool:
+    if attempt.state is not State.ACCEPTED or attempt.accepted_at is None or after is None:
         return False
-    return (datetime.now(UTC) - attempt.accepted_at).total_seconds() > overdue_s
+    return datetime.now(UTC) - attempt.accepted_at > after

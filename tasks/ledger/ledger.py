@@ -6,7 +6,7 @@ Every method is one transaction that is committed when it returns, and may be ca
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
@@ -254,10 +254,15 @@ class Ledger(Questions):
         return self._database.write(count)
 
     def settle(
-        self, task_uuid: str, *, charged: Charged, cost_usd: Decimal | None = None, overdue_s: float | None = None
+        self,
+        task_uuid: str,
+        *,
+        charged: Charged,
+        cost_usd: Decimal | None = None,
+        overdue_after: timedelta | None = None,
     ) -> Attempt | None:
         """Say what became of money of which nobody could tell; see `tasks.ledger.correct.settle`."""
-        return self._database.write(lambda connection: settle(connection, task_uuid, charged, cost_usd, overdue_s))
+        return self._database.write(lambda connection: settle(connection, task_uuid, charged, cost_usd, overdue_after))
 
     def correct(self, known: Attempt, *, charged: Charged, cost_usd: Decimal | None = None) -> Attempt | None:
         """Say what an attempt that is over has cost after all; see `tasks.ledger.correct`."""

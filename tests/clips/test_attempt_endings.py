@@ -261,7 +261,7 @@ class TestEndings:
     async def test_a_refused_question_leaves_the_task_to_the_provider(
         self, house: House, provider: Provider, named: bool
     ) -> None:
-        async with house.run(provider) as run:
+        async with house.run(provider, grace_s=30.0) as run:  # no look beside the polling, however busy the machine
             attempt = run.reserve()
             error = {"code": "invalidParameter", "message": "?", "taskType": "getResponse"}
             if named:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any, ClassVar
@@ -277,14 +278,14 @@ def test_what_is_in_work_for_ever_can_be_settled(
 ) -> None:
     attempt = attempt_in(State.ACCEPTED)
     assert ledger.settle(attempt.task_uuid, charged=charged) is None
-    assert ledger.settle(attempt.task_uuid, charged=charged, overdue_s=60.0) is None
+    assert ledger.settle(attempt.task_uuid, charged=charged, overdue_after=timedelta(minutes=1)) is None
     assert ledger.attempt(attempt.task_uuid) == attempt
     ledger.hold_lease("studio", 60)
     ledger.take_wheel(attempt.task_uuid, "studio")
     with pytest.raises(BadInput, match="studio is working on this attempt"):
-        ledger.settle(attempt.task_uuid, charged=charged, overdue_s=0.0)
+        ledger.settle(attempt.task_uuid, charged=charged, overdue_after=timedelta(0))
     ledger.end_lease("studio")
-    settled = ledger.settle(attempt.task_uuid, charged=charged, overdue_s=0.0)
+    settled = ledger.settle(attempt.task_uuid, charged=charged, overdue_after=timedelta(0))
     assert settled is not None
     assert (settled.state, settled.charged, settled.totals.held_usd) == (state, charged, Decimal(held))
     assert ledger.count_post(attempt.task_uuid, posts=1) is None
