@@ -149,7 +149,8 @@ def _validated(content: Any, name: str) -> FaultDocument:
         return FaultDocument.model_validate(dict(content) if isinstance(content, Mapping) else content)
     except ValidationError as error:
         told = [
-            f"{_place(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
+            f"{_place(problem['loc'])}: "
+            + ("no such key" if problem["type"] == "extra_forbidden" else problem["msg"].removeprefix("Value error, "))
             for problem in error.errors(include_url=False)
         ]
         raise SettingsError(f"{name}: {'; '.join(told)}", advice="docs/emulator.md lists the faults.") from error

@@ -119,6 +119,7 @@ def test_one_rule_or_a_list_is_a_plan() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
+        ({"shots": []}, ["shots: no such key"]),
         ({"rules": [{"fault": "explode"}]}, ["rules[0]", *FAULTS]),
         ({"rules": [{}]}, ["rules[0]", "fault"]),
         ({"rules": [{"fault": "stuck"}, {"fault": "hang"}]}, ["rules[1].after_s", "required"]),
