@@ -9,7 +9,7 @@ from tests.crash.films import TWELVE, TWELVE_TAKES
 from tests.crash.kills import At, Kill
 
 # More than a run of the film of twelve shots has; a point that is never reached disturbs nobody.
-POINTS: dict[At, int] = {"before-commit": 80, "after-commit": 80, "rename": 48, "process": 16}
+POINTS: dict[At, int] = {"before-commit": 80, "after-commit": 80, "rename": 64, "process": 24}
 
 # Every second time, what ffmpeg was doing goes on behind the back of the next run.
 EVERY = [Kill(at, nth, group=nth % 2 == 0) for at, most in POINTS.items() for nth in range(1, most + 1)]
