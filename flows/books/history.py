@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.ledger import open_ledger
+from tasks.local_path import local_path
 from tasks.plan.timing import ClipTimes, Sample, learn
 from tasks.rounding import milliseconds
 from tasks.settings import Settings
@@ -40,9 +40,12 @@ def _is_there(ledger: str) -> bool:
         return True
     if "://" in path:
         return True
-    file = Path(path.partition("?")[0] if parted else path).expanduser()
+    file = local_path(path.partition("?")[0] if parted else path)
     # An empty file is a database without tables yet; whoever only looks does not make them.
-    return file.exists() and not (file.is_file() and file.stat().st_size == 0)
+    try:
+        return file.exists() and not (file.is_file() and file.stat().st_size == 0)
+    except OSError:
+        return True  # what keeps it from being looked at is told by opening it
 
 
 def learnt_times(settings: Settings, model: str, stated_s: Decimal | None = None) -> ClipTimes:

@@ -114,7 +114,7 @@ def print_recovered(console: Console, provider: str, recovered: Sequence[Recover
     """A recovery as a table, and its sums under it."""
     from rich.text import Text
 
-    from flows.display import plain_table
+    from flows.tables import plain_table, print_table
 
     if not recovered:
         console.print(f"{provider}: nothing is unfinished", highlight=False)
@@ -125,7 +125,7 @@ def print_recovered(console: Console, provider: str, recovered: Sequence[Recover
         *cells, happened = (Text(cell) for cell in row.values())
         happened.stylize("" if item.is_clear else "yellow")
         table.add_row(*cells, happened)
-    console.print(table)
+    print_table(console, table)
     told = ", ".join(f"${usd(amount)} {name.removesuffix('_usd')}" for name, amount in sums_of(recovered).items())
     console.print(f"{provider}: {told}", highlight=False)
 

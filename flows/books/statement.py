@@ -83,7 +83,7 @@ def print_books(console: Console, provider: str, compared: Sequence[Compared]) -
     """A table of what is not equal, and both sums under it."""
     from rich.text import Text
 
-    from flows.display import plain_table
+    from flows.tables import plain_table, print_table
 
     rows = [item for item in compared if item.found is not Found.EQUAL]
     if rows:
@@ -104,7 +104,7 @@ def print_books(console: Console, provider: str, compared: Sequence[Compared]) -
                 made.task_uuid,
                 found,
             )
-        console.print(table)
+        print_table(console, table)
     told = books_as_dict(provider, compared)
     console.print(
         f"{provider}: {told['compared']} attempts compared, {told['differences']} differ, {told['settled']} settled; "

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -16,6 +15,7 @@ from cyclopts import App, Parameter
 from flows.commands.flags import Json, LedgerUrl, Work
 from flows.commands.output import console, print_json
 from tasks.errors import BadInput, Incomplete
+from tasks.local_path import local_path
 from tasks.settings import Settings, resolve_settings
 from tasks.storage import locate
 
@@ -133,7 +133,7 @@ def _known(settings: Settings, *, ledger_is_named: bool) -> list[Attempt]:
     from tasks.ledger import open_ledger
 
     is_file = "://" not in settings.ledger
-    if is_file and not ledger_is_named and not Path(settings.ledger).expanduser().exists():
+    if is_file and not ledger_is_named and not local_path(settings.ledger).exists():
         return []  # a store can be looked at without one; only for which shots its clips were made is not known then
     with open_ledger(settings.ledger, create=False) as opened:
         return opened.attempts()

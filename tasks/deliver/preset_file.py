@@ -25,6 +25,7 @@ from tasks.deliver.presets import (
     Size,
 )
 from tasks.errors import Problem, SettingsError, StoryboardError
+from tasks.local_path import local_path
 from tasks.plan.lengths import exact_rate
 from tasks.storyboard.check import nearest
 from tasks.storyboard.located import KeyPath
@@ -96,7 +97,7 @@ def read_presets(path: str | Path | None = None) -> Mapping[str, Preset]:
     Raises:
         SettingsError: The file cannot be read, or there is a mistake in it; with file, line and what would do.
     """
-    return _shipped() if path is None else _of_own(Path(path).expanduser())
+    return _shipped() if path is None else _of_own(local_path(path))
 
 
 @cache

@@ -12,6 +12,7 @@ from tasks.errors import Problem, SettingsError, StoryboardError
 from tasks.ledger.limits import StandingBudget
 from tasks.ledger.money import to_micro
 from tasks.ledger.periods import Period, zone
+from tasks.local_path import local_path
 from tasks.storyboard.check import nearest
 from tasks.storyboard.located import KeyPath, Located
 from tasks.storyboard.yaml_lines import parse_yaml
@@ -31,7 +32,7 @@ def read_budget_file(path: str | Path | None = None) -> tuple[StandingBudget, ..
     if path is None:
         shipped = resources.files("configs").joinpath("budgets.yaml")
         return _File("configs/budgets.yaml", shipped.read_text(encoding="utf-8")).budgets()
-    file = Path(path).expanduser()
+    file = local_path(path)
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -7,12 +7,13 @@ loses a race to a unique index starts again.
 
 from __future__ import annotations
 
+import errno
 import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +44,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tasks.errors import LedgerError, SettingsError, ShotchainError, StorageUnreachable
+from tasks.local_path import local_path
 
 __all__ = ["Database", "clock_us", "connect", "json_text", "lock_schema"]
 
@@ -74,7 +76,9 @@ def connect(url: str, *, create: bool = True) -> Database:
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
         path = Path(str(parsed.database))
-        if not create and not path.exists():
+        with _looking_at(path):
+            is_there = path.exists()
+        if not create and not is_there:
             raise SettingsError(
                 f"there is no ledger at {path}",
                 advice="Name another with --ledger or SHOTCHAIN_LEDGER. The first run makes one.",
@@ -213,7 +217,7 @@ def _parse(url: str) -> URL:
         raise SettingsError("the ledger has no place: its path or URL is empty")
     accepted = "a path, sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
     try:
-        parsed = make_url(url) if "://" in url else URL.create("sqlite", database=str(Path(url).expanduser()))
+        parsed = make_url(url) if "://" in url else URL.create("sqlite", database=str(local_path(url)))
     except (ArgumentError, ValueError):
         # The cause would show what it could not read, and that may be a password.
         raise SettingsError("the ledger's URL cannot be read", advice=f"Give {accepted}.") from None
@@ -230,8 +234,21 @@ def _parse(url: str) -> URL:
     return parsed
 
 
+@contextmanager
+def _looking_at(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        said = error.strerror or str(error)
+        if error.errno == errno.ENAMETOOLONG:
+            raise SettingsError(f"no ledger can be kept at {path}: {said}", advice="Name another file.") from error
+        raise StorageUnreachable(f"the ledger at {path} cannot be looked at: {said}") from error
+
+
 def _make_folder(path: Path) -> None:
-    if path.is_dir():
+    with _looking_at(path):
+        is_folder = path.is_dir()
+    if is_folder:
         raise SettingsError(f"the ledger's path {path} is a folder", advice="Name a file in it.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from typing import get_args
 import platformdirs
 
 from tasks.errors import KeyRefused, SettingsError
+from tasks.local_path import local_path
 from tasks.redaction import fingerprint
 from tasks.settings.model import OFFICIAL_BASE_URL, Finish, Seam, Settings, Sign, Signing
 from tasks.settings.values import check_address, identity_of, number_in, seconds_in
@@ -115,7 +116,7 @@ def resolve_settings(
         account=fingerprint(key) if key else "",
         work=work,
         ledger=ledger,
-        cache=Path(cache).expanduser().absolute(),
+        cache=local_path(cache).absolute(),
         emulator_state=_beside_ledger(ledger, data) / "emulator",
         max_in_flight=max_in_flight,
         retries=retries,
@@ -179,9 +180,8 @@ def _finish(seam: str, caption_font: str | None, *, burn_captions: bool, timelin
 
 
 def _font(named: str) -> str:
-    # A name that is too long, and a user who is not here, are no files either.
-    with suppress(OSError, RuntimeError):
-        font = Path(named).expanduser().absolute()
+    font = local_path(named).absolute()
+    with suppress(OSError):  # a name that is too long is no file either
         if font.is_file():
             return str(font)
     raise SettingsError(f"there is no font '{named}'", advice="Accepted: a TrueType or OpenType file.")
@@ -190,4 +190,4 @@ def _font(named: str) -> str:
 def _beside_ledger(ledger: str, data: Path) -> Path:
     """The embedded emulator remembers its tasks where the ledger remembers them, so that both tell the same."""
     path = ledger.removeprefix("sqlite:///")
-    return data if "://" in path else Path(path).expanduser().absolute().parent
+    return data if "://" in path else local_path(path).absolute().parent

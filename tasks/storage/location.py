@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from tasks.errors import SettingsError, StorageUnreachable
+from tasks.local_path import local_path
 from tasks.redaction import redact
 from tasks.storage.access import Doing, elsewhere, on_disk
 from tasks.storage.listing import StoredFile, files_elsewhere, files_on_disk
@@ -344,7 +345,4 @@ def locate(where: str) -> Location:
         return Location(text, Path(url2pathname(parts.path)))
     if "://" in text:
         return Location(text, None)
-    try:
-        return Location(text, Path(text).expanduser().absolute())
-    except RuntimeError as error:
-        raise SettingsError(f"'{text}' names a user who is not on this machine") from error
+    return Location(text, local_path(text).absolute())

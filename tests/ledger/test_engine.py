@@ -251,6 +251,14 @@ def test_a_folder_is_no_ledger(tmp_path: Path) -> None:
         open_ledger(str(tmp_path))
 
 
+@pytest.mark.parametrize("create", [True, False])
+def test_a_path_that_is_none(tmp_path: Path, create: bool) -> None:
+    with pytest.raises(SettingsError, match="no ledger can be kept at"):
+        open_ledger(str(tmp_path / ("x" * 300)), create=create)
+    with pytest.raises(SettingsError, match="names the home folder of a user"):
+        open_ledger("~nobody-of-that-name/ledger.db", create=create)
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageUnreachable, match="cannot be created"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.books.past import past_of
+from tasks.errors import SettingsError
 from tasks.ledger import State, Wanted, open_ledger
 from tests.plan.boards import PROVIDER, plan
 
@@ -21,6 +22,12 @@ def test_where_there_is_no_ledger_nothing_is_remembered_and_none_is_made(scheme:
 
     assert (past.plan, past.paid) == (None, set())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_no_ledger_can_have_is_told(tmp_path: Path) -> None:
+    for place in (str(tmp_path / ("x" * 300)), "~nobody-of-that-name/ledger.db"):
+        with pytest.raises(SettingsError):
+            past_of(TRAMS, place)
 
 
 def test_the_plan_of_the_same_file_is_meant_and_else_the_newest_of_that_title(tmp_path: Path) -> None:
