@@ -127,7 +127,7 @@ def verify(path: Path, trust: bytes | None = None) -> Verified:
             try:
                 probe_video(path)
             except MediaError as error:
-                raise _no_film(path, error) from error
+                raise _no_film(path, error.message) from error
             return Verified(State.UNSIGNED, source_type)
         except c2pa.C2paError as error:
             if _has_credentials(path):
@@ -135,13 +135,13 @@ def verify(path: Path, trust: bytes | None = None) -> Verified:
             if "remote manifest" in str(error):
                 elsewhere = Reason("remote", "it names credentials that lie elsewhere, where nobody is asked for them")
                 return Verified(State.UNSIGNED, source_type, reasons=(elsewhere,))
-            raise _no_film(path, error) from error
+            raise _no_film(path, str(error)) from error
     return _verified(told, source_type)
 
 
-def _no_film(path: Path, error: Exception) -> BadInput:
+def _no_film(path: Path, said: str) -> BadInput:
     return BadInput(
-        f"this is no whole film: {error}", file=str(path), advice="Accepted: an MP4, MOV, WebM, WebP or GIF."
+        f"this is no whole film: {said}", file=str(path), advice="Accepted: an MP4, MOV, WebM, WebP or GIF."
     )
 
 

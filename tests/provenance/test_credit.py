@@ -417,11 +417,13 @@ def test_what_is_no_film_is_not_touched(shown: Credits, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"words", b"\x1a\x45\xdf\xa3" + bytes(99)])
-def test_what_is_no_film_has_no_credentials(content: bytes, tmp_path: Path) -> None:
+def test_what_is_no_film_is_called_so(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "file.bin"
     path.write_bytes(content)
 
-    assert verify(path).state is State.UNSIGNED
+    with pytest.raises(BadInput, match="this is no whole film: this file cannot be read as video") as told:
+        verify(path)
+    assert str(told.value).count(str(path)) == 1
 
 
 # -- large films -------------------------------------------------------------------------------------------------------
