@@ -17,11 +17,15 @@ from tasks.clips.delivery import Deliveries, suffix_of
 from tasks.clips.recall import (
     AskAgain,
     ask_patiently,
+    cost_of,
+    delivered_nowhere,
     delivered_result,
     in_work_after_all,
     is_in_work,
+    lost,
     recorded_error,
     recorded_result,
+    unreached,
 )
 from tasks.clips.record import ClipRecord
 from tasks.clips.store import Clip, ClipStore, Kept, Origin, Stills, no_stills
@@ -29,7 +33,6 @@ from tasks.clips.writing import in_ledger
 from tasks.errors import (
     Charged,
     ClipDamaged,
-    ClipLost,
     OutcomeUnknown,
     ProviderError,
     ProviderUnreachable,
@@ -46,7 +49,7 @@ from tasks.runware.download import Download, download_result
 from tasks.runware.messages import VideoResult
 from tasks.runware.pauses import Pauses
 
-__all__ = ["Fetcher", "cost_of", "lost"]
+__all__ = ["Fetcher"]
 
 _DOWNLOADS = 3
 # For so long after its result, a clip without an address may still be on its way into the store.
@@ -183,10 +186,10 @@ class Fetcher:
                 download.path.unlink(missing_ok=True)
         if not isinstance(failure, ClipDamaged):
             if not result.video_url and _age_s(attempt) > _MAY_COME_S:
-                raise _undelivered(attempt)
-            unreached = _unreached(attempt, failure)
-            self._circuit.failed(unreached)
-            raise unreached
+                raise delivered_nowhere(attempt)
+            out_of_reach = unreached(attempt, failure)
+            self._circuit.failed(out_of_reach)
+            raise out_of_reach
         cost_usd = cost_of(attempt)
         raise ClipDamaged(
             f"the paid clip cannot be decoded, however often it is fetched: {failure.message}",
@@ -339,30 +342,6 @@ def _origin(attempt: Attempt, result: VideoResult) -> Origin:
     )
 
 
-def lost(attempt: Attempt) -> ClipLost:
-    """What is said of a paid clip that is gone from the store and from the provider."""
-    cost_usd = cost_of(attempt)
-    return ClipLost(
-        "this take was paid for, its clip is gone from the store, and the provider no longer has it",
-        advice=f"Bring the file back to the store, or pay ${cost_usd} once more with --rebuy-lost.",
-        shot=attempt.shot,
-        task_uuid=attempt.task_uuid,
-        cost_usd=cost_usd,
-    )
-
-
-def _undelivered(attempt: Attempt) -> ClipLost:
-    """What is said of a paid clip that was to be delivered and nowhere is."""
-    cost_usd = cost_of(attempt)
-    return ClipLost(
-        "this take was paid for, its clip was not delivered, and the provider names no address of it",
-        advice=f"Ask the provider for the clip or for the money, or pay ${cost_usd} once more with --rebuy-lost.",
-        shot=attempt.shot,
-        task_uuid=attempt.task_uuid,
-        cost_usd=cost_usd,
-    )
-
-
 def _age_s(attempt: Attempt) -> float:
     """Seconds since its result was known."""
     return (datetime.now(UTC) - (attempt.finished_at or attempt.updated_at)).total_seconds()
@@ -400,20 +379,3 @@ def _paid_by(record: ClipRecord, shot: str, take: int) -> Attempt:
         updated_at=record.stored_at,
         stored_at=record.stored_at,
     )
-
-
-def _unreached(attempt: Attempt, failure: ShotchainError | None) -> ProviderUnreachable:
-    """What is said of a paid clip that the provider has, and that none of its addresses gives."""
-    why = "" if failure is None else f": {failure.message}"
-    return ProviderUnreachable(
-        f"the provider has this clip, and none of the addresses that it names gives it{why}",
-        advice="It is paid for and will be fetched by the next run of the same command. If a proxy or a firewall "
-        "stands in between, let it through.",
-        shot=attempt.shot,
-        task_uuid=attempt.task_uuid,
-    )
-
-
-def cost_of(attempt: Attempt) -> Decimal:
-    """What an attempt cost; a cost that the provider did not name counts as the reservation."""
-    return attempt.reserved_usd if attempt.cost_usd is None else attempt.cost_usd

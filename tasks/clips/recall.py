@@ -17,6 +17,7 @@ from tasks.errors import (
     OutcomeUnknown,
     OverBudget,
     ProviderError,
+    ProviderUnreachable,
     RequestRejected,
     ShotchainError,
     StoryboardError,
@@ -33,6 +34,8 @@ __all__ = [
     "Seen",
     "ask_for_result",
     "ask_patiently",
+    "cost_of",
+    "delivered_nowhere",
     "delivered_result",
     "error_from_dict",
     "in_work_after_all",
@@ -40,11 +43,13 @@ __all__ = [
     "look",
     "look_at_all",
     "look_closely",
+    "lost",
     "other_account",
     "recorded_error",
     "recorded_result",
     "undelivered",
     "unknown_outcome",
+    "unreached",
 ]
 
 T = TypeVar("T")
@@ -322,3 +327,44 @@ def _kinds(kind: type[ShotchainError]) -> Iterator[type[ShotchainError]]:
     yield kind
     for below in kind.__subclasses__():
         yield from _kinds(below)
+
+
+def lost(attempt: Attempt) -> ClipLost:
+    """What is said of a paid clip that is gone from the store and from the provider."""
+    cost_usd = cost_of(attempt)
+    return ClipLost(
+        "this take was paid for, its clip is gone from the store, and the provider no longer has it",
+        advice=f"Bring the file back to the store, or pay ${cost_usd} once more with --rebuy-lost.",
+        shot=attempt.shot,
+        task_uuid=attempt.task_uuid,
+        cost_usd=cost_usd,
+    )
+
+
+def delivered_nowhere(attempt: Attempt) -> ClipLost:
+    """What is said of a paid clip that was to be delivered and nowhere is."""
+    cost_usd = cost_of(attempt)
+    return ClipLost(
+        "this take was paid for, its clip was not delivered, and the provider names no address of it",
+        advice=f"Ask the provider for the clip or for the money, or pay ${cost_usd} once more with --rebuy-lost.",
+        shot=attempt.shot,
+        task_uuid=attempt.task_uuid,
+        cost_usd=cost_usd,
+    )
+
+
+def unreached(attempt: Attempt, failure: ShotchainError | None) -> ProviderUnreachable:
+    """What is said of a paid clip that the provider has, and that none of its addresses gives."""
+    why = "" if failure is None else f": {failure.message}"
+    return ProviderUnreachable(
+        f"the provider has this clip, and none of the addresses that it names gives it{why}",
+        advice="It is paid for and will be fetched by the next run of the same command. If a proxy or a firewall "
+        "stands in between, let it through.",
+        shot=attempt.shot,
+        task_uuid=attempt.task_uuid,
+    )
+
+
+def cost_of(attempt: Attempt) -> Decimal:
+    """What an attempt cost; a cost that the provider did not name counts as the reservation."""
+    return attempt.reserved_usd if attempt.cost_usd is None else attempt.cost_usd

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tasks.clips.circuit import Circuit
-from tasks.clips.fetch import Fetcher, cost_of, lost
-from tasks.clips.recall import ask_for_result, recorded_result
+from tasks.clips.fetch import Fetcher
+from tasks.clips.recall import ask_for_result, cost_of, lost, recorded_result
 from tasks.clips.store import Clip, ClipStore
 from tasks.errors import CircuitOpen, ClipDamaged, ClipLost, ProviderUnreachable
 from tasks.ledger import Attempt, State

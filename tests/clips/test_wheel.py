@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.clips.gate import open_gate
+from tasks.clips.taken import Taken
 from tasks.emulator import EmulatorServer, EmulatorSettings
 from tasks.errors import (
     Charged,
@@ -64,6 +65,20 @@ async def driving(house: House, provider: Provider, run_id: str = "first", **opt
         yield run
         making.cancel()
         await asyncio.gather(making, return_exceptions=True)
+
+
+async def settled_while_it_waits(house: House, run: Run, provider: Provider, both: Plan) -> tuple[list[Taken], Attempt]:
+    """What a run takes whose second take's unknown attempt is settled as free while it waits for a place."""
+    await open_gate(both, run.store, run.ledger, run.run_id)
+    first, second = both.shots
+    making = [asyncio.create_task(run.generator.take(first, first.takes[0], {}))]
+    await until(lambda: len(provider.submitted) == 1)
+    making.append(asyncio.create_task(run.generator.take(second, second.takes[0], {})))
+    await asyncio.sleep(0.2)  # the first has the one place, and the second waits for it
+    (unknown,) = [attempt for attempt in house.attempts() if attempt.state is S.UNKNOWN]
+    assert run.ledger.settle(unknown.task_uuid, charged=Charged.NO) is not None
+    finish(provider)
+    return await asyncio.gather(*making), unknown
 
 
 class TestWatching:
@@ -239,16 +254,7 @@ class TestSettledByAPerson:
             left_by_a_crash(dead, S.SUBMITTED, S.UNKNOWN)
         provider.polls = float("inf")
         async with house.run(provider, "run", plan=both, places=1, grace_s=0.0) as run:
-            await open_gate(both, run.store, run.ledger, run.run_id)
-            ferry, tram = both.shots
-            making = [asyncio.create_task(run.generator.take(ferry, ferry.takes[0], {}))]
-            await until(lambda: len(provider.submitted) == 1)
-            making.append(asyncio.create_task(run.generator.take(tram, tram.takes[0], {})))
-            await asyncio.sleep(0.2)  # the ferry has the one place, and the tram waits for it
-            (unknown,) = [attempt for attempt in house.attempts() if attempt.state is S.UNKNOWN]
-            assert run.ledger.settle(unknown.task_uuid, charged=Charged.NO) is not None
-            finish(provider)
-            taken = await asyncio.gather(*making)
+            taken, unknown = await settled_while_it_waits(house, run, provider, both)
         assert [one.paid_usd for one in taken] == [PRICE_USD] * 2
         assert unknown.task_uuid not in provider.tasks
 
@@ -262,16 +268,7 @@ class TestSettledByAPerson:
         provider.polls = float("inf")
         provider.take({"taskUUID": attempt.task_uuid})
         async with house.run(provider, "run", plan=both, places=1, grace_s=0.0) as run:
-            await open_gate(both, run.store, run.ledger, run.run_id)
-            ferry, tram = both.shots
-            making = [asyncio.create_task(run.generator.take(ferry, ferry.takes[0], {}))]
-            await until(lambda: len(provider.submitted) == 1)
-            making.append(asyncio.create_task(run.generator.take(tram, tram.takes[0], {})))
-            await asyncio.sleep(0.2)  # the ferry has the one place, and the tram waits for it
-            (unknown,) = [attempt for attempt in house.attempts() if attempt.state is S.UNKNOWN]
-            assert run.ledger.settle(unknown.task_uuid, charged=Charged.NO) is not None
-            finish(provider)
-            taken = await asyncio.gather(*making)
+            taken, unknown = await settled_while_it_waits(house, run, provider, both)
         assert [one.paid_usd for one in taken] == [PRICE_USD, 0]
         assert unknown.task_uuid not in provider.submitted
         assert len(provider.tasks) == 2
